@@ -1,0 +1,3 @@
+from PlaneSSLLib.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,147 @@
+"""A study as the rest of the program sees it: stacks of planes whose pixels are read when asked for."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..geometry import PARALLEL_DEG, Plane, angle_between
+
+
+class PixelSource(Protocol):
+    """Where the pixels of one image come from."""
+
+    file: Path
+
+    def read(self) -> np.ndarray:
+        """(rows, columns) float32, rescale slope and intercept applied; PlaneSSLError if the file cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image: where its pixels are, and what tells it from the others at its place."""
+
+    source: PixelSource
+    time_ms: float | None = None  # trigger time
+    sop_instance_uid: str = ""
+    frame_number: int | None = None  # counted from 1, in a multi-frame file
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The view that a stack was found to show, how sure that is (0 .. 1), and why."""
+
+    view: str
+    confidence: float
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Parallel slices of one series: planes in canonical order, and per plane its frames in the order of the cycle.
+
+    id: unique in the study, made of letters, digits, '-' and '_'. dimension: what tells the frames of one slice apart
+    ("phase", "echo", "b-value", ...). notes: what a reader should know (uneven steps, missing slices, ...).
+    """
+
+    id: str
+    planes: tuple[Plane, ...]
+    frames: tuple[tuple[Frame, ...], ...]
+    naming: Naming
+    series: str = ""  # the series number, as text; empty where there is none
+    description: str = ""
+    series_uid: str = ""
+    frame_of_reference: str = ""
+    localizer: bool = False
+    thickness_mm: float | None = None
+    dimension: str = "phase"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def view(self) -> str:
+        return self.naming.view
+
+    @property
+    def phases(self) -> int:
+        """The largest number of frames at one slice."""
+        return max(len(frames) for frames in self.frames)
+
+    @property
+    def central(self) -> int:
+        """Index of the middle slice."""
+        return len(self.planes) // 2
+
+    @property
+    def step_mm(self) -> float | None:
+        """Mean distance between neighbouring slices along the normal; None for one slice."""
+        if len(self.planes) < 2:
+            return None
+        first, last = self.planes[0], self.planes[-1]
+        return float(abs(first.distance(last.centre)) / (len(self.planes) - 1))
+
+    def pixels(self, slice_index: int, phase: int = 0) -> np.ndarray:
+        """(rows, columns) float32 of one frame; IndexError where that slice has fewer phases."""
+        return self.frames[slice_index][phase].source.read()
+
+    def is_volume(self, tolerance_mm: float = 0.05) -> bool:
+        """Do the planes fill a regular grid (same directions, shape and spacing; equal steps along the normal)?"""
+        first = self.planes[0]
+        if any(p.shape != first.shape or not np.allclose(p.spacing, first.spacing, rtol=1e-4)
+               or not np.allclose([p.row, p.column], [first.row, first.column], atol=1e-4) for p in self.planes):
+            return False
+        if len(self.planes) < 2:
+            return True
+        step = (self.planes[-1].position - first.position) / (len(self.planes) - 1)
+        ideal = first.position + np.arange(len(self.planes))[:, None] * step
+        along = abs(step @ first.normal)
+        return bool(
+            np.abs(ideal - [p.position for p in self.planes]).max() < tolerance_mm
+            and along > 1e-3 and np.linalg.norm(step) - along < 1e-3 * along)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be used, or was used with a reservation, and why, in plain words."""
+
+    file: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A label map of one phase of one stack: a volume file on the stack's own grid."""
+
+    file: Path
+    stack: str
+    phase: int
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything read from one study's folder. subject is for the screen only: it never goes into a run or a log."""
+
+    folder: Path
+    subject: str
+    anatomy: str
+    stacks: tuple[Stack, ...]
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    labels: tuple[LabelFile, ...] = ()
+
+    def stack(self, stack_id: str) -> Stack:
+        """The stack of this id; KeyError if there is none."""
+        for stack in self.stacks:
+            if stack.id == stack_id:
+                return stack
+        raise KeyError(stack_id)
+
+    def partners(self, stack: Stack, any_frame: bool = False) -> Iterator[Stack]:
+        """The other stacks whose planes may cut this one's: same frame of reference, and not parallel."""
+        for other in self.stacks:
+            same_frame = any_frame or other.frame_of_reference == stack.frame_of_reference
+            angle = angle_between(other.planes[0].normal, stack.planes[0].normal)
+            if other is not stack and same_frame and angle >= PARALLEL_DEG:
+                yield other

@@ -1,0 +1,22 @@
+"""What all tests share: where the real data is, and a visible skip where it is not."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("PLANESSL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data():
+    """data("heart-pig") is that folder of the real data, or the test is skipped."""
+
+    def folder(name: str) -> Path:
+        path = DATA / name
+        if not path.is_dir():
+            pytest.skip(f"{path} is absent: set PLANESSL_DATA to the folder of the real data")
+        return path
+
+    return folder
