@@ -1,5 +1,6 @@
 """A folder of DICOM or NIfTI becomes a Study: stacks of planes with named views, pixels read when asked for."""
 from .crossings import lines_of
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
+from .reading import read_study
 
-__all__ = ["Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "lines_of"]
+__all__ = ["Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "lines_of", "read_study"]
