@@ -1,8 +1,8 @@
 """A study as the rest of the program sees it: stacks of planes whose pixels are read when asked for."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -130,6 +130,7 @@ class Study:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     labels: tuple[LabelFile, ...] = ()
+    classes: Mapping[str, int] = field(default_factory=dict)  # class -> 0 or 1, from study.json
 
     def stack(self, stack_id: str) -> Stack:
         """The stack of this id; KeyError if there is none."""

@@ -1,0 +1,86 @@
+"""How images are put before a network: the one description that preparing, training and prediction share."""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import PlaneSSLError
+from ..anatomy import Anatomy
+from ..files import read_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cohort was prepared with, and what a run was trained with.
+
+    spacing: (row, column) mm and size: (rows, columns) of the working grid. percentiles: the two that a stack's
+    intensities (all slices and phases together) are scaled to 0 and 1 by, unclipped. targets: the channels of the lines
+    task. labels: (value, name) pairs; a network's output channel i + 1 is labels[i], channel 0 is background.
+    """
+
+    anatomy: str
+    spacing: tuple[float, float]
+    size: tuple[int, int]
+    sigma_mm: float
+    targets: tuple[str, ...]
+    labels: tuple[tuple[int, str], ...]
+    classes: tuple[str, ...]
+    percentiles: tuple[float, float] = (0.5, 99.5)
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, anatomy: Anatomy) -> Plan:
+        return cls(
+            anatomy=anatomy.name, spacing=anatomy.grid.spacing, size=anatomy.grid.size, sigma_mm=anatomy.sigma_mm,
+            targets=anatomy.targets, labels=tuple((label.value, label.name) for label in anatomy.labels),
+            classes=anatomy.classes)
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """The plan in a JSON file; PlaneSSLError if it is missing, damaged or of another format."""
+        document = read_json(path)
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            found = document.get("format") if isinstance(document, dict) else None
+            raise PlaneSSLError(f"{path} has format {found}; this version reads format {FORMAT}. Prepare it again.")
+        try:
+            return cls(
+                anatomy=document["anatomy"], spacing=tuple(document["spacing"]), size=tuple(document["size"]),
+                sigma_mm=document["sigma_mm"], targets=tuple(document["targets"]),
+                labels=tuple((value, name) for value, name in document["labels"]),
+                classes=tuple(document["classes"]), percentiles=tuple(document["percentiles"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PlaneSSLError(f"{path} is not a plan: {error!r}. Prepare it again.") from None
+
+    def as_json(self) -> dict:
+        return asdict(self)
+
+    def require_same(self, other: Plan, mine: str, theirs: str) -> None:
+        """PlaneSSLError that shows both sides of every difference."""
+        ours, others = self.as_json(), other.as_json()
+        different = [f"{key}: {ours[key]} and {others[key]}" for key in ours if ours[key] != others[key]]
+        if different:
+            raise PlaneSSLError(f"{mine} and {theirs} were not prepared alike ({'; '.join(different)}).")
+
+
+def intensity_range(images: list[np.ndarray], percentiles: tuple[float, float]) -> tuple[float, float]:
+    """The two intensities of a stack that its plan takes to 0 and 1, from at most some 65,000 pixels per image.
+
+    A stack of one intensity gets a width of one, so that it becomes zeros.
+    """
+    sample = np.concatenate([image.ravel()[:: max(1, image.size // 65536)] for image in images])
+    sample = sample[np.isfinite(sample)]
+    if sample.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(sample, percentiles)
+    return float(low), float(high if high > low else low + 1)
+
+
+def scale(image: np.ndarray, intensities: tuple[float, float]) -> np.ndarray:
+    """(rows, columns) -> float32, the stack's range to 0 .. 1; what is not finite becomes 0, and 4 is the ceiling."""
+    low, high = intensities
+    scaled = (np.asarray(image, dtype=np.float32) - low) / (high - low)
+    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=4.0, neginf=-1.0), -1.0, 4.0)

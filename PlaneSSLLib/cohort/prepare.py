@@ -1,0 +1,153 @@
+"""Studies -> a cohort: restartable, parallel, and a broken study never stops the others."""
+from __future__ import annotations
+
+import multiprocessing
+import secrets
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+
+from .. import PlaneSSLError, anatomy, study
+from ..files import read_json, replacing_folder, write_json, write_text
+from .labels import LabelMap
+from .plan import Plan, intensity_range, scale
+from .store import plane_as_json, pseudonym
+
+Report = Callable[[dict], None]
+
+
+def prepare(
+    folders: Iterable[Path], anatomy_name: str, out: Path, *, jobs: int = 1, shard: tuple[int, int] = (0, 1),
+    classes: dict[str, dict[str, int]] | None = None, report: Report = lambda event: None,
+) -> dict:
+    """Read every study below the folders into the cohort `out`, leaving alone those already there.
+
+    shard (i, n) takes every n-th study from the i-th on, so that n machines can fill one cohort. classes: per subject,
+    the classes it belongs to. Returns {"studies", "prepared", "labelled", "left_out": [{"study", "reason"}], "notes"}.
+    """
+    chosen = anatomy.load(anatomy_name)
+    plan, salt = _open(out, chosen)
+    found = [path for folder in folders for path in study.find_studies(folder)]
+    if not found:
+        raise PlaneSSLError(f"No study was found below {', '.join(map(str, folders))}.")
+    mine = found[shard[0]::shard[1]]
+    work = [(path, chosen.file, plan, salt, out, classes or {}) for path in mine]
+
+    outcomes: list[dict] = []
+    for outcome in _run(work, jobs):
+        outcomes.append(outcome)
+        report({"event": "progress", "task": "prepare", "step": len(outcomes), "of": len(work)})
+    taken = [outcome for outcome in outcomes if "pseudonym" in outcome]
+    _remember(out, {outcome["pseudonym"]: outcome["subject"] for outcome in taken})
+    return {
+        "studies": len(work), "prepared": len(taken), "labelled": sum(outcome["labelled"] for outcome in taken),
+        "left_out": sorted(({"study": o["study"], "reason": o["reason"]} for o in outcomes if "reason" in o),
+                           key=lambda o: o["study"]),
+        "notes": sorted(note for outcome in taken for note in outcome["notes"]),
+    }
+
+
+def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
+    """Start the cohort, or check that the one that is there was made with the same plan."""
+    plan = Plan.of(chosen)
+    if (out / "plan.json").is_file():
+        Plan.read(out / "plan.json").require_same(plan, f"The cohort {out}", f"the anatomy '{chosen.name}'")
+    elif out.exists() and any(out.iterdir()):
+        raise PlaneSSLError(f"{out} is not empty and is no cohort; choose another folder.")
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "private.json", {"salt": secrets.token_hex(16), "subjects": {}})
+        (out / "private.json").chmod(0o600)
+        write_text(out / "anatomy.toml", chosen.file.read_text(encoding="utf-8"))
+        write_json(out / "plan.json", plan.as_json())
+    return plan, read_json(out / "private.json")["salt"]
+
+
+def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
+    if jobs <= 1 or len(work) == 1:
+        yield from map(_prepare_one, work)
+        return
+    # Forking a process that holds SimpleITK's or torch's threads can hang: start clean ones.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = [pool.submit(_prepare_one, item) for item in work]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
+def _prepare_one(item: tuple) -> dict:
+    """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
+    path, anatomy_file, plan, salt, out, classes = item
+    try:
+        read = study.read_study(path, anatomy=anatomy_file)
+        name = pseudonym(salt, read.subject)
+        folder = out / "studies" / name
+        document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
+        notes: list[str] = []
+        if document is None:
+            document, notes = _write(read, plan, name, folder, {**read.classes, **classes.get(read.subject, {})})
+        return {"study": str(path), "pseudonym": name, "subject": read.subject, "notes": notes,
+                "labelled": document["sizes"]["labels"] > 0}
+    except PlaneSSLError as error:
+        return {"study": str(path), "reason": str(error)}
+
+
+def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict[str, int]) -> tuple[dict, list[str]]:
+    maps = {(label.stack, label.phase): LabelMap(label.file) for label in read.labels}
+    known = {value for value, _ in plan.labels}
+    frames_of_reference: list[str] = []
+    pixels: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    sizes = {"pixels": 0, "labels": 0}
+    stacks, notes = [], []
+    for stack in read.stacks:
+        images = [[stack.pixels(i, k) for k in range(len(frames))] for i, frames in enumerate(stack.frames)]
+        span = intensity_range([image for of_slice in images for image in of_slice], plan.percentiles)
+        if stack.frame_of_reference not in frames_of_reference:
+            frames_of_reference.append(stack.frame_of_reference)
+        pixels_at: list[list[int]] = []
+        labels_at: list[list[int]] = []
+        for i, (plane, of_slice) in enumerate(zip(stack.planes, images, strict=True)):
+            pixels_at.append([])
+            labels_at.append([])
+            for k, image in enumerate(of_slice):
+                pixels_at[i].append(sizes["pixels"])
+                pixels.append(scale(image, span).astype(np.float16).ravel())
+                sizes["pixels"] += image.size
+                found = maps[stack.id, k].on(plane) if (stack.id, k) in maps else None
+                labels_at[i].append(-1 if found is None else sizes["labels"])
+                if found is not None:
+                    strange = sorted(set(np.unique(found).tolist()) - known - {0})
+                    if strange:
+                        raise PlaneSSLError(f"The label map {maps[stack.id, k].path} holds the values {strange}, which "
+                                            f"the anatomy '{plan.anatomy}' does not know; it knows {sorted(known)}.")
+                    labels.append(found.ravel())
+                    sizes["labels"] += found.size
+        unplaced = [k for (of, k) in maps if of == stack.id and all(k >= len(at) or at[k] < 0 for at in labels_at)]
+        if unplaced:
+            raise PlaneSSLError(
+                f"The label map {maps[stack.id, unplaced[0]].path} lies outside the images of stack {stack.id}.")
+        stacks.append({
+            "id": stack.id, "view": stack.view, "localizer": stack.localizer,
+            "frame_of_reference": frames_of_reference.index(stack.frame_of_reference), "intensities": span,
+            "planes": [plane_as_json(plane) for plane in stack.planes], "pixels_at": pixels_at, "labels_at": labels_at})
+    missing = known - {int(v) for array in labels for v in np.unique(array)} if labels else set()
+    if missing:
+        names = dict(plan.labels)
+        notes.append(f"study {name}: no pixel is labelled {', '.join(names[v] for v in sorted(missing))}")
+    document = {"pseudonym": name, "classes": classes, "sizes": sizes, "stacks": stacks}
+    with replacing_folder(folder) as side:
+        np.save(side / "pixels.npy", np.concatenate(pixels))
+        if labels:
+            np.save(side / "labels.npy", np.concatenate(labels))
+        write_json(side / "study.json", document)
+    return document, notes
+
+
+def _remember(out: Path, subjects: dict[str, str]) -> None:
+    """Add the subjects behind the pseudonyms; they stay with the cohort."""
+    private = read_json(out / "private.json")
+    private["subjects"].update(subjects)
+    write_json(out / "private.json", private)
+    (out / "private.json").chmod(0o600)

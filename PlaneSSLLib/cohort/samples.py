@@ -1,0 +1,91 @@
+"""Frames of a cohort, drawn for training or listed for validation, as a torch data set."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from .placing import Augmentation, placement, resample
+from .plan import Plan
+from .store import Cohort, PreparedStudy
+
+Sample = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One frame of a cohort."""
+
+    study: str
+    stack: int
+    slice: int
+    phase: int
+
+
+def frames(study: PreparedStudy, views: Sequence[str] = (), labelled: bool = False) -> list[Place]:
+    """Every frame of a study, of these views only if any are named, labelled ones only if asked."""
+    places = []
+    for s, stack in enumerate(study.stacks):
+        if views and stack.view not in views:
+            continue
+        of_stack = stack.labelled if labelled else [
+            (i, k) for i, starts in enumerate(stack.pixels_at) for k in range(len(starts))]
+        places += [Place(study.pseudonym, s, i, k) for i, k in of_stack]
+    return places
+
+
+def working_image(
+    study: PreparedStudy, place: Place, plan: Plan, augmentation: Augmentation, rng: np.random.Generator | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A frame on the working grid, (rows, columns) float32, and the `placement` matrix that took it there.
+
+    Augmented with rng; as it is where rng is None. Labels and lines follow through the matrix.
+    """
+    stack = study.stacks[place.stack]
+    motion = None if rng is None else augmentation.motion(rng)
+    matrix = placement(stack.planes[place.slice], plan, motion)
+    image = resample(study.image(stack, place.slice, place.phase), matrix, plan.size)
+    return (image if rng is None else augmentation.intensities(image, rng)), matrix
+
+
+class Drawn(Dataset):
+    """Sample n is a frame drawn at random: a study, then one of its stacks, then a frame, each with equal chance.
+
+    Everything about it follows from (seed, n), so the order of loading, the number of workers and an interruption
+    change nothing.
+    """
+
+    def __init__(
+        self, cohort: Cohort, places: Sequence[Place], make: Callable[..., Sample], seed: int, count: int,
+    ) -> None:
+        self.cohort, self.make, self.seed, self.count = cohort, make, seed, count
+        by_study: dict[str, dict[int, list[Place]]] = {}
+        for place in places:
+            by_study.setdefault(place.study, {}).setdefault(place.stack, []).append(place)
+        self.places = [list(stacks.values()) for stacks in by_study.values()]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, n: int) -> Sample:
+        rng = np.random.default_rng([self.seed, n])
+        stacks = self.places[rng.integers(len(self.places))]
+        of_stack = stacks[rng.integers(len(stacks))]
+        place = of_stack[rng.integers(len(of_stack))]
+        return self.make(self.cohort.studies[place.study], place, rng)
+
+
+class Listed(Dataset):
+    """The given frames, one after the other, unaugmented."""
+
+    def __init__(self, cohort: Cohort, places: Sequence[Place], make: Callable[..., Sample]) -> None:
+        self.cohort, self.places, self.make = cohort, list(places), make
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, n: int) -> Sample:
+        place = self.places[n]
+        return self.make(self.cohort.studies[place.study], place, None)

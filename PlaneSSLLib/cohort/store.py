@@ -1,0 +1,146 @@
+"""A cohort on disk: many studies' native pixels and planes, memory-mapped, without anybody's name.
+
+plan.json: how the images are put before a network.
+anatomy.toml: the anatomy it was prepared for.
+private.json: the salt and the subjects behind the pseudonyms; it stays here and is never copied to a run.
+studies/PSEUDONYM/: study.json (stacks, planes, offsets), pixels.npy (float16), labels.npy (uint8, where labelled).
+"""
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .. import PlaneSSLError, anatomy
+from ..files import read_json
+from ..geometry import Plane
+from .plan import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedStack:
+    """A stack in a cohort: its planes, and per slice and phase where its pixels (and labels, else -1) start."""
+
+    id: str
+    view: str
+    localizer: bool
+    frame_of_reference: int
+    planes: tuple[Plane, ...]
+    pixels_at: tuple[tuple[int, ...], ...]
+    labels_at: tuple[tuple[int, ...], ...]
+
+    @property
+    def labelled(self) -> list[tuple[int, int]]:
+        """(slice, phase) of every frame that has labels."""
+        return [(i, k) for i, starts in enumerate(self.labels_at) for k, at in enumerate(starts) if at >= 0]
+
+
+class PreparedStudy:
+    """One study of a cohort. Pixels are mapped, not read; a damaged file is a PlaneSSLError that names it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        document = read_json(self.folder / "study.json")
+        try:
+            self.pseudonym: str = document["pseudonym"]
+            self.classes: dict[str, int] = document["classes"]
+            self.stacks = tuple(_read_stack(stack) for stack in document["stacks"])
+            self._sizes = document["sizes"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise PlaneSSLError(f"{self.folder / 'study.json'} is damaged ({error!r}); prepare it again.") from None
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        return self._map("pixels", np.float16)
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        return self._map("labels", np.uint8)
+
+    def _map(self, name: str, dtype) -> np.ndarray:
+        path = self.folder / f"{name}.npy"
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise PlaneSSLError(f"{path} is missing or damaged ({error}); prepare this study again.") from None
+        if array.dtype != dtype or array.shape != (self._sizes[name],):
+            raise PlaneSSLError(
+                f"{path} holds {array.shape} {array.dtype} where ({self._sizes[name]},) {np.dtype(dtype)} was written; "
+                "prepare this study again.")
+        return array
+
+    def check(self) -> None:
+        """Open every file of the study, so that damage is found before work begins."""
+        for name, size in self._sizes.items():
+            if size:
+                self._map(name, np.float16 if name == "pixels" else np.uint8)
+
+    def image(self, stack: PreparedStack, slice_index: int, phase: int) -> np.ndarray:
+        """(rows, columns) float16, scaled by the plan's percentiles."""
+        return _cut(self._pixels, stack.pixels_at[slice_index][phase], stack.planes[slice_index].shape)
+
+    def labels(self, stack: PreparedStack, slice_index: int, phase: int) -> np.ndarray:
+        """(rows, columns) uint8 label values; ValueError where the frame has none."""
+        at = stack.labels_at[slice_index][phase]
+        if at < 0:
+            raise ValueError(f"stack {stack.id}, slice {slice_index}, phase {phase} has no labels")
+        return _cut(self._labels, at, stack.planes[slice_index].shape)
+
+    @property
+    def labelled(self) -> bool:
+        return self._sizes["labels"] > 0
+
+
+class Cohort:
+    """An opened cohort: its plan, its anatomy and its studies, in the order of the subjects' names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "plan.json").is_file():
+            raise PlaneSSLError(f"{self.folder} is no cohort (it has no plan.json); make one with planessl prepare.")
+        self.plan = Plan.read(self.folder / "plan.json")
+        self.anatomy = anatomy.load(self.folder / "anatomy.toml")
+        private = read_json(self.folder / "private.json")
+        self._salt = private["salt"]
+        known = private["subjects"]
+        there = {path.name for path in (self.folder / "studies").glob("*") if (path / "study.json").is_file()}
+        self.pseudonyms: tuple[str, ...] = tuple(
+            sorted(there, key=lambda pseudonym: (known.get(pseudonym, ""), pseudonym)))
+        if not self.pseudonyms:
+            raise PlaneSSLError(f"The cohort {self.folder} holds no study; see what planessl prepare said of them.")
+
+    @cached_property
+    def studies(self) -> dict[str, PreparedStudy]:
+        return {name: PreparedStudy(self.folder / "studies" / name) for name in self.pseudonyms}
+
+    def pseudonym_of(self, subject: str) -> str:
+        """The pseudonym of a subject given by name, or by pseudonym; PlaneSSLError if it is not in the cohort."""
+        for candidate in (subject, pseudonym(self._salt, subject)):
+            if candidate in self.pseudonyms:
+                return candidate
+        raise PlaneSSLError(f"The subject '{subject}' is not in the cohort {self.folder}.")
+
+
+def pseudonym(salt: str, subject: str) -> str:
+    """Twelve hexadecimal digits that nobody can turn back into the subject without the cohort's salt."""
+    return hashlib.sha256(f"{salt}\0{subject}".encode()).hexdigest()[:12]
+
+
+def plane_as_json(plane: Plane) -> dict:
+    return {"position": plane.position.tolist(), "row": plane.row.tolist(), "column": plane.column.tolist(),
+            "spacing": list(plane.spacing), "shape": list(plane.shape)}
+
+
+def _read_stack(document: dict) -> PreparedStack:
+    return PreparedStack(
+        id=document["id"], view=document["view"], localizer=document["localizer"],
+        frame_of_reference=document["frame_of_reference"],
+        planes=tuple(Plane(**plane) for plane in document["planes"]),
+        pixels_at=tuple(map(tuple, document["pixels_at"])), labels_at=tuple(map(tuple, document["labels_at"])))
+
+
+def _cut(array: np.ndarray, start: int, shape: tuple[int, int]) -> np.ndarray:
+    return array[start: start + shape[0] * shape[1]].reshape(shape)

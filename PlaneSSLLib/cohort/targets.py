@@ -1,0 +1,61 @@
+"""The free labels of a slice: where the other views' planes cut it, and its place in its stack."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..anatomy import Anatomy
+from ..geometry import PARALLEL_DEG, Plane, angle_between, lines_in_image, relative_locations
+
+
+@dataclass(frozen=True, eq=False)
+class SliceTargets:
+    """lines: (targets, k, 3) in the slice's own pixels, NaN where there is none; location: 0 .. 1, or NaN."""
+
+    lines: np.ndarray
+    location: float
+
+
+def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
+    """Targets of every slice of stacks[index].
+
+    stacks: anything with view, planes, localizer and frame_of_reference, be it of a Study or of a cohort. Of several
+    stacks of one view the first that is no localizer is asked for its plane, since it was prescribed last and best.
+    """
+    stack = stacks[index]
+    view = anatomy.view(stack.view)
+    locations = relative_locations(stack.planes)
+    wanted = {str(line): line for line in view.lines} if view else {}
+    per_target: list[list[Plane]] = []
+    for name in anatomy.targets:
+        partner = _partner(stack, stacks, wanted[name].view) if name in wanted else None
+        per_target.append([] if partner is None else list(partner.planes))
+
+    several = [len(planes) for name, planes in zip(anatomy.targets, per_target, strict=True) if name.endswith(":all")]
+    most = max([1, *several])
+    targets = []
+    for plane, location in zip(stack.planes, locations, strict=True):
+        lines = np.full((len(anatomy.targets), most, 3), np.nan)
+        for t, (name, planes) in enumerate(zip(anatomy.targets, per_target, strict=True)):
+            if planes:
+                chosen = _choose(name.rpartition(":")[2], plane, planes)
+                lines[t, : len(chosen)] = lines_in_image(plane, chosen)
+        targets.append(SliceTargets(lines, float(location)))
+    return targets
+
+
+def _partner(stack, stacks, view: str):
+    """The stack of that view which can cut this one, localizers last."""
+    able = [other for other in stacks
+            if other.view == view and other.frame_of_reference == stack.frame_of_reference
+            and angle_between(other.planes[0].normal, stack.planes[0].normal) >= PARALLEL_DEG]
+    return min(able, key=lambda other: other.localizer, default=None)
+
+
+def _choose(which: str, image: Plane, planes: list[Plane]) -> list[Plane]:
+    if which == "central":
+        return [planes[len(planes) // 2]]
+    if which == "nearest":
+        return [min(planes, key=lambda plane: abs(plane.distance(image.centre)))]
+    return planes

@@ -1,0 +1,208 @@
+"""The one training loop, for every task."""
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from .. import PlaneSSLError
+from .networks import Network
+from .processes import Processes
+from .run import Run
+from .settings import STEPS_PER_EPOCH, Settings
+from .tasks import Batch, Task
+
+Report = Callable[[dict], None]
+
+
+class Cancelled(Exception):
+    """The user asked to stop; the last checkpoint is written."""
+
+
+class Engine:
+    """Trains a network on a task, keeps its run, and can go on where a killed process stopped.
+
+    samples: a data set whose sample n depends on n alone. frames: the validation frames, empty for none; then the last
+    weights are the ones kept. On the CPU, with the same number of processes, an interrupted and resumed training ends
+    with the very bits of an uninterrupted one.
+    """
+
+    def __init__(
+        self, network: Network, task: Task, samples: Dataset, frames: Dataset, settings: Settings, run: Run,
+        device: torch.device, processes: Processes = Processes(), report: Report = lambda event: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.task, self.samples, self.frames, self.settings, self.run = task, samples, frames, settings, run
+        self.device, self.processes, self.report, self.cancelled = device, processes, report, cancelled
+        self.network = network.to(device, memory_format=torch.channels_last)
+        self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
+        groups = [{"params": list(network.body.parameters()), "scale": settings.body_rate},
+                  {"params": list(network.heads.parameters()), "scale": 1.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.step, self.pieces = 0, 1  # pieces: into how many parts a batch is cut for want of memory
+        self.best: float | None = None
+        self.since_best = 0
+        self.history: list[dict] = []
+
+    def train(self) -> dict:
+        """Run to the end, or from the run's checkpoint to the end; returns the last row of metrics."""
+        self._restore()
+        started, first_step = time.monotonic(), self.step
+        saved = started
+        totals: dict[str, list[float]] = {}
+        for batch in self._batches():
+            for name, value in self._take_step(batch).items():
+                totals.setdefault(name, []).append(value)
+            self.step += 1
+            stop = self.cancelled()
+            if self.step % STEPS_PER_EPOCH == 0:
+                epoch = self.step // STEPS_PER_EPOCH
+                row = {"epoch": epoch, **{f"loss_{name}": float(np.mean(values)) for name, values in totals.items()}}
+                totals = {}
+                last = self.step == self.settings.steps
+                if epoch % self.settings.validate_every == 0 or last:
+                    row.update(self._validate())
+                self.history.append(row)
+                pace = (time.monotonic() - started) / (self.step - first_step)
+                event = {"event": "progress", "task": self.run.config["task"], "step": self.step,
+                         "of": self.settings.steps, "eta_s": round(pace * (self.settings.steps - self.step), 1),
+                         "metrics": {name: value for name, value in row.items() if name != "epoch"}}
+                self._tell(event)
+                out_of_patience = self.settings.patience is not None and self._stalled() >= self.settings.patience
+                if last or stop or out_of_patience or time.monotonic() - saved > self.settings.checkpoint_s:
+                    self._save()
+                    saved = time.monotonic()
+                if out_of_patience:
+                    break
+            if stop:
+                raise Cancelled
+        self.processes.wait()
+        return self.history[-1]
+
+    def _batches(self):
+        """Every step's share of its global batch, from the current step to the last."""
+        share = self.processes.share(self.settings.batch)
+        order = [step * self.settings.batch + i for step in range(self.step, self.settings.steps) for i in share]
+        loader = DataLoader(
+            self.samples, batch_size=len(share), sampler=order, num_workers=self.settings.workers,
+            pin_memory=self.device.type == "cuda", persistent_workers=False)
+        return iter(loader)
+
+    def _take_step(self, batch: Batch) -> dict[str, float]:
+        """One optimiser step; out of memory halves the pieces the batch is worked in, and goes on."""
+        settings = self.settings
+        frozen = self.step < settings.frozen_epochs * STEPS_PER_EPOCH
+        for group in self.optimizer.param_groups:
+            rate = 0.0 if frozen and group is self.optimizer.param_groups[0] else group["scale"]
+            group["lr"] = settings.learning_rate * settings.rate(self.step) * rate
+        counts = {name: count.to(self.device, torch.float32) for name, count in self.task.counts(batch).items()}
+        self.processes.add(*counts.values())
+        self.network.train()
+        while True:
+            try:
+                sums = self._backward(batch, counts)
+                break
+            except torch.OutOfMemoryError:
+                if self.pieces >= len(batch["image"]):
+                    raise PlaneSSLError(
+                        "The GPU's memory does not hold a single image of this network. Choose a smaller network "
+                        "(--network small), or --device cpu.") from None
+                torch.cuda.empty_cache()
+                self.pieces *= 2
+                self._tell({"event": "notice", "text": f"Out of GPU memory: going on with the batch in {self.pieces} "
+                            "pieces, added up to the same batch."})
+        self.processes.add_gradients(self.network.parameters())
+        self.processes.add(*sums.values())
+        losses = {name: float(sums[name] / counts[name].clamp(min=1)) for name in sums}
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        if not all(map(math.isfinite, losses.values())) or not torch.isfinite(norm):
+            raise PlaneSSLError(
+                f"The loss is no longer a number at step {self.step} ({losses}). The last checkpoint is intact; "
+                "look at the cohort's images, or train with a lower --learning-rate.")
+        self.optimizer.step()
+        if self.mean is not None:
+            decay = min(settings.ema, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                for kept, new in zip(self.mean.state_dict().values(), self.network.state_dict().values(), strict=True):
+                    kept.lerp_(new, 1 - decay)
+        return losses
+
+    def _backward(self, batch: Batch, counts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Gradients of the weighted losses; each loss is its sum over this process divided by the global count."""
+        self.optimizer.zero_grad(set_to_none=True)
+        totals = {name: torch.zeros((), device=self.device) for name in counts}
+        size = -(-len(batch["image"]) // self.pieces)
+        for start in range(0, len(batch["image"]), size):
+            piece = {name: values[start: start + size].to(self.device, non_blocking=True)
+                     for name, values in batch.items()}
+            piece["image"] = piece["image"].contiguous(memory_format=torch.channels_last)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+                outputs = self.network(piece["image"])
+            sums = self.task.sums(outputs, piece)
+            loss = sum(self.task.weights[name] * sums[name] / counts[name].clamp(min=1) for name in sums)
+            loss.backward()
+            for name, value in sums.items():
+                totals[name] += value.detach()
+        return totals
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Metrics over the validation frames; the better weights are kept, the last ones where nothing is validated."""
+        if not self.processes.first:
+            return {}
+        network = (self.mean if self.mean is not None else self.network).eval()
+        values: dict[str, list[float]] = {}
+        for batch in DataLoader(self.frames, batch_size=self.settings.batch):
+            outputs = network(batch["image"].to(self.device, memory_format=torch.channels_last))
+            measured = self.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
+            for name, found in measured.items():
+                values.setdefault(name, []).extend(found)
+        row = {}
+        for name, found in values.items():
+            if found:
+                row |= {name: float(np.mean(found)), f"{name}_median": float(np.median(found))}
+        metric, more_is_better = self.task.best
+        now = row.get(metric)
+        better = now is None or self.best is None or (now > self.best if more_is_better else now < self.best)
+        self.since_best = 0 if better else self.since_best + 1
+        if better:
+            self.best = now
+            self.run.save_weights({name: tensor.cpu() for name, tensor in network.state_dict().items()})
+        return row
+
+    def _save(self) -> None:
+        if self.processes.first:
+            self.run.write_metrics(self.history)
+            self.run.save_state({
+                "step": self.step, "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "mean": None if self.mean is None else self.mean.state_dict(), "pieces": self.pieces,
+                "best": self.best, "since_best": self.since_best, "history": self.history})
+        self.processes.wait()
+
+    def _restore(self) -> None:
+        state = self.run.state()
+        if state is None:
+            return
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.mean is not None:
+            self.mean.load_state_dict(state["mean"])
+        self.step, self.pieces, self.best = state["step"], state["pieces"], state["best"]
+        self.since_best, self.history = state["since_best"], state["history"]
+
+    def _stalled(self) -> int:
+        """Validations since the best one, as the first process, which alone validates, counts them."""
+        count = torch.tensor(float(self.since_best if self.processes.first else 0), device=self.device)
+        self.processes.add(count)
+        return int(count)
+
+    def _tell(self, event: dict) -> None:
+        if self.processes.first:
+            self.run.event(event)
+            self.report(event)

@@ -1,0 +1,57 @@
+"""Finetuning on labelled studies, from a pretrained run or from scratch."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import PlaneSSLError
+from ..cohort import Cohort, Split, draw_split
+from .networks import Network
+from .run import Run
+from .settings import Settings
+from .starting import run_training
+from .tasks import Segmentation
+
+
+def finetune(
+    cohort_folder: Path, out: Path, *, init: Path | None = None, subjects: int | None = None,
+    split: Split | None = None, network: str | None = None, settings: Settings = Settings(epochs=40), **running,
+) -> dict:
+    """Train a segmentation. init: the run whose encoder and decoder are taken over, None for scratch.
+
+    subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
+    patient leaves none to validate on; else 15 % of the labelled ones validate. running: see `run_training`.
+    """
+    cohort = Cohort(cohort_folder)
+    if not cohort.plan.labels:
+        raise PlaneSSLError(f"The anatomy '{cohort.plan.anatomy}' names no labels, so there is nothing to segment.")
+    if split is None:
+        pool = tuple(name for name in cohort.pseudonyms if cohort.studies[name].labelled)
+        if not pool:
+            raise PlaneSSLError(f"No study in the cohort {cohort_folder} has label maps.")
+        split = draw_split(pool, settings.seed, subjects)
+    start = None if init is None else Run.open(init)
+    if start is not None:
+        start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
+    name = network or (start.config["network"] if start else "small")
+    config = {"stage": "finetuning", "task": "segmentation", "init": None if init is None else Path(init).name,
+              "init_task": start.config["task"] if start else "scratch"}
+    return run_training(
+        cohort, Segmentation(cohort.plan), split, settings, name, Path(out), config,
+        prepare_network=lambda fresh: {} if start is None else take_over(fresh, start), **running)
+
+
+def take_over(network: Network, run: Run) -> dict:
+    """Copy the body of a run's network into a new one; returns which tensors were taken and which are new.
+
+    PlaneSSLError if the run's network is another one.
+    """
+    theirs = run.config["network"]
+    weights = {name: tensor for name, tensor in run.weights().items() if name.startswith("body.")}
+    mine = network.state_dict()
+    misfit = [name for name in mine if name.startswith("body.")
+              and (name not in weights or weights[name].shape != mine[name].shape)]
+    if misfit:
+        raise PlaneSSLError(f"The run {run.folder} holds the network '{theirs}', which does not fit the one to be "
+                            f"trained (first at {misfit[0]}); choose --network {theirs}.")
+    network.load_state_dict({**mine, **weights})
+    return {"taken_over": len(weights), "new": sorted(name for name in mine if name not in weights)}

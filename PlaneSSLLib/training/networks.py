@@ -1,0 +1,144 @@
+"""Networks: an encoder, a decoder, and heads. A registry in which another network costs a function."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from monai.networks.nets import BasicUNet, FlexibleUNet
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .. import PlaneSSLError
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a task wants of a network: `channels` values per pixel, or one vector of them per image."""
+
+    channels: int
+    per_pixel: bool = True
+
+
+class Body(nn.Module):
+    """An encoder and a decoder.
+
+    encode: (n, 1, rows, columns) -> features, finest first, the bottleneck last. decode: features -> (n, channels,
+    rows / shuffle, columns / shuffle). Rows and columns are multiples of `multiple`.
+    """
+
+    channels: int
+    bottleneck: int
+    shuffle: int = 1
+    multiple: int = 16
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        raise NotImplementedError
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        raise NotImplementedError
+
+
+class Network(nn.Module):
+    """A body with one head per task. forward gives {head: (n, channels, rows, columns) or (n, channels)}.
+
+    All that a pretrained network hands on lies in `body`; the heads are new for every target task.
+    """
+
+    def __init__(self, body: Body, heads: dict[str, Head]) -> None:
+        super().__init__()
+        self.body = body
+        self.kinds = dict(heads)
+        self.heads = nn.ModuleDict({name: self._head(body, head) for name, head in heads.items()})
+
+    @staticmethod
+    def _head(body: Body, head: Head) -> nn.Module:
+        if head.per_pixel:
+            layers: list[nn.Module] = [nn.Conv2d(body.channels, head.channels * body.shuffle**2, 1)]
+            return nn.Sequential(*layers, nn.PixelShuffle(body.shuffle)) if body.shuffle > 1 else layers[0]
+        # Zhang et al. 2024: global pooling, 128 units, the answer.
+        return nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.Linear(body.bottleneck, 128), nn.ReLU(), nn.Linear(128, head.channels))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        features = self.body.encode(image)
+        decoded = self.body.decode(features) if any(kind.per_pixel for kind in self.kinds.values()) else None
+        return {name: head(decoded if self.kinds[name].per_pixel else features[-1])
+                for name, head in self.heads.items()}
+
+
+class UNetBody(Body):
+    """MONAI's BasicUNet (five levels of two convolutions), optionally on pixel-unshuffled images.
+
+    Group normalisation: instance normalisation erases the mean intensities that the pooled location head needs, batch
+    normalisation breaks with small and split batches. Unshuffling by two moves the finest level, where most of the time
+    goes, to half the resolution without losing a pixel.
+    """
+
+    def __init__(self, features: tuple[int, ...], shuffle: int = 1) -> None:
+        super().__init__()
+        self.shuffle, self.multiple = shuffle, 16 * shuffle
+        self.channels, self.bottleneck = features[5], features[4]
+        self.net = BasicUNet(
+            spatial_dims=2, in_channels=shuffle**2, out_channels=1, features=features,
+            norm=("group", {"num_groups": 8}), act=("relu", {"inplace": True}))
+        self.net.final_conv = nn.Identity()
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        net = self.net
+        features = [net.conv_0(functional.pixel_unshuffle(image, self.shuffle) if self.shuffle > 1 else image)]
+        for down in (net.down_1, net.down_2, net.down_3, net.down_4):
+            features.append(down(features[-1]))
+        return features
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        net = self.net
+        decoded = features[4]
+        for up, skip in zip((net.upcat_4, net.upcat_3, net.upcat_2, net.upcat_1), features[3::-1], strict=True):
+            decoded = up(decoded, skip)
+        return decoded
+
+
+class ResNetBody(Body):
+    """MONAI's FlexibleUNet with a ResNet encoder, its batch normalisation replaced by group normalisation."""
+
+    multiple = 32
+
+    def __init__(self, backbone: str) -> None:
+        super().__init__()
+        net = FlexibleUNet(in_channels=1, out_channels=1, backbone=backbone, spatial_dims=2)
+        self.encoder, self.decoder = _with_group_norm(net.encoder), _with_group_norm(net.decoder)
+        self.skips = net.skip_connect
+        self.channels, self.bottleneck = 16, 2048
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        return self.encoder(image)
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        return self.decoder(features, self.skips)
+
+
+def _with_group_norm(module: nn.Module) -> nn.Module:
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.GroupNorm(min(8, child.num_features), child.num_features))
+        else:
+            _with_group_norm(child)
+    return module
+
+
+NETWORKS: dict[str, Callable[[], Body]] = {
+    "small": lambda: UNetBody((24, 48, 96, 128, 192, 24), shuffle=2),
+    "unet": lambda: UNetBody((64, 128, 256, 512, 1024, 64)),
+    "resnet50": lambda: ResNetBody("resnet50"),
+}
+
+
+def build(name: str, heads: dict[str, Head], seed: int) -> Network:
+    """A freshly initialised network; the same seed gives the same weights. PlaneSSLError for an unknown name."""
+    if name not in NETWORKS:
+        raise PlaneSSLError(f"There is no network '{name}'; there are: {', '.join(NETWORKS)}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(NETWORKS[name](), heads)

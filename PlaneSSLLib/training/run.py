@@ -1,0 +1,149 @@
+"""A run: the folder of one training, enough to use it, resume it or explain it."""
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from .. import PlaneSSLError, __version__, anatomy
+from ..anatomy import Anatomy
+from ..cohort.plan import Plan
+from ..cohort.splits import Split
+from ..files import read_json, refuse_existing, replacing, write_json, write_text
+from .networks import Head, Network, build
+
+
+class Run:
+    """A run's folder: config.json, plan.json, anatomy.toml, splits.json, versions.json written once at the start;
+    weights.safetensors, state.pt, metrics.csv replaced whole as training goes on; events.jsonl appended to.
+
+    Subjects stand here by pseudonym only.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool) -> Run:
+        """Start a run. PlaneSSLError if the folder is there already, unless overwrite."""
+        run = cls(folder)
+        refuse_existing(run.folder, overwrite)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("weights.safetensors", "state.pt", "metrics.csv", "events.jsonl"):
+            (run.folder / name).unlink(missing_ok=True)
+        write_json(run.folder / "plan.json", plan.as_json())
+        write_text(run.folder / "anatomy.toml", anatomy_toml)
+        write_json(run.folder / "splits.json", split.as_json())
+        write_json(run.folder / "versions.json", _versions())
+        write_json(run.folder / "config.json", config)
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """An existing run; PlaneSSLError if the folder is none."""
+        run = cls(folder)
+        if not (run.folder / "config.json").is_file():
+            raise PlaneSSLError(
+                f"{folder} is no run (it has no config.json); make one with planessl pretrain or finetune.")
+        return run
+
+    @property
+    def config(self) -> dict:
+        return read_json(self.folder / "config.json")
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.read(self.folder / "plan.json")
+
+    @property
+    def anatomy(self) -> Anatomy:
+        return anatomy.load(self.folder / "anatomy.toml")
+
+    @property
+    def split(self) -> Split:
+        return Split(**{part: tuple(names) for part, names in read_json(self.folder / "splits.json").items()})
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "results.json").is_file()
+
+    def event(self, event: dict) -> None:
+        with open(self.folder / "events.jsonl", "a", encoding="utf-8") as log:
+            log.write(json.dumps(event) + "\n")
+
+    def write_metrics(self, history: list[dict]) -> None:
+        """metrics.csv: one row per validation, the union of all columns."""
+        columns = list(dict.fromkeys(key for row in history for key in row))
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(history)
+        write_text(self.folder / "metrics.csv", text.getvalue())
+
+    def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        with replacing(self.folder / "weights.safetensors") as side:
+            safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in weights.items()}, side)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Name -> tensor on the CPU. Safetensors hold numbers only: no code is loaded."""
+        path = self.folder / "weights.safetensors"
+        try:
+            return safetensors.torch.load_file(path)
+        except FileNotFoundError:
+            raise PlaneSSLError(f"{path} is missing: the run has not come to its first checkpoint.") from None
+        except (OSError, SafetensorError) as error:
+            raise PlaneSSLError(f"{path} is damaged ({error}).") from None
+
+    def network(self) -> Network:
+        """The trained network, on the CPU, in eval mode. PlaneSSLError names the tensors that do not fit."""
+        config = self.config
+        network = build(config["network"], {name: Head(**head) for name, head in config["heads"].items()}, seed=0)
+        weights = self.weights()
+        expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        if expected != found:
+            odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))[:3]
+            sides = "; ".join(f"{name}: network {expected.get(name)}, file {found.get(name)}" for name in odd)
+            raise PlaneSSLError(f"The weights in {self.folder} do not fit the network '{config['network']}' ({sides}).")
+        network.load_state_dict(weights)
+        return network.eval()
+
+    def save_state(self, state: dict) -> None:
+        """All that resuming needs, replaced in one piece."""
+        try:
+            with replacing(self.folder / "state.pt") as side:
+                torch.save(state, side)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            raise PlaneSSLError(
+                f"The checkpoint in {self.folder} could not be written ({error}); the last one is intact. "
+                "Make room and continue with --resume.") from None
+
+    def state(self) -> dict | None:
+        """The last checkpoint, or None. Loaded with weights_only: a file that holds code is refused."""
+        path = self.folder / "state.pt"
+        if not path.is_file():
+            return None
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch has no one type for what may be wrong with a file
+            reason = str(error).splitlines()[0]
+            raise PlaneSSLError(
+                f"{path} is damaged, or holds more than numbers, and was not loaded: {reason}") from None
+
+
+def _versions() -> dict[str, str]:
+    found = {"planessl": __version__, "python": sys.version.split()[0], "platform": platform.platform()}
+    for package in ("torch", "monai", "numpy", "scipy", "SimpleITK", "pydicom"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found

@@ -1,0 +1,65 @@
+"""What a training is told, in one place."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from .. import PlaneSSLError
+
+STEPS_PER_EPOCH = 50
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long, how fast, on what.
+
+    An epoch is 50 steps of a batch, whatever the size of the cohort: with one labelled patient or a thousand studies,
+    the same number of epochs is the same work. The learning rate rises over the warm-up steps and falls to zero along a
+    half cosine. body_rate scales the learning rate of a transferred body, frozen_epochs leaves it as it is at first.
+    ema: decay of the running mean of the weights that is validated and kept; 0 for none.
+    patience: validations without a better one after which training stops; None for never.
+    """
+
+    epochs: int
+    batch: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 50
+    clip_norm: float = 1.0
+    ema: float = 0.99
+    body_rate: float = 1.0
+    frozen_epochs: int = 0
+    validate_every: int = 5
+    patience: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    workers: int = 0
+    checkpoint_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise PlaneSSLError(
+                f"Training needs at least one epoch and a batch of one, not {self.epochs} and {self.batch}.")
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * STEPS_PER_EPOCH
+
+    def rate(self, step: int) -> float:
+        """Share of the learning rate at a step, 0 .. 1."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        return warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """CUDA if present, then MPS, else the CPU; PlaneSSLError if what is asked for is absent."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, present in there.items() if present))
+    kind = name.partition(":")[0]
+    if not there.get(kind, False):
+        present = ", ".join(kind for kind, present in there.items() if present)
+        raise PlaneSSLError(f"The device '{name}' is not present here; there is: {present}.")
+    return torch.device(name)

@@ -1,0 +1,106 @@
+"""From a cohort and a few choices to a trained run: what pretraining and finetuning have in common."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from .. import PlaneSSLError
+from ..cohort import Cohort, Split
+from ..cohort.samples import Drawn, Listed, Place
+from ..files import write_json
+from .engine import Engine, Report
+from .networks import Network, build
+from .processes import Processes, joined
+from .run import Run
+from .settings import Settings, choose_device
+from .tasks import Task
+
+MOST_FRAMES = 400  # validation looks at so many frames at most, evenly taken from all
+
+
+def places_of(task: Task, cohort: Cohort, subjects: tuple[str, ...]) -> list[Place]:
+    """Every frame of these subjects that the task can use; damage in a study is found here, before any work."""
+    places = []
+    for name in subjects:
+        cohort.studies[name].check()
+        places += task.places(cohort.studies[name])
+    return places
+
+
+def run_training(
+    cohort: Cohort, task: Task, split: Split, settings: Settings, network_name: str, out: Path, config: dict, *,
+    prepare_network: Callable[[Network], dict] = lambda network: {}, overwrite: bool = False, resume: bool = False,
+    report: Report = lambda event: None, cancelled: Callable[[], bool] = lambda: False,
+) -> dict:
+    """Train and write the run at `out`; returns its results.
+
+    config: what else is to be known about the run. prepare_network: takes pretrained weights over and returns what it
+    has to say about them. With resume, a run that is there goes on; if its choices differ from these, both are shown.
+    """
+    training = places_of(task, cohort, split.train)
+    if not training:
+        raise PlaneSSLError(f"None of the {len(split.train)} subjects to train on has a frame for this task.")
+    seen = places_of(task, cohort, split.validation)
+    seen = seen[:: -(-len(seen) // MOST_FRAMES)] if seen else []
+
+    network = build(network_name, task.heads, settings.seed)
+    if any(size % network.body.multiple for size in cohort.plan.size):
+        raise PlaneSSLError(
+            f"The network '{network_name}' needs a working grid of multiples of {network.body.multiple} pixels; "
+            f"the anatomy '{cohort.plan.anatomy}' has {list(cohort.plan.size)}.")
+    choices = {**config, "network": network_name, "settings": _kept(settings),
+               "heads": {name: asdict(head) for name, head in task.heads.items()}}
+    device = choose_device(settings.device)
+    with joined(device.type) as processes:
+        if device.type == "cuda":
+            device = torch.device("cuda", processes.local_rank)
+            torch.cuda.set_device(device)
+        run = _start(out, choices, cohort, split, overwrite, resume, processes)
+        if run.finished:
+            raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
+        transfer = prepare_network(network)
+        engine = Engine(
+            network, task, Drawn(cohort, training, task.sample, settings.seed, settings.steps * settings.batch),
+            Listed(cohort, seen, task.sample), settings, run, device, processes, report, cancelled)
+        last = engine.train()
+        results = {"run": str(out), "epochs": last["epoch"], "train": len(split.train), "device": str(device),
+                   "validation": {k: v for k, v in last.items() if k != "epoch"}, **transfer}
+        if processes.first:
+            write_json(out / "results.json", {**results, "run": out.name})
+    return results
+
+
+def _kept(settings: Settings) -> dict:
+    """The settings that decide the result; where and with how many workers it is computed may change on resuming."""
+    kept = asdict(settings)
+    for name in ("device", "workers", "checkpoint_s"):
+        del kept[name]
+    return kept
+
+
+def _start(
+    out: Path, choices: dict, cohort: Cohort, split: Split, overwrite: bool, resume: bool, processes: Processes,
+) -> Run:
+    if resume and (out / "config.json").is_file():
+        run = Run.open(out)
+        run.plan.require_same(cohort.plan, f"The run {out}", f"the cohort {cohort.folder}")
+        there = run.config
+        differ = [f"{key}: {there.get(key)} and {choices.get(key)}"
+                  for key in there.keys() | choices.keys() if there.get(key) != choices.get(key)]
+        if run.split != split:
+            differ.append("the split of the subjects")
+        if differ:
+            raise PlaneSSLError(f"The run {out} was started otherwise ({'; '.join(sorted(differ))}); "
+                                "resume with its own choices, or start another run.")
+    elif processes.first:
+        toml = (cohort.folder / "anatomy.toml").read_text(encoding="utf-8")
+        run = Run.create(out, choices, cohort.plan, toml, split, overwrite)
+    processes.wait()
+    return Run(out) if not processes.first else run
+
+
+def with_device(settings: Settings, device: str | None) -> Settings:
+    return settings if device is None else replace(settings, device=device)

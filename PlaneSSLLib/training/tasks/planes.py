@@ -1,0 +1,104 @@
+"""The two pretext tasks of Zhang et al. 2024: relative orientation (lines) and relative slice location."""
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ... import PlaneSSLError
+from ...anatomy import Anatomy
+from ...cohort.placing import Augmentation
+from ...cohort.plan import Plan
+from ...cohort.samples import Place, Sample, frames, working_image
+from ...cohort.store import PreparedStudy
+from ...cohort.targets import SliceTargets, stack_targets
+from ...geometry import fit_lines, heatmaps, line_errors, lines_hit, move_lines
+from ..networks import Head
+from .task import Batch, Outputs
+
+MOVES = Augmentation(rotation_deg=30, zoom=0.2, shift_mm=12, gamma=0.4, gain=0.2, noise=0.08, blur_px=1.2, shading=0.2)
+
+
+class Planes:
+    """Regress the lines in which other views cut a slice, its location in its stack, or both.
+
+    alpha and beta of the paper are the weights, 1 and 1. What a slice does not have is masked, never zeroed: a line of
+    a view that was not acquired, that is parallel, or that misses the image on the working grid; the location of a
+    one-slice stack.
+    """
+
+    def __init__(self, plan: Plan, anatomy: Anatomy, *, lines: bool = True, location: bool = True,
+                 views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
+        self.plan, self.anatomy, self.views, self.augmentation = plan, anatomy, views, augmentation
+        self.heads: dict[str, Head] = {}
+        if lines:
+            self.heads["lines"] = Head(len(plan.targets))
+        if location:
+            self.heads["location"] = Head(1, per_pixel=False)
+        if not self.heads:
+            raise PlaneSSLError("Choose at least one pretext task: lines, location.")
+        self.weights = dict.fromkeys(self.heads, 1.0)
+        self.best = ("distance_mm", False) if lines else ("location_error_slices", False)
+        self._targets: dict[tuple[str, int], list[SliceTargets]] = {}
+
+    def targets(self, study: PreparedStudy, stack: int) -> list[SliceTargets]:
+        key = (study.pseudonym, stack)
+        if key not in self._targets:
+            self._targets[key] = stack_targets(self.anatomy, study.stacks, stack)
+        return self._targets[key]
+
+    def places(self, study: PreparedStudy) -> list[Place]:
+        """Frames for which at least one target is there."""
+        def useful(place: Place) -> bool:
+            target = self.targets(study, place.stack)[place.slice]
+            shape = study.stacks[place.stack].planes[place.slice].shape
+            return ("lines" in self.heads and bool(lines_hit(target.lines, shape).any())) or (
+                "location" in self.heads and np.isfinite(target.location))
+        return [place for place in frames(study, self.views) if useful(place)]
+
+    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
+        """image (1, rows, columns); lines (targets, k, 3); maps (targets, rows, columns); their masks; location."""
+        image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
+        target = self.targets(study, place.stack)[place.slice]
+        lines = move_lines(target.lines, matrix)
+        lines[~lines_hit(lines, self.plan.size)] = np.nan
+        sample = {"image": image[None], "lines_mask": np.isfinite(lines).all(-1).any(-1),
+                  "location": np.float32(np.nan_to_num(target.location)), "location_mask": np.isfinite(target.location),
+                  "slices": np.float32(len(study.stacks[place.stack].planes))}
+        if "lines" in self.heads:
+            several = heatmaps(lines.reshape(-1, 3), self.plan.size, self.plan.spacing, self.plan.sigma_mm)
+            sample["maps"] = several.reshape(*lines.shape[:2], *self.plan.size).max(1)
+            sample["lines"] = lines[:, 0]
+        return sample
+
+    def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
+        pixels = self.plan.size[0] * self.plan.size[1]
+        counts = {"lines": batch["lines_mask"].sum() * pixels, "location": batch["location_mask"].sum()}
+        return {name: counts[name] for name in self.heads}
+
+    def sums(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        sums = {}
+        if "lines" in self.heads:
+            squared = (outputs["lines"].float() - batch["maps"]).square().sum((2, 3))
+            sums["lines"] = (squared * batch["lines_mask"]).sum()
+        if "location" in self.heads:
+            squared = (outputs["location"].float()[:, 0] - batch["location"]).square()
+            sums["location"] = (squared * batch["location_mask"]).sum()
+        return sums
+
+    def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
+        """angle_deg and distance_mm of every predicted line against the true one; location_error_slices."""
+        measured: dict[str, list[float]] = {}
+        if "lines" in self.heads:
+            valid = batch["lines_mask"].numpy().astype(bool)
+            true = batch["lines"].numpy()[valid]
+            fitted = fit_lines(outputs["lines"].float().numpy()[valid], self.plan.spacing, self.plan.sigma_mm)
+            angle, distance = line_errors(fitted, true, self.plan.size, self.plan.spacing)
+            # A line that was not found is as wrong as can be: at right angles, and a quarter of the field away.
+            lost = min(size * mm for size, mm in zip(self.plan.size, self.plan.spacing, strict=True)) / 4
+            measured["angle_deg"] = np.nan_to_num(angle, nan=90.0).tolist()
+            measured["distance_mm"] = np.nan_to_num(distance, nan=lost).tolist()
+        if "location" in self.heads:
+            mask = batch["location_mask"].bool()
+            error = (outputs["location"].float()[:, 0] - batch["location"]).abs() * (batch["slices"] - 1)
+            measured["location_error_slices"] = error[mask].tolist()
+        return measured

@@ -1,0 +1,60 @@
+"""Segmentation of single slices, whatever their view."""
+from __future__ import annotations
+
+import numpy as np
+import torch
+from monai.losses import DiceLoss
+from torch.nn import functional
+
+from ...cohort.placing import Augmentation, resample
+from ...cohort.plan import Plan
+from ...cohort.samples import Place, Sample, frames, working_image
+from ...cohort.store import PreparedStudy
+from ..networks import Head
+from .task import Batch, Outputs
+
+MOVES = Augmentation(rotation_deg=45, zoom=0.35, shift_mm=15, gamma=0.5, gain=0.25, noise=0.1, blur_px=1.2, shading=0.3)
+
+
+class Segmentation:
+    """Dice and cross entropy over background and the plan's labels, in their order."""
+
+    def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
+        self.plan, self.views, self.augmentation = plan, views, augmentation
+        self.heads = {"segmentation": Head(1 + len(plan.labels))}
+        self.weights = {"cross_entropy": 1.0, "dice": 1.0}
+        self.best = ("dice", True)
+        self._dice = DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+        self._channel = np.zeros(256, np.int64)  # label value -> output channel
+        for channel, (value, _) in enumerate(plan.labels, start=1):
+            self._channel[value] = channel
+
+    def places(self, study: PreparedStudy) -> list[Place]:
+        return frames(study, self.views, labelled=True)
+
+    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
+        """image (1, rows, columns) float32; labels (rows, columns) int64, channel numbers."""
+        image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
+        labels = study.labels(study.stacks[place.stack], place.slice, place.phase)
+        labels = resample(labels, matrix, self.plan.size, order=0)
+        return {"image": image[None], "labels": self._channel[labels]}
+
+    def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"cross_entropy": torch.tensor(float(batch["labels"].numel())),
+                "dice": torch.tensor(float(len(batch["labels"])))}
+
+    def sums(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        logits, labels = outputs["segmentation"].float(), batch["labels"]
+        return {"cross_entropy": functional.cross_entropy(logits, labels, reduction="sum"),
+                "dice": self._dice(logits, labels[:, None]) * len(labels)}
+
+    def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
+        """dice of every label in every slice that has it; the whole study is measured by `evaluate`."""
+        predicted, labels = outputs["segmentation"].argmax(1), batch["labels"]
+        dice = []
+        for channel in range(1, outputs["segmentation"].shape[1]):
+            one, other = predicted == channel, labels == channel
+            there = other.any((1, 2))
+            overlap = 2 * (one & other).sum((1, 2)) / (one.sum((1, 2)) + other.sum((1, 2))).clamp(min=1)
+            dice += overlap[there].tolist()
+        return {"dice": dice}
