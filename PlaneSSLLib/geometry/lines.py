@@ -12,6 +12,8 @@ import numpy as np
 
 from .planes import PARALLEL_DEG, Plane, angle_between
 
+RIDGE = 0.15  # pure noise correlates with its best line by less than 0.1, a line under noise of its own height by 0.2
+
 
 def lines_in_image(image: Plane, planes: Sequence[Plane], parallel_deg: float = PARALLEL_DEG) -> np.ndarray:
     """The lines in which the (unbounded) planes cut an image: (n, 3) float, (a, b, c) in the image's pixels.
@@ -24,7 +26,7 @@ def lines_in_image(image: Plane, planes: Sequence[Plane], parallel_deg: float = 
     offset = ((image.position - positions) * normals).sum(-1)
     lines = np.concatenate([normals @ image.matrix[:, :2], offset[:, None]], axis=1)
     sine = np.linalg.norm(np.cross(normals, image.normal), axis=-1)
-    parallel = angle_between(normals, image.normal) < parallel_deg
+    parallel = angle_between(normals, image.normal) < max(parallel_deg, 1e-6)
     return np.where(parallel[:, None], np.nan, lines / np.where(parallel, 1.0, sine)[:, None])
 
 
@@ -41,11 +43,11 @@ def clip_line(line: np.ndarray, shape: tuple[int, int]) -> np.ndarray | None:
 
     None if it never does; a line that is NaN, or only touches a corner, does not.
     """
-    a, b, c = line
-    if not np.isfinite(line).all() or a == b == 0:
+    length = np.hypot(line[0], line[1])
+    if not np.isfinite(line).all() or length == 0:
         return None
-    point = -c * np.array([a, b]) / (a * a + b * b)
-    along = np.array([-b, a]) / np.hypot(a, b)
+    a, b, c = np.asarray(line) / length
+    point, along = np.array([-a * c, -b * c]), np.array([-b, a])
     low, high = -np.inf, np.inf
     for k, count in enumerate((shape[1], shape[0])):
         if abs(along[k]) < 1e-12:
@@ -66,10 +68,13 @@ def lines_hit(lines: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def in_millimetres(lines: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
-    """Scale (..., 3) lines: a * column + b * row + c becomes mm in an image of this (row, column) spacing."""
+    """Scale (..., 3) lines: a * column + b * row + c becomes mm in an image of this (row, column) spacing.
+
+    Three numbers that are no line (a = b = 0) become NaN.
+    """
     lines = np.asarray(lines, dtype=float)
     slope = np.hypot(lines[..., 0] / spacing[1], lines[..., 1] / spacing[0])
-    return lines / slope[..., None]
+    return lines / np.where(slope > 0, slope, np.nan)[..., None]
 
 
 def heatmaps(lines: np.ndarray, shape: tuple[int, int], spacing: tuple[float, float], sigma_mm: float) -> np.ndarray:
@@ -79,40 +84,42 @@ def heatmaps(lines: np.ndarray, shape: tuple[int, int], spacing: tuple[float, fl
     `lines_hit`, never train on them.
     """
     scaled = in_millimetres(lines, spacing) / (np.sqrt(2.0) * sigma_mm)
-    a, b, c = np.nan_to_num(scaled, nan=0.0).astype(np.float32).T[..., None, None]
+    missing = ~np.isfinite(scaled).all(-1)
+    a, b, c = np.where(missing[:, None], 0.0, scaled).astype(np.float32).T[..., None, None]
     columns = np.arange(shape[1], dtype=np.float32)[None, None]
     rows = np.arange(shape[0], dtype=np.float32)[None, :, None]
     exponent = a * columns + (b * rows + c)
     np.multiply(exponent, exponent, out=exponent)
     np.negative(exponent, out=exponent)
     maps = np.exp(exponent, out=exponent)
-    maps[~np.isfinite(scaled).all(-1)] = 0
+    maps[missing] = 0
     return maps
 
 
-def fit_lines(maps: np.ndarray, spacing: tuple[float, float], sigma_mm: float, steps: int = 20) -> np.ndarray:
+def fit_lines(maps: np.ndarray, spacing: tuple[float, float], sigma_mm: float, steps: int = 50) -> np.ndarray:
     """Recover lines from heatmaps: (n, rows, columns) -> (n, 3), in_millimetres; NaN where a map holds no ridge.
 
-    Weighted total least squares (the main axis of the pixels, weighted by the squared map) starts it; Gauss-Newton on
-    the two parameters of the line, angle and offset, then minimises the squared difference between the map and the
-    ideal heatmap, with a free height. The second stage takes away the pull of the image's border on the first.
+    A coarse Hough transform (Duda and Hart 1972) of the bright pixels finds the strongest ridge, which other ridges do
+    not pull; Gauss-Newton on the two parameters of the line, angle and offset, then minimises the squared difference
+    between the map and the ideal heatmap, with a free height, so that a nearby border does not pull it either. A map
+    that correlates with its best ideal heatmap by less than RIDGE holds no ridge. A line that only cuts off a corner,
+    with less than sigma of its length in the image, may come out wrong or NaN.
     """
     maps = np.asarray(maps, dtype=float)
     rows, columns = maps.shape[-2:]
     x = (np.arange(columns) - (columns - 1) / 2) * spacing[1]
     y = (np.arange(rows) - (rows - 1) / 2) * spacing[0]
     grid = np.stack(np.broadcast_arrays(x[None], y[:, None]), axis=-1).reshape(-1, 2)
-    return np.array([_fit_line(m.ravel(), grid, maps.shape[-2:], spacing, sigma_mm, steps) for m in maps]).reshape(-1, 3)
+    fitted = np.array([_fit_line(m.ravel(), grid, sigma_mm, steps) for m in maps]).reshape(-1, 3)
+    lines = fitted * (spacing[1], spacing[0], 1)  # from mm about the middle of the image to pixels
+    lines[:, 2] -= lines[:, :2] @ [(columns - 1) / 2, (rows - 1) / 2]
+    return lines
 
 
-def _fit_line(values, grid, shape, spacing, sigma, steps) -> np.ndarray:
-    weights = np.where(values > 0.3 * values.max(initial=0), np.clip(values, 0, None), 0.0) ** 2
-    if not np.isfinite(values).all() or weights.sum() < 1e-6:
+def _fit_line(values: np.ndarray, grid: np.ndarray, sigma: float, steps: int) -> np.ndarray:
+    if not np.isfinite(values).all() or values.max(initial=0) < 1e-3 or np.ptp(values) < 1e-3:
         return np.full(3, np.nan)
-    mean = weights @ grid / weights.sum()
-    spread = (weights[:, None] * (grid - mean)).T @ (grid - mean)
-    normal = np.linalg.eigh(spread)[1][:, 0]
-    angle, offset = np.arctan2(normal[1], normal[0]), -normal @ mean
+    angle, offset = _strongest_ridge(values, grid, sigma)
     for _ in range(steps):
         normal, turned = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
         distance = grid @ normal + offset
@@ -128,9 +135,26 @@ def _fit_line(values, grid, shape, spacing, sigma, steps) -> np.ndarray:
         angle, offset = angle + step[0], offset + step[1]
         if np.abs(step).max() < 1e-9:
             break
-    a, b = np.cos(angle) * spacing[1], np.sin(angle) * spacing[0]
-    line = np.array([a, b, offset - a * (shape[1] - 1) / 2 - b * (shape[0] - 1) / 2])
-    return line if np.isfinite(line).all() else np.full(3, np.nan)
+    normal = np.array([np.cos(angle), np.sin(angle)])
+    ideal = np.exp(-((grid @ normal + offset) ** 2) / (2 * sigma**2))
+    ideal, values = ideal - ideal.mean(), values - values.mean()
+    correlates = ideal @ values > RIDGE * np.linalg.norm(ideal) * np.linalg.norm(values)
+    return np.array([*normal, offset]) if correlates else np.full(3, np.nan)
+
+
+def _strongest_ridge(values: np.ndarray, grid: np.ndarray, sigma: float) -> tuple[float, float]:
+    """Angle of the normal, and offset, of the strip of two sigma that holds most of the map's bright pixels."""
+    bright = np.flatnonzero(values > 0.5 * values.max())
+    bright = bright[:: 1 + len(bright) // 2000]
+    angles = np.radians(np.arange(0, 180, 4))
+    strip = np.floor(grid[bright] @ np.stack([np.cos(angles), np.sin(angles)]) / sigma).astype(int)
+    first = strip.min()
+    count = strip.max() - first + 2
+    cell = (strip - first) + count * np.arange(len(angles))
+    votes = np.bincount(cell.ravel(), np.repeat(values[bright], len(angles)), count * len(angles))
+    votes = votes.reshape(len(angles), count)
+    k, at = np.unravel_index((votes[:, :-1] + votes[:, 1:]).argmax(), (len(angles), count - 1))
+    return angles[k], -(first + at + 1) * sigma
 
 
 def line_errors(predicted: np.ndarray, true: np.ndarray, shape: tuple[int, int], spacing: tuple[float, float]):
@@ -147,7 +171,8 @@ def line_errors(predicted: np.ndarray, true: np.ndarray, shape: tuple[int, int],
     for i, line in enumerate(true):
         segment = clip_line(line, shape)
         if segment is not None and np.isfinite(predicted[i]).all():
-            start, end = np.abs(ends := segment @ predicted[i, :2] + predicted[i, 2])
-            crosses = ends[0] * ends[1] < 0  # mean of |linear function|, with or without a change of sign
-            distance[i] = (start**2 + end**2) / (2 * (start + end)) if crosses else (start + end) / 2
+            start, end = segment @ predicted[i, :2] + predicted[i, 2]
+            # The mean of the absolute value of a linear function: two triangles where it changes sign.
+            size = abs(start) + abs(end)
+            distance[i] = (start**2 + end**2) / (2 * size) if start * end < 0 else size / 2
     return np.where(np.isnan(distance), np.nan, angle), distance

@@ -26,8 +26,9 @@ class Plane:
 
     position: (3,) centre of the first pixel, LPS mm. row: (3,) unit direction along a row, in which the column index
     grows. column: (3,) unit direction down a column. spacing: (row, column) mm. shape: (rows, columns) in pixels.
-    Directions are normalised on construction; ValueError if they are not finite, not perpendicular (more than 0.06 deg
-    off) or if a size or spacing is not positive.
+    Directions are made exactly unit and perpendicular on construction, each moved by as much as the other, so that
+    the digits that a header rounds off cannot shift a pixel on its way to the patient and back. ValueError if they are
+    not finite, more than 0.06 deg off the right angle, or if a size or spacing is not positive.
     """
 
     position: np.ndarray
@@ -46,14 +47,17 @@ class Plane:
             if not 0.9 < length < 1.1:
                 raise ValueError(f"the plane's {name} direction has length {length:.3g} instead of 1")
             vectors[name] = vectors[name] / length
-        if abs(vectors["row"] @ vectors["column"]) > 1e-3:
+        row, column, overlap = vectors["row"], vectors["column"], vectors["row"] @ vectors["column"]
+        if abs(overlap) > 1e-3:
             raise ValueError("the plane's row and column directions are not perpendicular")
+        for name, vector in ("row", row - overlap / 2 * column), ("column", column - overlap / 2 * row):
+            vectors[name] = vector / np.linalg.norm(vector)
         spacing = tuple(float(s) for s in self.spacing)
         if len(spacing) != 2 or not all(np.isfinite(s) and s > 0 for s in spacing):
             raise ValueError(f"the plane's pixel spacing is not two positive numbers: {list(spacing)}")
         shape = tuple(int(n) for n in self.shape)
-        if len(shape) != 2 or min(shape) < 1:
-            raise ValueError(f"the plane's image has no pixels: {list(shape)}")
+        if len(shape) != 2 or min(shape) < 1 or shape != tuple(self.shape):
+            raise ValueError(f"the plane's image size is not two positive whole numbers: {list(self.shape)}")
         for name, vector in vectors.items():
             vector.setflags(write=False)
             object.__setattr__(self, name, vector)
@@ -158,14 +162,14 @@ def intersect(first: Plane, second: Plane) -> Crossing:
 def crossings(images: Sequence[Plane], planes: Sequence[Plane], parallel_deg: float = PARALLEL_DEG) -> Crossings:
     """Intersect every image with every plane.
 
-    The line of two planes with unit normals m, n through p, q has direction m x n and passes through
-    ((m.p) (n x d) + (n.q) (d x m)) / |d|^2 (Goldman, Intersection of three planes, Graphics Gems 1990), taken here about
-    the middle of the two images so that far-away origins cost no digits. It is then clipped against the four sides of
-    both rectangles (Liang and Barsky 1984). The result does not depend on the order of a pair.
+    The line of two planes with unit normals m, n through p, q has direction d = m x n and passes through
+    ((m.p) (n x d) + (n.q) (d x m)) / |d|^2 (Goldman, Intersection of three planes, Graphics Gems 1990), taken here
+    about the middle of the two images so that far-away origins cost no digits. It is then clipped against the four
+    sides of both rectangles (Liang and Barsky 1984). The result does not depend on the order of a pair.
     """
     first, second = _Many.of(images), _Many.of(planes)
     angle = angle_between(first.normal[:, None], second.normal[None])
-    parallel = angle < parallel_deg
+    parallel = angle < max(parallel_deg, 1e-6)
 
     direction = np.cross(first.normal[:, None], second.normal[None])  # (n, m, 3)
     squared = np.where(parallel, 1.0, (direction**2).sum(-1))
@@ -192,11 +196,8 @@ def crossings(images: Sequence[Plane], planes: Sequence[Plane], parallel_deg: fl
 
     relation = np.where(crossing, Relation.CROSSING, Relation.OUTSIDE)
     relation[parallel] = Relation.PARALLEL
-    for i, j in np.argwhere(parallel):
-        apart = max(np.abs(images[i].distance(planes[j].corners())).max(),
-                    np.abs(planes[j].distance(images[i].corners())).max())
-        if apart <= COINCIDENT_MM:
-            relation[i, j] = Relation.COINCIDENT
+    apart = np.maximum(first.distance(second.corners).max(-1), second.distance(first.corners).max(-1).T)
+    relation[parallel & (apart <= COINCIDENT_MM)] = Relation.COINCIDENT
     return Crossings(relation, angle, segments)
 
 
@@ -206,6 +207,7 @@ class _Many:
 
     position: np.ndarray
     centre: np.ndarray
+    corners: np.ndarray  # (n, 4, 3)
     normal: np.ndarray
     axes: np.ndarray  # (n, 2, 3) directions along a row and down a column
     reach: np.ndarray  # (n, 2, 2) mm from position at which the rectangle starts and ends, per axis
@@ -218,7 +220,13 @@ class _Many:
         count = np.array([(p.shape[1], p.shape[0]) for p in planes], dtype=float).reshape(-1, 2)
         reach = np.stack([-0.5 * step, (count - 0.5) * step], axis=-1)
         centre = position + np.einsum("nk,nkx->nx", (count - 1) / 2 * step, axes)
-        return cls(position, centre, np.cross(axes[:, 0], axes[:, 1]), axes, reach)
+        corners = np.array([p.corners() for p in planes]).reshape(-1, 4, 3)
+        return cls(position, centre, corners, np.cross(axes[:, 0], axes[:, 1]), axes, reach)
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """(m, k, 3) points -> (n, m, k) mm by which they lie off each plane."""
+        offset = points[None] - self.position[:, None, None]
+        return np.abs(np.einsum("nmkx,nx->nmk", offset, self.normal))
 
     def clip(self, point: np.ndarray, unit: np.ndarray, rows: bool) -> tuple[np.ndarray, np.ndarray]:
         """Range of t for which point + t * unit, both (n, m, 3), stays inside the rectangles; empty when low > high."""
