@@ -1,6 +1,6 @@
 """Studies made ready for training: native pixels and planes on disk, one composed resampling per sample."""
 from .plan import Plan
-from .prepare import prepare
+from .preparing import prepare
 from .splits import Split, draw_split, fold_split, read_split
 from .store import Cohort, PreparedStack, PreparedStudy
 
