@@ -70,11 +70,11 @@ def lines_hit(lines: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def in_millimetres(lines: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
     """Scale (..., 3) lines: a * column + b * row + c becomes mm in an image of this (row, column) spacing.
 
-    Three numbers that are no line (a = b = 0) become NaN.
+    Numbers that are no line (a = b = 0, or infinite) become NaN.
     """
     lines = np.asarray(lines, dtype=float)
     slope = np.hypot(lines[..., 0] / spacing[1], lines[..., 1] / spacing[0])
-    return lines / np.where(slope > 0, slope, np.nan)[..., None]
+    return lines / np.where((slope > 0) & (slope < np.inf), slope, np.nan)[..., None]
 
 
 def heatmaps(lines: np.ndarray, shape: tuple[int, int], spacing: tuple[float, float], sigma_mm: float) -> np.ndarray:
@@ -83,7 +83,7 @@ def heatmaps(lines: np.ndarray, shape: tuple[int, int], spacing: tuple[float, fl
     The pretext target of Zhang et al. 2024 (there 6 px of 1.26 mm), peak 1. NaN lines give zeros; mask them by
     `lines_hit`, never train on them.
     """
-    scaled = in_millimetres(lines, spacing) / (np.sqrt(2.0) * sigma_mm)
+    scaled = in_millimetres(np.reshape(lines, (-1, 3)), spacing) / (np.sqrt(2.0) * sigma_mm)
     missing = ~np.isfinite(scaled).all(-1)
     a, b, c = np.where(missing[:, None], 0.0, scaled).astype(np.float32).T[..., None, None]
     columns = np.arange(shape[1], dtype=np.float32)[None, None]
