@@ -94,16 +94,20 @@ class Position(Planes):
         if len(lines) < 2 or abs(np.linalg.det(normals)) < 0.1:
             return boxes
         crossing = np.linalg.solve(normals, -lines[:, 2])  # mm, from the first pixel
-        at = np.stack(np.meshgrid(np.arange(columns) * mm[0], np.arange(rows) * mm[1]), axis=-1)
+        x, y = np.arange(columns) * mm[0], np.arange(rows) * mm[1]
+
+        def paint(centre: np.ndarray, value: int) -> None:
+            near = [np.abs(axis - at) <= self.BOX_MM / 2 for axis, at in zip((x, y), centre, strict=True)]
+            boxes[np.ix_(near[1], near[0])] = value
+
         number = 2
         for normal, other in zip(normals, normals[::-1], strict=True):
             along = np.array([-normal[1], normal[0]])
             along *= np.sign(along @ other) or 1.0  # towards the same side of the other line in every slice
             for step in (-2, -1, 1, 2):
-                near = np.abs(at - (crossing + step * self.STEP_MM * along)).max(-1) <= self.BOX_MM / 2
-                boxes[near] = number
+                paint(crossing + step * self.STEP_MM * along, number)
                 number += 1
-        boxes[np.abs(at - crossing).max(-1) <= self.BOX_MM / 2] = 1
+        paint(crossing, 1)
         return boxes
 
     def counts(self, batch: Batch) -> dict[str, torch.Tensor]:

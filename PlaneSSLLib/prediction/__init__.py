@@ -1,0 +1,1 @@
+"""Trained runs at work: segment, classify, predict lines, evaluate, measure."""

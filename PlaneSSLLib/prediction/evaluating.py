@@ -1,0 +1,83 @@
+"""A run against the labels of a cohort."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .. import PlaneSSLError
+from ..cohort import Cohort, PreparedStack, PreparedStudy
+from ..training.run import Run
+from .metrics import agreement, bootstrap_interval
+from .segmenting import Segmenter
+
+METRICS = ("dice", "hd95_mm", "assd_mm")
+
+
+def evaluate(
+    run_folder: Path, cohort_folder: Path, *, part: str | None = None, device: str = "auto", flip: bool = False,
+    report: Callable[[dict], None] = lambda event: None,
+) -> dict:
+    """Measure a segmentation run on every labelled study of a cohort, or on one part of the run's own split.
+
+    A study's figure is the mean over its labelled stacks and phases; mean, sd and interval are over studies.
+    """
+    run, cohort = Run.open(run_folder), Cohort(cohort_folder)
+    run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")
+    names = cohort.pseudonyms if part is None else getattr(run.split, part, None)
+    if names is None:
+        raise PlaneSSLError(f"A split has no part '{part}'; it has train, validation and test.")
+    studies = [cohort.studies[name] for name in names if name in cohort.studies and cohort.studies[name].labelled]
+    if not studies:
+        raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
+    segmenter = Segmenter(run, device, flip=flip)
+    measured = []
+    for i, study in enumerate(studies, start=1):
+        measured.append(_measure(segmenter, study))
+        report({"event": "progress", "task": "evaluate", "step": i, "of": len(studies)})
+    return _table(measured, [name for _, name in run.plan.labels])
+
+
+def _measure(segmenter: Segmenter, study: PreparedStudy) -> dict[str, list[dict[str, float]]]:
+    found: dict[str, list[dict[str, float]]] = {name: [] for _, name in segmenter.plan.labels}
+    for stack in study.stacks:
+        for phase in sorted({k for _, k in stack.labelled}):
+            slices = [i for i, k in stack.labelled if k == phase]
+            predicted = np.stack(list(segmenter.frames(
+                (study.image(stack, i, phase), stack.planes[i]) for i in slices)))
+            reference = np.stack([study.labels(stack, i, phase) for i in slices])
+            spacing = (_step(stack), *stack.planes[0].spacing)
+            for value, name in segmenter.plan.labels:
+                found[name].append(agreement(predicted == value, reference == value, spacing))
+    return found
+
+
+def _step(stack: PreparedStack) -> float:
+    if len(stack.planes) < 2:
+        return 1.0
+    first, last = stack.planes[0], stack.planes[-1]
+    return float(abs(first.distance(last.centre))) / (len(stack.planes) - 1)
+
+
+def _table(measured: list[dict[str, list[dict[str, float]]]], names: list[str]) -> dict:
+    structures = {}
+    per_subject = []
+    for name in names:
+        frames = [[f for f in study[name] if not np.isnan(f["dice"])] for study in measured]
+        frames = [study for study in frames if study]
+        if not frames:
+            continue
+        row: dict = {}
+        for metric in METRICS:
+            values = np.array([np.mean([f[metric] for f in study]) for study in frames])
+            row[metric] = {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+                           "interval": bootstrap_interval(values)}
+        row["missing"] = sum(f["dice"] == 0 for study in frames for f in study)
+        structures[name] = row
+    for study in measured:
+        dice = [np.nanmean([f["dice"] for f in study[name]]) for name in names
+                if any(not np.isnan(f["dice"]) for f in study[name])]
+        per_subject.append(float(np.mean(dice)) if dice else None)
+    return {"subjects": len(measured), "structures": structures,
+            "mean_dice": float(np.mean([d for d in per_subject if d is not None])), "per_subject": per_subject}

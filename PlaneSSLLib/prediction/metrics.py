@@ -1,0 +1,45 @@
+"""How well a segmentation agrees with a reference, in MONAI's metrics, with nothing flattering about what is missing."""
+from __future__ import annotations
+
+import numpy as np
+import torch
+from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
+
+
+def agreement(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float, float, float]) -> dict[str, float]:
+    """Dice, hd95_mm and assd_mm of two (slices, rows, columns) masks; spacing: (slice, row, column) mm.
+
+    Both empty: nothing to measure, NaN. A structure that is missing in one of them scores Dice 0 and, as distance, the
+    diagonal of the volume: the worst there is. hd95 is the larger of the two directed 95th percentiles, assd the mean
+    over both surfaces (MONAI, symmetric).
+    """
+    here, there = bool(predicted.any()), bool(reference.any())
+    if not here and not there:
+        return {"dice": float("nan"), "hd95_mm": float("nan"), "assd_mm": float("nan")}
+    if not (here and there):
+        worst = float(np.linalg.norm(np.multiply(predicted.shape, spacing)))
+        return {"dice": 0.0, "hd95_mm": worst, "assd_mm": worst}
+    overlap = np.logical_and(predicted, reference).sum()
+    box = _box(predicted | reference)
+    one, two = (torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (predicted, reference))
+    return {
+        "dice": float(2 * overlap / (predicted.sum() + reference.sum())),
+        "hd95_mm": float(compute_hausdorff_distance(one, two, include_background=True, percentile=95, spacing=spacing)),
+        "assd_mm": float(compute_average_surface_distance(
+            one, two, include_background=True, symmetric=True, spacing=spacing)),
+    }
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box around a mask and one voxel of air, so that surfaces at its faces stay surfaces."""
+    found = np.argwhere(mask)
+    low, high = np.maximum(found.min(0) - 1, 0), found.max(0) + 2
+    return tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+
+
+def bootstrap_interval(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
+    """95 % interval of the mean over patients, by resampling patients."""
+    values = np.asarray(values, dtype=float)
+    rng = np.random.default_rng(seed)
+    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(1)
+    return tuple(float(x) for x in np.percentile(means, [2.5, 97.5]))
