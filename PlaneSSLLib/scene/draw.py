@@ -1,0 +1,42 @@
+"""A study into the scene in one call."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..study import Study
+from . import nodes
+from .drawing import Drawing, Look, record
+from .lines import draw_lines, update_lines
+from .planes import draw_planes, update_planes
+from .volumes import add_volumes, series_name
+
+
+def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, volumes: bool = True) -> Drawing:
+    """Draw a study: its volumes and cines, a rectangle for every plane, and every line in which two planes cut.
+
+    A study of this folder that is in the scene already is replaced. any_frame: also cut planes of different frames of
+    reference. volumes=False leaves the pixels unread. `Drawing.notes` says why where there is no line. PlaneSSLError
+    where a file cannot be decoded; the scene is then as if nothing had been drawn.
+    """
+    key = nodes.study_key(study.folder)
+    nodes.clear(key)
+    try:
+        drawing = record(study, look or Look(), any_frame)
+        if volumes:
+            add_volumes(study, key)
+        planes = draw_planes(drawing)
+        lines = draw_lines(drawing)
+    except BaseException:
+        nodes.clear(key)
+        raise
+    for node, stack in zip(planes, study.stacks, strict=True):
+        nodes.file_under(node, nodes.folder(key, study.subject, study.folder.name, stack.id, series_name(stack)))
+    nodes.file_under(lines, nodes.folder(key, study.subject, study.folder.name))
+    return drawing
+
+
+def restyle(drawing: Drawing, **changes) -> None:
+    """Change what is shown: `restyle(drawing, textures="all")`; see Look."""
+    drawing.set_look(replace(drawing.look, **changes))
+    update_planes(drawing)
+    update_lines(drawing)

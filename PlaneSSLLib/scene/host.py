@@ -1,0 +1,50 @@
+"""The scene outside 3D Slicer: what slicer-core lacks, made once, so that the same code runs in both hosts."""
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import slicer
+from vtkmodules.vtkCommonCore import vtkCollection, vtkObject
+
+# The logics that the scene needs, under the names by which `slicer.modules` knows their modules.
+_LOGICS = {
+    "colors": "vtkSlicerColorLogic",
+    "volumes": "vtkSlicerVolumesLogic",
+    "models": "vtkSlicerModelsLogic",
+    "markups": "vtkSlicerMarkupsLogic",
+    "segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "sequences": "vtkSlicerSequencesLogic",
+    "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "tables": "vtkSlicerTablesLogic",
+    "plots": "vtkSlicerPlotsLogic",
+}
+
+
+def start() -> None:
+    """Make `slicer.mrmlScene`, `slicer.app.applicationLogic()` and `slicer.modules.<name>.logic()` where absent.
+
+    Inside 3D Slicer, and on a second call, this does nothing.
+    """
+    if hasattr(slicer, "mrmlScene"):
+        return
+    scene = slicer.vtkMRMLScene()
+    application = slicer.vtkSlicerApplicationLogic()
+    application.SetHomeDirectory(str(Path(slicer.__file__).parent))
+    application.SetShareDirectory(".")
+    application.SetMRMLScene(scene)
+    application.SetSliceLogics(vtkCollection())
+    application.SetViewLogics(vtkCollection())
+    slicer.mrmlScene = scene
+    slicer.app = SimpleNamespace(applicationLogic=lambda: application)
+    slicer.modules = SimpleNamespace()
+    # slicer-core ships no colour files; that is no reason to warn the user, who cannot add them.
+    warnings = vtkObject.GetGlobalWarningDisplay()
+    vtkObject.GlobalWarningDisplayOff()
+    for module, name in _LOGICS.items():
+        logic = getattr(slicer, name)()
+        logic.SetMRMLApplicationLogic(application)
+        logic.SetMRMLScene(scene)
+        setattr(slicer.modules, module, SimpleNamespace(logic=lambda logic=logic: logic))
+    vtkObject.SetGlobalWarningDisplay(warnings)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)

@@ -1,0 +1,77 @@
+"""Every stack's planes as rectangles in its view's colour: one model node a stack."""
+from __future__ import annotations
+
+import numpy as np
+
+from . import nodes
+from .drawing import Drawing
+from .meshes import COLOR, rectangles, set_color, set_points
+from .coordinates import to_ras
+
+_DIMMED = {"central": 1.0, "other": 0.35, "localizer": 0.25}
+_FACE = 0.15  # how much of the outline's opacity the face has
+
+
+def draw_planes(drawing: Drawing) -> list:
+    """Add an outline node for every stack; returns the nodes."""
+    study = drawing.study
+    made = []
+    for stack in study.stacks:
+        node = nodes.add_node("vtkMRMLModelNode", f"{drawing.names[stack.id]} planes", "planes", drawing.key, stack.id)
+        edges, faces = _colors(drawing, stack)
+        node.SetAndObservePolyData(rectangles(stack.planes, edges, faces))
+        show_model(node, drawing.colors[stack.id], line_width=2)
+        made.append(node)
+    return made
+
+
+def update_planes(drawing: Drawing, stack_id: str | None = None) -> None:
+    """Bring rectangles to where the planes lie now, and to the present look; of one stack, or of all."""
+    for stack in drawing.study.stacks:
+        node = drawing.node("planes", stack.id) if stack_id in (None, stack.id) else None
+        if node is None or node.GetPolyData() is None:  # a user may have deleted it
+            continue
+        set_points(node.GetPolyData(), to_ras([plane.corners() for plane in stack.planes]))
+        set_color(node.GetPolyData(), np.concatenate(_colors(drawing, stack)))
+        node.GetPolyData().Modified()
+
+
+def emphasis(drawing: Drawing, stack, index: int) -> float:
+    """How strongly a plane is shown, 0 (hidden) to 1, by what it is and the look of the drawing."""
+    look = drawing.look
+    kind, visibility = ("localizer", look.localizers) if stack.localizer else ("other", look.others)
+    if not stack.localizer and index == stack.central:
+        kind, visibility = "central", "show"
+    return {"show": 1.0, "dim": _DIMMED[kind], "hide": 0.0}[visibility]
+
+
+def show_model(node, color: tuple[float, float, float], line_width: float) -> None:
+    """Show a mesh of ours in 3D in the colours of its cells, flat, and not in slice views.
+
+    color: for Slicer's lists, which show one colour a node.
+    """
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetColor(color)
+    display.SetActiveScalar(COLOR, 1)  # 1: cell data
+    display.SetScalarRangeFlag(display.UseDirectMapping)
+    display.ScalarVisibilityOn()
+    display.SetLineWidth(line_width)
+    display.LightingOff()
+    display.BackfaceCullingOff()
+    display.Visibility2DOff()
+
+
+def _colors(drawing: Drawing, stack) -> tuple[np.ndarray, np.ndarray]:
+    """(slices, 4) colours of the edges, and of the faces, which give way to textures."""
+    strength = np.array([emphasis(drawing, stack, i) for i in range(len(stack.planes))])
+    textured = [textured_slice(drawing, stack, i) for i in range(len(stack.planes))]
+    color = np.broadcast_to(drawing.colors[stack.id], (len(strength), 3))
+    face = np.where(textured, 0.0, _FACE * strength)
+    return np.column_stack([color, strength]), np.column_stack([color, face])
+
+
+def textured_slice(drawing: Drawing, stack, index: int) -> bool:
+    """Does this slice carry its image in 3D?"""
+    wanted = {"none": False, "central": index == stack.central and not stack.localizer, "all": True}
+    return wanted[drawing.look.textures] and emphasis(drawing, stack, index) > 0

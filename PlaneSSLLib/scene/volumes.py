@@ -1,0 +1,175 @@
+"""The pixels of a stack as volumes and sequences whose IJK -> RAS is that of the acquired planes, to the last digit.
+
+A stack that fills a regular grid is one volume; k counts the slices in the stack's canonical order. Uneven and tilted
+stacks, and those whose slices differ in size or direction, become one volume a slice: MRML volumes have no shear.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import slicer
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkImageData
+
+from ..study import Stack, Study
+from . import nodes
+from .coordinates import ijk_to_ras, vtk_matrix
+
+_SAME_CYCLE = 0.1  # cines whose cycles differ by less than this fraction are played together
+
+
+def add_volumes(study: Study, key: str) -> list:
+    """Add the volumes of a study, its cines as sequences with browsers; returns the volume nodes (proxies of cines).
+
+    key: the study_key under which they are kept. Reads all pixels; PlaneSSLError where a file cannot be decoded.
+    """
+    volumes = []
+    for group in _played_together(study.stacks):
+        still = group[0].phases == 1
+        browser = None if still else _browser(group[0], study, key)
+        for stack in group:
+            parent = nodes.folder(key, study.subject, study.folder.name, stack.id, series_name(stack))
+            for part in _parts(stack):
+                phases = [part.pixels(phase) for phase in range(stack.phases)]
+                volume = nodes.add_node("vtkMRMLScalarVolumeNode", part.name, "volume", key, stack.id, part.index)
+                volume.SetIJKToRASMatrix(vtk_matrix(part.matrix))
+                volume.SetAndObserveImageData(image_data(phases[0]))
+                _show(volume, phases)
+                nodes.file_under(volume, parent)
+                if not still:
+                    sequence = _sequence(part, phases, _index_values(group[0]), key)
+                    browser.AddProxyNode(volume, sequence, False)  # synchronises the sequence, too
+                    nodes.file_under(sequence, parent)
+                volumes.append(volume)
+        if browser:
+            slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    return volumes
+
+
+def series_name(stack: Stack) -> str:
+    """How Slicer's users know a series: its number and description."""
+    return f"{stack.series}: {stack.description}" if stack.series else stack.description or stack.id
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one volume node shows of a stack: all its slices (index None), or one of them."""
+
+    stack: Stack
+    index: int | None
+    matrix: np.ndarray
+
+    @property
+    def name(self) -> str:
+        name = series_name(self.stack)
+        return name if self.index is None else f"{name} slice {self.index + 1}"
+
+    def pixels(self, phase: int) -> np.ndarray:
+        """(slices, rows, columns) of one phase. A slice with fewer phases than others repeats its own."""
+        slices = range(len(self.stack.planes)) if self.index is None else [self.index]
+        counts = [len(self.stack.frames[i]) for i in slices]
+        images = [self.stack.pixels(i, phase * count // self.stack.phases)
+                  for i, count in zip(slices, counts, strict=True)]
+        return _smallest_type(np.stack(images))
+
+
+def _parts(stack: Stack) -> list[_Part]:
+    first = stack.planes[0]
+    if len(stack.planes) > 1 and stack.is_volume():
+        step = (stack.planes[-1].position - first.position) / (len(stack.planes) - 1)
+        return [_Part(stack, None, ijk_to_ras(first, step))]
+    thickness = stack.thickness_mm or stack.step_mm or 1.0
+    return [_Part(stack, i if len(stack.planes) > 1 else None, ijk_to_ras(plane, plane.normal * thickness))
+            for i, plane in enumerate(stack.planes)]
+
+
+def _smallest_type(pixels: np.ndarray) -> np.ndarray:
+    """Whole numbers that fit are kept in 16 bits, as scanners write them; nothing is rounded."""
+    low, high = pixels.min(), pixels.max()
+    if -32768 <= low and high <= 32767:
+        whole = pixels.astype(np.int16)
+        if np.array_equal(whole, pixels):
+            return whole
+    return pixels
+
+
+def image_data(pixels: np.ndarray) -> vtkImageData:
+    """(slices, rows, columns) or (slices, rows, columns, components) -> an image that owns its copy of the pixels."""
+    image = vtkImageData()
+    image.SetDimensions(pixels.shape[2], pixels.shape[1], pixels.shape[0])
+    flat = np.ascontiguousarray(pixels).reshape(-1, *pixels.shape[3:])
+    scalars = numpy_to_vtk(flat, deep=True)
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def _show(volume, phases: list[np.ndarray]) -> None:
+    """Grey levels for all phases alike, so that a playing cine does not flicker."""
+    low, high = np.percentile(np.stack(phases)[:, :, ::2, ::2], (0.5, 99.5))
+    volume.CreateDefaultDisplayNodes()
+    display = volume.GetDisplayNode()
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(max(high - low, 1e-6), (high + low) / 2)
+
+
+def _times(stack: Stack) -> list[float] | None:
+    times = [frame.time_ms for frame in stack.frames[0]]
+    rising = None not in times and all(a < b for a, b in pairwise(times))
+    return times if rising and len(times) == stack.phases else None
+
+
+def _index_values(stack: Stack) -> list[str]:
+    return [f"{time:.2f}" for time in _times(stack) or ()] or [str(phase) for phase in range(stack.phases)]
+
+
+def _sequence(part: _Part, phases: list[np.ndarray], index_values: list[str], key: str):
+    stack = part.stack
+    sequence = nodes.add_node("vtkMRMLSequenceNode", f"{part.name} sequence", "sequence", key, stack.id, part.index)
+    sequence.SetIndexType(slicer.vtkMRMLSequenceNode.NumericIndex)
+    sequence.SetIndexName("time" if _times(stack) else stack.dimension)
+    sequence.SetIndexUnit("ms" if _times(stack) else "")
+    frame = slicer.vtkMRMLScalarVolumeNode()
+    frame.SetName(part.name)
+    nodes.mark(frame, "volume", key, stack.id, part.index)  # the proxy takes over the attributes of each phase
+    frame.SetIJKToRASMatrix(vtk_matrix(part.matrix))
+    for value, pixels in zip(index_values, phases, strict=True):
+        frame.SetAndObserveImageData(image_data(pixels))
+        sequence.SetDataNodeAtValue(frame, value)
+    storage = nodes.scene().AddNewNodeByClass("vtkMRMLVolumeSequenceStorageNode")
+    sequence.SetAndObserveStorageNodeID(storage.GetID())
+    return sequence
+
+
+def _browser(stack: Stack, study: Study, key: str):
+    browser = nodes.add_node("vtkMRMLSequenceBrowserNode", f"{series_name(stack)} browser", "browser", key, stack.id)
+    times = _times(stack)
+    if times:
+        browser.SetPlaybackRateFps(1000 * (len(times) - 1) / (times[-1] - times[0]))
+    nodes.file_under(browser, nodes.folder(key, study.subject, study.folder.name))
+    return browser
+
+
+def _played_together(stacks: tuple[Stack, ...]) -> list[list[Stack]]:
+    """Group the cines that run through the same cycle phase by phase; a still stack is a group of its own."""
+    groups: list[list[Stack]] = []
+    for stack in stacks:
+        group = next((group for group in groups if stack.phases > 1 and _same_cycle(group[0], stack)), None)
+        if group:
+            group.append(stack)
+        else:
+            groups.append([stack])
+    return groups
+
+
+def _same_cycle(first: Stack, second: Stack) -> bool:
+    """As many phases, and cycles whose lengths agree: gated cines of one heart differ a little from beat to beat."""
+    if first.phases != second.phases or first.dimension != second.dimension:
+        return False
+    one, two = _times(first), _times(second)
+    if one is None or two is None:
+        return one is two and first.dimension == "phase"
+    return abs(one[-1] - two[-1]) < _SAME_CYCLE * max(one[-1], two[-1])
