@@ -66,7 +66,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _guess(text: str) -> str:
-    for name in sorted(anatomies.shipped()):
+    for name in sorted(anatomies.available()):
         if any(word in text.lower() for word in anatomies.load(name).words):
             return name
     return "generic"

@@ -1,0 +1,95 @@
+"""Views, labels and the working grid of one anatomy."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PLANES = ("central", "nearest", "all")
+
+
+@dataclass(frozen=True)
+class LineTarget:
+    """A line that a view regresses: where `plane` of the stack of `view` cuts the image."""
+
+    view: str
+    plane: str = "central"  # the stack's middle plane, the one nearest to the image's centre, or all of them
+
+    def __str__(self) -> str:
+        return f"{self.view}:{self.plane}"
+
+
+@dataclass(frozen=True)
+class View:
+    """A named way of cutting the organ.
+
+    normal: typical unit normal in LPS, pointing the way the slices count (base to apex, ...); that of a left organ
+    where the anatomy is sided. perpendicular_to: instead of a normal, any stack at right angles to that view which
+    has no better name. most_slices: a stack with more slices than this is not this view. words: how descriptions
+    call it, in lower case.
+    """
+
+    name: str
+    title: str
+    color: tuple[float, float, float]
+    normal: tuple[float, float, float] | None = None
+    perpendicular_to: str | None = None
+    most_slices: int | None = None
+    words: tuple[str, ...] = ()
+    lines: tuple[LineTarget, ...] = ()
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept of a terminology, SNOMED CT ("SCT") as DICOM writes it."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """A structure: its value in label maps, its name, its colour and its code."""
+
+    value: int
+    name: str
+    title: str
+    color: tuple[float, float, float]
+    code: Code
+    density_g_per_ml: float | None = None  # given where a mass is wanted
+    ejects: bool = False  # a cavity for which stroke volume and ejection fraction are wanted
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The working grid on which a network sees every image: (row, column) mm and (rows, columns) pixels."""
+
+    spacing: tuple[float, float]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One anatomy file, read and checked."""
+
+    name: str
+    title: str
+    words: tuple[str, ...]
+    grid: Grid
+    sigma_mm: float
+    turn_deg: float  # how far an organ may lie turned from the typical normals
+    sided: bool  # left and right organs are mirror images
+    views: tuple[View, ...]
+    labels: tuple[Label, ...] = ()
+    classes: tuple[str, ...] = ()
+    file: Path | None = field(default=None, compare=False)
+
+    def view(self, name: str) -> View | None:
+        return next((view for view in self.views if view.name == name), None)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The lines any view regresses, each once, in the order of the views: the channels of the pretext task."""
+        wanted = {str(line) for view in self.views for line in view.lines}
+        order = [f"{view.name}:{plane}" for view in self.views for plane in PLANES]
+        return tuple(name for name in order if name in wanted)

@@ -1,0 +1,265 @@
+"""Finding anatomy files, and reading one with errors that name the file, the line and the key."""
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from .. import PlaneSSLError
+from ..geometry import PARALLEL_DEG, angle_between
+from ..resources import resource_folder
+from .model import PLANES, Anatomy, Code, Grid, Label, LineTarget, View
+from .snomed import is_snomed_code
+
+
+def user_folder() -> Path:
+    """Where the user's own anatomy files lie: PLANESSL_ANATOMIES, or .planessl/anatomies in the home folder."""
+    return Path(os.environ.get("PLANESSL_ANATOMIES") or os.path.expanduser("~/.planessl/anatomies"))
+
+
+def available() -> dict[str, Path]:
+    """Name -> file of every anatomy: those of the user's own folder, then those that ship under other names."""
+    found: dict[str, Path] = {}
+    for folder in (user_folder(), resource_folder() / "Anatomies"):
+        for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+            found.setdefault(path.stem, path)
+    return found
+
+
+def load(name_or_file: str | Path) -> Anatomy:
+    """The anatomy of this name, or in this file. PlaneSSLError names the file, the line and the key that is wrong.
+
+    What has an ending or lies in a folder is a file; the file of a name is called NAME.toml.
+    """
+    path = Path(name_or_file)
+    by_name = not path.suffix and len(path.parts) < 2
+    if by_name:
+        known = available()
+        if str(name_or_file) not in known:
+            raise PlaneSSLError(f"There is no anatomy '{name_or_file}'; there are: {', '.join(sorted(known))}.")
+        path = known[str(name_or_file)]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
+        raise PlaneSSLError(f"The anatomy file {path} cannot be read: {reason}.") from None
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PlaneSSLError(f"The anatomy file {path} is not valid TOML: {error}.") from None
+    reader = _Reader(path, text)
+    anatomy = reader.anatomy(document)
+    if by_name and anatomy.name != path.stem:
+        reader.fail("", "name", f"expected '{path.stem}', as the file is called, found '{anatomy.name}'")
+    return anatomy
+
+
+class _Kind(NamedTuple):
+    """What a value must be: a test, and the words for what passes it."""
+
+    holds: Callable[[object], bool]
+    words: str
+
+
+def _text(limit: int = 64) -> _Kind:
+    # DICOM's limits: labels and meanings hold 64 characters, and a backslash would make two values of one.
+    return _Kind(lambda v: isinstance(v, str) and bool(v.strip()) and len(v) <= limit and v.isprintable()
+                 and "\\" not in v, f"text of one line, at most {limit} characters, without a backslash")
+
+
+def _number(low: float, high: float) -> _Kind:
+    return _Kind(lambda v: isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high,
+                 f"a number from {low:g} to {high:g}")
+
+
+def _whole(low: int, high: int) -> _Kind:
+    return _Kind(lambda v: type(v) is int and low <= v <= high, f"a whole number from {low} to {high}")
+
+
+def _list_of(kind: _Kind, count: int | None, words: str) -> _Kind:
+    return _Kind(lambda v: isinstance(v, list) and count in (None, len(v)) and all(map(kind.holds, v)), words)
+
+
+_NAME = _Kind(lambda v: _text().holds(v) and re.fullmatch(r"[\w-]+", v) is not None,
+              "a short name of letters, digits, '-' and '_'")
+_NAMES = _list_of(_NAME, None, "a list of short names of letters, digits, '-' and '_'")
+_TEXTS = _list_of(_text(), None, f"a list, each of it {_text().words}")
+_YES_OR_NO = _Kind(lambda v: isinstance(v, bool), "true or false")
+_TABLE = _Kind(lambda v: isinstance(v, dict), "a table")
+_TABLES = _list_of(_TABLE, None, "tables in double brackets, as in [[view]]")
+_COLOR = _list_of(_number(0, 1), 3, "[red, green, blue], each 0 to 1")
+_NEEDED = object()
+
+
+class _Reader:
+    """Turns a TOML document into an Anatomy, or says which line is wrong and what was expected there.
+
+    where: "", "grid", "view 2", ...: the table that a key is in, arrays counted from 1.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.text_lines = path, text.split("\n")
+
+    def fail(self, where: str, key: str, what: str) -> NoReturn:
+        table = f"[{where}] " if where else ""
+        raise PlaneSSLError(f"{self.path}, line {self.line_of(where, key)}: {table}{key}: {what}.")
+
+    def line_of(self, where: str, key: str) -> int:
+        """The line of a key; where it is not written, or within braces, that of its table; else the first."""
+        name, _, number = where.partition(" ")
+        tables, inside, best = 0, not name, 1
+        for i, content in enumerate(self.text_lines, start=1):
+            if header := re.match(r"\s*\[{1,2}\s*([\w.\"' -]+?)\s*\]{1,2}\s*(#|$)", content):
+                title = re.sub(r"[\"'\s]", "", header[1])
+                if title == name:
+                    tables += 1
+                    inside = tables == int(number or 1)
+                    best = i if inside else best
+                elif title == (f"{name}.{key}" if name else key) and (inside or not name):
+                    return i
+                else:
+                    inside = inside and bool(name) and title.startswith(f"{name}.")
+            elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", content):
+                return i
+            elif not tables and name and re.match(rf"\s*{name}\s*[=.]", content):
+                best = i
+        return best
+
+    def take(self, table: dict, where: str, allowed: dict[str, tuple[_Kind, object]]) -> dict:
+        """Check a table against {key: (kind, default)}; the default _NEEDED marks a key that must be there."""
+        for key in table:
+            if key not in allowed:
+                self.fail(where, key, f"unknown key; known here: {', '.join(allowed)}")
+        taken = {}
+        for key, (kind, default) in allowed.items():
+            if key not in table and default is _NEEDED:
+                self.fail(where, key, f"missing; expected {kind.words}")
+            taken[key] = table.get(key, default)
+            if key in table and not kind.holds(table[key]):
+                self.fail(where, key, f"expected {kind.words}, found {_shortly(table[key])}")
+        return taken
+
+    def unique(self, where: str, key: str, values: list) -> None:
+        """where: the table that holds the list; or, when its entries are tables of their own, their name and '*'."""
+        for i, value in enumerate(values, start=1):
+            if value in values[:i - 1]:
+                self.fail(where.replace("*", str(i)), key, f"'{value}' is used twice")
+
+    def anatomy(self, document: dict) -> Anatomy:
+        top = self.take(document, "", {
+            "name": (_NAME, _NEEDED),
+            "title": (_text(), _NEEDED),
+            "words": (_TEXTS, []),
+            "sided": (_YES_OR_NO, False),
+            "sigma_mm": (_number(0.5, 100), _NEEDED),
+            "turn_deg": (_number(0, 90), 40.0),
+            "classes": (_NAMES, []),
+            "grid": (_TABLE, _NEEDED),
+            "view": (_TABLES, _NEEDED),
+            "label": (_TABLES, []),
+        })
+        self.unique("", "classes", top["classes"])
+        sixteens = _Kind(lambda n: _whole(16, 4096).holds(n) and n % 16 == 0, "")
+        grid = self.take(top["grid"], "grid", {
+            "spacing": (_list_of(_number(0.05, 100), 2, "[row, column], each 0.05 to 100 mm"), _NEEDED),
+            "size": (_list_of(sixteens, 2, "[rows, columns], multiples of 16 up to 4096"), _NEEDED),
+        })
+        views = tuple(self.view(table, f"view {i}") for i, table in enumerate(top["view"], start=1))
+        labels = tuple(self.label(table, f"label {i}") for i, table in enumerate(top["label"], start=1))
+        self.check_views(views)
+        self.unique("label *", "name", [label.name for label in labels])
+        self.unique("label *", "value", [label.value for label in labels])
+        return Anatomy(
+            name=top["name"], title=top["title"], words=_lower(top["words"]),
+            grid=Grid(tuple(map(float, grid["spacing"])), tuple(grid["size"])),
+            sigma_mm=float(top["sigma_mm"]), turn_deg=float(top["turn_deg"]), sided=top["sided"],
+            views=views, labels=labels, classes=tuple(top["classes"]), file=self.path)
+
+    def view(self, table: dict, where: str) -> View:
+        taken = self.take(table, where, {
+            "name": (_NAME, _NEEDED),
+            "title": (_text(), table.get("name")),
+            "color": (_COLOR, _NEEDED),
+            "normal": (_list_of(_number(-1e6, 1e6), 3, "three numbers, a direction in LPS"), None),
+            "perpendicular_to": (_NAME, None),
+            "most_slices": (_whole(1, 10_000), None),
+            "words": (_TEXTS, []),
+            "lines": (_TEXTS, []),
+        })
+        if (taken["normal"] is None) == (taken["perpendicular_to"] is None):
+            self.fail(where, "normal", "expected either normal or perpendicular_to, "
+                      f"found {'neither' if taken['normal'] is None else 'both'}")
+        if taken["normal"] is not None:
+            length = np.linalg.norm(taken["normal"])
+            if length < 1e-6:
+                self.fail(where, "normal", f"expected a direction, found {taken['normal']}, which has no length")
+            taken["normal"] = tuple(float(x) for x in np.array(taken["normal"]) / length)
+        lines = []
+        for text in taken["lines"]:
+            view, colon, plane = text.partition(":")
+            if colon and plane not in PLANES:
+                self.fail(where, "lines", f"expected VIEW or VIEW:PLANE, PLANE one of {', '.join(PLANES)}; "
+                          f"found '{text}'")
+            lines.append(LineTarget(view, plane or "central"))
+        self.unique(where, "lines", lines)
+        return View(**{**taken, "color": tuple(map(float, taken["color"])), "lines": tuple(lines),
+                       "words": _lower(taken["words"])})
+
+    def check_views(self, views: tuple[View, ...]) -> None:
+        if not views:
+            self.fail("", "view", "expected one [[view]] or more, found none")
+        self.unique("view *", "name", [view.name for view in views])
+        by_name = {view.name: view for view in views}
+        for i, view in enumerate(views, start=1):
+            where = f"view {i}"
+            upright = by_name.get(view.perpendicular_to)
+            if view.perpendicular_to is not None and (upright is None or upright.normal is None):
+                with_normal = [other.name for other in views if other.normal is not None]
+                self.fail(where, "perpendicular_to", f"expected a view that has a normal "
+                          f"({', '.join(with_normal) or 'none has'}), found '{view.perpendicular_to}'")
+            for line in view.lines:
+                other = by_name.get(line.view)
+                if other is None:
+                    self.fail(where, "lines", f"there is no view '{line.view}'; there are: {', '.join(by_name)}")
+                typical = view.normal and other.normal and angle_between(view.normal, other.normal)
+                if other is view or (typical is not None and typical < PARALLEL_DEG):
+                    self.fail(where, "lines", f"{view.name} and {line.view} are parallel and share no line")
+
+    def label(self, table: dict, where: str) -> Label:
+        taken = self.take(table, where, {
+            "value": (_whole(1, 255), _NEEDED),
+            "name": (_text(), _NEEDED),
+            "title": (_text(), table.get("name")),
+            "color": (_COLOR, _NEEDED),
+            "code": (_Kind(_TABLE.holds, '{ value = "...", meaning = "..." }'), _NEEDED),
+            "density_g_per_ml": (_number(0.01, 30), None),
+            "ejects": (_YES_OR_NO, False),
+        })
+        written = {"scheme": "SCT", **taken["code"]}
+        kinds = {"scheme": _text(16), "value": _text(16), "meaning": _text()}
+        if set(written) != set(kinds) or not all(kind.holds(written[key]) for key, kind in kinds.items()):
+            self.fail(where, "code", 'expected { value = "...", meaning = "..." } and, if it is not SNOMED CT, '
+                      f"scheme; at most 16, 64 and 16 characters; found {_shortly(taken['code'])}")
+        code = Code(**written)
+        if code.scheme == "SCT" and not is_snomed_code(code.value):
+            self.fail(where, "code", f"expected the number of a SNOMED CT concept, found '{code.value}', "
+                      "whose digits do not check")
+        return Label(**{**taken, "color": tuple(map(float, taken["color"])), "code": code})
+
+
+def _lower(words: list[str]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words)
+
+
+def _shortly(value: object) -> str:
+    """A value as a message shows it: the first hundred characters of it."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print a number of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 100 else f"{text[:100]}..."
