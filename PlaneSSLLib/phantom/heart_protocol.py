@@ -8,8 +8,9 @@ from .prescription import Series, field_of_view, oriented, stack, unsteady
 
 # How scanners and people call them; several manufacturers and several habits.
 HABITS = (
-    {"loc": "localizer", "2CH": "TF Cine Retro_iPAT 2C", "3CH": "TF Cine Retro_iPAT LVOT", "4CH": "TF Cine Retro_iPAT 4C",
-     "SAX": "TF Cine Retro_iPAT SAO", "l2": "trufi_2-chamber", "l4": "trufi_4-chamber", "ls": "trufi_short-axis"},
+    {"loc": "localizer", "2CH": "TF Cine Retro_iPAT 2C", "3CH": "TF Cine Retro_iPAT LVOT",
+     "4CH": "TF Cine Retro_iPAT 4C", "SAX": "TF Cine Retro_iPAT SAO",
+     "l2": "trufi_2-chamber", "l4": "trufi_4-chamber", "ls": "trufi_short-axis"},
     {"loc": "3-plane loc", "2CH": "FIESTA CINE 2CH", "3CH": "FIESTA CINE 3CH", "4CH": "FIESTA CINE 4CH",
      "SAX": "FIESTA CINE SAX", "l2": "LOC 2CH", "l4": "LOC 4CH", "ls": "LOC SAX"},
     {"loc": "survey", "2CH": "sBTFE_BH 2 chamber", "3CH": "sBTFE_BH 3 chamber", "4CH": "sBTFE_BH 4 chamber",
@@ -28,9 +29,9 @@ def heart_series(heart: Heart, phases: int, rng: np.random.Generator) -> tuple[S
     words = HABITS[rng.integers(len(HABITS))]
     pixel, long = rng.uniform(1.45, 1.9), heart.parameters.length
     turn = rng.normal(0, 6)
-    sides = {"SAX": rng.uniform(285, 325, 2), "2CH": rng.uniform(285, 325, 2), "3CH": rng.uniform((255, 300), (290, 340)),
-             "4CH": rng.uniform((255, 300), (290, 340))}
-    grids = {view: field_of_view(rng, *mm, pixel) for view, mm in sides.items()}
+    tall, flat = ((285, 255), (325, 310)), ((255, 300), (290, 340))
+    grids = {view: field_of_view(rng, *rng.uniform(*mm), pixel)
+             for view, mm in (("SAX", tall), ("2CH", tall), ("3CH", flat), ("4CH", flat))}
     thick = rng.uniform(6, 8)
 
     def plane(view: str, tilt: float, shift: float):

@@ -68,7 +68,7 @@ def unsteady(rng: np.random.Generator, normal: np.ndarray, degrees: float) -> np
 
 
 def field_of_view(rng: np.random.Generator, height: float, width: float, pixel: float) -> tuple[tuple, tuple]:
-    """(row, column) spacing and (rows, columns) of an image of about this size in mm; now and then not square pixels."""
+    """(row, column) spacing and (rows, columns) of an image of about this size in mm; pixels not always square."""
     ratio = rng.uniform(1.08, 1.3) if rng.random() < 0.2 else 1.0
     spacing = (round(pixel * ratio, 4), round(pixel, 4)) if rng.random() < 0.5 else (
         round(pixel, 4), round(pixel * ratio, 4))

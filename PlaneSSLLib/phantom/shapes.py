@@ -68,13 +68,15 @@ def ellipsoid(points: np.ndarray, centre, radii) -> np.ndarray:
 
 def tube(points: np.ndarray, path, radii) -> np.ndarray:
     """(n,) mm from the surface of a tube along a path (k, 3) whose radius changes linearly; negative inside."""
-    path, radii = np.asarray(path, np.float32), np.broadcast_to(np.asarray(radii, np.float32), len(path))
+    path, radii = np.asarray(path, dtype=float), np.broadcast_to(radii, len(path)).tolist()
     nearest = np.full(points.shape[1], np.inf, np.float32)
-    for start, end, first, last in zip(path, path[1:], radii, radii[1:], strict=False):
-        along = end - start
-        offset = points - start[:, None]
-        place = np.clip((along @ offset) / (along @ along), 0, 1)
-        offset -= along[:, None] * place
-        distance = np.sqrt((offset * offset).sum(0)) - (first + (last - first) * place)
-        np.minimum(nearest, distance, out=nearest)
+    x, y, z = points
+    for start, end, first, last in zip(path.tolist(), path[1:].tolist(), radii, radii[1:], strict=False):
+        u, v, w = (b - a for a, b in zip(start, end, strict=True))
+        dx, dy, dz = x - start[0], y - start[1], z - start[2]
+        place = np.clip((u * dx + v * dy + w * dz) / (u * u + v * v + w * w), 0, 1)
+        dx -= u * place
+        dy -= v * place
+        dz -= w * place
+        np.minimum(nearest, np.sqrt(dx * dx + dy * dy + dz * dz) - (first + (last - first) * place), out=nearest)
     return nearest

@@ -7,7 +7,8 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..geometry import crossings
-from .contrast import Scanner, expose, signal_table
+from .contrast import draw_drift, signal_table
+from .exposure import Scanner, expose
 from .heart import Heart, contraction_at
 from .heart_protocol import heart_series
 from .prescription import Series
@@ -65,9 +66,10 @@ def make_study(anatomy: str, seed: int, index: int, phases: int = 4) -> PhantomS
     organ = Heart(organ_rng)
     series = heart_series(organ, phases, plan_rng)
     scanner = Scanner.draw(scanner_rng, organ.middle, organ.torso.parameters.half_depth)
+    drift = draw_drift(scanner_rng)
     acquired = []
     for one in series:
-        signal = signal_table(one.weighting, scanner, scanner_rng)
+        signal = signal_table(one.weighting, drift, scanner_rng)
         moments = [contraction_at(k, one.phases) for k in range(one.phases)]
         slices = [expose(organ, scanner, plane, one.thickness, moments, signal, noise_rng) for plane in one.planes]
         pixels, labels = zip(*slices, strict=True)
