@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with a reference, in MONAI's metrics, with nothing flattering about what is missing."""
+"""How well a segmentation agrees with a reference: MONAI's metrics, and the worst value for what is missing."""
 from __future__ import annotations
 
 import numpy as np

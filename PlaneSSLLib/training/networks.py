@@ -78,7 +78,7 @@ class UNetBody(Body):
 
     def __init__(self, features: tuple[int, ...], shuffle: int = 1) -> None:
         super().__init__()
-        self.shuffle, self.multiple = shuffle, 16 * shuffle
+        self.shuffle = shuffle  # BasicUNet pads where a level's size is odd, so multiples of 16 do
         self.channels, self.bottleneck = features[5], features[4]
         self.net = BasicUNet(
             spatial_dims=2, in_channels=shuffle**2, out_channels=1, features=features,
