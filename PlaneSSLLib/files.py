@@ -1,20 +1,23 @@
 """Writing files so that a reader never sees half of one."""
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from . import PlaneSSLError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """PlaneSSLError if path is there and may not be replaced."""
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise PlaneSSLError(f"{path} exists already; choose another name or add --overwrite.")
 
 
@@ -22,41 +25,52 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield the name of a side file in the same folder, with the same ending; on success it is renamed to path.
 
-    On any error the side file is removed and what was at path is untouched.
+    On any error the side file is removed and what was at path is untouched. PlaneSSLError where the folder cannot be
+    written or the disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, side = tempfile.mkstemp(prefix=".", suffix="".join(path.suffixes[-2:]), dir=path.parent)
-    os.close(handle)
-    os.chmod(side, 0o666 & ~_umask())
-    side = Path(side)
+    side = _beside(path, "".join(path.suffixes[-2:]))
+    with _telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side.touch(exist_ok=False)
     try:
-        yield side
-        with open(side, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(side, path)
+        with _telling(path, only=_FULL):  # any other error of the caller's is the caller's
+            yield side
+        with _telling(path):
+            with open(side, "r+b") as written:  # Windows flushes only what may be written
+                os.fsync(written.fileno())
+            os.replace(side, path)
     finally:
         side.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: fill the one that is yielded; on success it takes the place of path."""
+    """The same for a folder: fill the one that is yielded; on success it takes the place of path.
+
+    A folder cannot be swapped in one step: for a moment the old one lies beside, under a hidden name.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    side = Path(tempfile.mkdtemp(prefix=".", dir=path.parent))
-    os.chmod(side, 0o777 & ~_umask())
+    side, old = _beside(path), _beside(path)
+    with _telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side.mkdir()
     try:
-        yield side
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=".", dir=path.parent))
-            os.replace(path, old / path.name)
-            os.replace(side, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(side, path)
+        with _telling(path, only=_FULL):
+            yield side
+        with _telling(path):
+            if os.path.lexists(path):
+                os.rename(path, old)
+            try:
+                os.rename(side, path)
+            except BaseException:
+                if os.path.lexists(old):
+                    os.rename(old, path)
+                raise
     finally:
         shutil.rmtree(side, ignore_errors=True)
+        if os.path.lexists(path):
+            _remove(old)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -72,14 +86,34 @@ def write_json(path: Path, document) -> None:
 def read_json(path: Path):
     """Read a JSON document, or say in a sentence which file is missing or damaged."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise PlaneSSLError(f"{path} is missing.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise PlaneSSLError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
         raise PlaneSSLError(f"{path} cannot be read as JSON: {error}.") from None
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(path: Path, ending: str = "") -> Path:
+    """A hidden name in the same folder that nothing else has."""
+    return path.parent / f".{uuid4().hex}{ending}"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _telling(path: Path, only: tuple[int, ...] = ()) -> Iterator[None]:
+    """Turn an OSError (one of these numbers only, if given) into a sentence that names what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if only and error.errno not in only:
+            raise
+        reason = error.strerror or error
+        raise PlaneSSLError(f"{path} cannot be written: {reason}; make room or choose another place.") from error
