@@ -13,6 +13,8 @@ from .heart import Heart, contraction_at
 from .heart_protocol import heart_series
 from .prescription import Series
 
+ORGANS = {"heart": (Heart, heart_series)}  # anatomy -> what makes the organ, and what images it
+
 
 @dataclass(frozen=True, eq=False)
 class Acquired:
@@ -58,13 +60,14 @@ class PhantomStudy:
 
 def make_study(anatomy: str, seed: int, index: int, phases: int = 4) -> PhantomStudy:
     """Study `index` of a seed, in memory; it does not depend on how many studies are made. About two seconds."""
-    if anatomy != "heart":
-        raise PlaneSSLError(f"There is no phantom of '{anatomy}'; there is: heart.")
+    if anatomy not in ORGANS:
+        raise PlaneSSLError(f"There is no phantom of '{anatomy}'; there are: {', '.join(ORGANS)}.")
     if phases < 1 or seed < 0 or index < 0:
         raise PlaneSSLError("A phantom needs at least one phase, and a seed and number that are not negative.")
     organ_rng, plan_rng, scanner_rng, noise_rng = (np.random.default_rng([seed, index, k]) for k in range(4))
-    organ = Heart(organ_rng)
-    series = heart_series(organ, phases, plan_rng)
+    make_organ, protocol = ORGANS[anatomy]
+    organ = make_organ(organ_rng)
+    series = protocol(organ, phases, plan_rng)
     scanner = Scanner.draw(scanner_rng, organ.middle, organ.torso.parameters.half_depth)
     drift = draw_drift(scanner_rng)
     acquired = []
