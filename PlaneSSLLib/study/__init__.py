@@ -2,5 +2,9 @@
 from .crossings import lines_of
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
 from .reading import read_study
+from .volumes import read_labels
 
-__all__ = ["Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "lines_of", "read_study"]
+__all__ = [
+    "Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "lines_of", "read_labels",
+    "read_study",
+]

@@ -1,81 +1,190 @@
-"""Images become stacks: series, then orientations, then places along the normal, then phases, echoes or b-values."""
+"""Images become stacks: series, then directions, then places along the normal, then phases, echoes or b-values.
+
+Nothing is regularised: positions that are repeated, missing or uneven stay as they are and are described in notes.
+"""
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from ..geometry import angle_between
 from .images import Image
-from .model import Frame, Naming, Stack
+from .model import Frame, Naming, Problem, Stack
+from .likeness import SAME_PLACE_MM, alike, natural
+from .rejoining import rejoin
 
-SAME_DIRECTION_DEG = 0.5
-SAME_PLACE_MM = 0.1
-DIMENSIONS = (("time_ms", "phase"), ("temporal", "phase"), ("b_value", "b-value"), ("echo_ms", "echo"),
-              ("acquisition", "phase"), ("instance", "phase"))
+SAME_SPOT_MM = 1.0  # within the plane: a slice that is shifted further than this is another slice
+
+# What tells apart the images at one place: the field, and what a stack that varies in it is said to have.
+CONTRASTS = (("component", "component"), ("b_value", "b-value"), ("echo_ms", "echo"), ("inversion_ms", "inversion"))
+TIMES = (("time_ms", "phase"), ("temporal", "phase"))
+COUNTERS = (("acquisition", "phase"), ("instance", "phase"))
 
 
 def group(images: Sequence[Image]) -> list[Stack]:
-    """Stacks in the order of their series; planes along the normal of the first, unnamed as yet."""
-    by_series = defaultdict(list)
+    """Stacks in the order of their series, their planes along the normal of the first; no names and no ids as yet."""
+    stacks = []
+    for series in _series(images):
+        for part in _directions(series):
+            stacks += [_stack(members) for members in _contrasts(part)]
+    stacks = rejoin(stacks)
+    return sorted(stacks, key=_order)
+
+
+def without_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
+    """The images less those that are the same instance again, in another file; those are listed."""
+    kept: dict[tuple, Image] = {}
+    problems = []
+    for image in images:
+        key = (image.sop_instance_uid, image.frame_number, image.series.uid, image.series.number, image.plane.shape,
+               image.plane.position.tobytes(), image.plane.row.tobytes(), image.component,
+               *(getattr(image, name) for name, _ in (*CONTRASTS, *TIMES, *COUNTERS)))
+        first = kept.setdefault(key if image.sop_instance_uid else (id(image),), image)
+        if first is not image:
+            problems.append(Problem(image.source.file, f"is the same image as {first.source.file.name}, kept once"))
+    return list(kept.values()), problems
+
+
+def _order(stack: Stack):
+    first = stack.planes[0]
+    return natural(stack.series), stack.series_uid, stack.description, first.shape, tuple(np.round(first.normal, 3))
+
+
+def _series(images: Iterable[Image]) -> list[list[Image]]:
+    """By UID, number and description; the folder decides only where there is no UID."""
+    found = defaultdict(list)
     for image in images:
         series = image.series
-        key = (series.uid,) if series.uid else (series.number, series.description, str(series.folder))
-        by_series[key].append(image)
-    stacks = []
-    for members in by_series.values():
-        for part in _directions(members):
-            stacks.append(_stack(part))
-    return sorted(stacks, key=lambda stack: (_natural(stack.series), stack.series_uid, stack.description))
-
-
-def _natural(text: str):
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+        place = "" if series.uid else str(series.folder)
+        found[series.study_uid, series.uid, series.number, series.description, place].append(image)
+    return list(found.values())
 
 
 def _directions(images: list[Image]) -> list[list[Image]]:
-    parts: list[list[Image]] = []
-    for image in sorted(images, key=lambda image: (image.instance or 0, str(image.source.file))):
-        for part in parts:
-            first, this = part[0].plane, image.plane
-            if first.shape == this.shape and np.allclose(first.spacing, this.spacing, rtol=1e-3) and (
-                    angle_between(first.normal, this.normal) < SAME_DIRECTION_DEG
-                    and angle_between(first.row, this.row) < SAME_DIRECTION_DEG):
-                part.append(image)
+    """Images of one direction, size, spacing, thickness and kind each."""
+    parts: dict[tuple, list[Image]] = {}
+    seen: list = []  # one plane of each part
+    known: dict[int, int] = {}  # planes are shared between the images of a cine
+    for image in images:
+        plane = image.plane
+        if id(plane) not in known:
+            known[id(plane)] = next((i for i, first in enumerate(seen) if alike(first, plane)), len(seen))
+            if known[id(plane)] == len(seen):
+                seen.append(plane)
+        key = known[id(plane)], image.thickness_mm, image.series.image_type.startswith("DERIVED"), localizer_type(image)
+        parts.setdefault(key, []).append(image)
+    return list(parts.values())
+
+
+def localizer_type(image: Image) -> bool:
+    """Does the image type of the header call it a localizer?"""
+    return "LOCALIZER" in image.series.image_type
+
+
+def _places(images: Iterable[Image]) -> list[list[Image]]:
+    """Images at the same place, in order along the normal of the first."""
+    images = list(images)
+    normal = images[0].plane.normal
+    at = {id(image.plane): float(image.plane.position @ normal) for image in images}
+    places: list[list[Image]] = []
+    for image in sorted(images, key=lambda image: at[id(image.plane)]):
+        for place in reversed(places):
+            if at[id(image.plane)] - at[id(place[0].plane)] > SAME_PLACE_MM:
+                place = None
+                break
+            if image.plane is place[0].plane or np.linalg.norm(
+                    image.plane.position - place[0].plane.position) < SAME_SPOT_MM:
                 break
         else:
-            parts.append([image])
-    return parts
+            place = None
+        if place is None:
+            places.append([image])
+        else:
+            place.append(image)
+    return places
+
+
+def _contrasts(images: list[Image]) -> list[list[Image]]:
+    """Split images that vary in time and in something else: a cine from the still image beside it, or its contrasts."""
+    places = _places(images)
+    timed = [image for image in images if image.time_ms is not None]
+    if timed and all(0 < sum(image.time_ms is None for image in place) < 2 < len(place) for place in places):
+        return [*_contrasts(timed), [image for image in images if image.time_ms is None]]
+    for name, _ in CONTRASTS:
+        value = _value(name)
+        counts = [sorted(_counts(map(value, place)).items(), key=lambda item: str(item[0])) for place in places]
+        regular = all(count == counts[0] for count in counts) and len({n for _, n in counts[0]}) == 1
+        if regular and len(counts[0]) > 1 and counts[0][0][1] > 1 and any(_varies(t, places) for t, _ in TIMES):
+            parts = defaultdict(list)
+            for image in images:
+                parts[value(image)].append(image)
+            return [deep for part in parts.values() for deep in _contrasts(part)]
+    return [images]
+
+
+def _value(name: str) -> Callable[[Image], object]:
+    return lambda image: getattr(image, name)
+
+
+def _counts(values: Iterable) -> dict:
+    counts: dict = defaultdict(int)
+    for value in values:
+        counts[value] += 1
+    return counts
+
+
+def _varies(name: str, places: list[list[Image]]) -> bool:
+    return any(len({getattr(image, name) for image in place} - {None}) > 1 for place in places)
+
+
+def _tells_apart(name: str, places: list[list[Image]]) -> bool:
+    crowded = [[getattr(image, name) for image in place] for place in places if len(place) > 1]
+    return all(None not in values and len(set(values)) == len(values) for values in crowded)
 
 
 def _stack(images: list[Image]) -> Stack:
-    normal = images[0].plane.normal
-    images = sorted(images, key=lambda image: float(image.plane.position @ normal))
-    places: list[list[Image]] = []
-    for image in images:
-        if places and abs((image.plane.position - places[-1][0].plane.position) @ normal) < SAME_PLACE_MM:
-            places[-1].append(image)
-        else:
-            places.append([image])
-    dimension = "phase"
-    for name, kind in DIMENSIONS:
-        if all(len({getattr(image, name) for image in place}) == len(place) for place in places) and all(
-                getattr(image, name) is not None for image in images):
-            places = [sorted(place, key=lambda image, name=name: getattr(image, name)) for place in places]
-            dimension = kind
-            break
-    first = images[0]
+    places = _places(images)
+    dimension, fields, notes = _dimension(places)
+    fields = [*fields, *(name for name, _ in (*TIMES, *COUNTERS) if name not in fields)]
+    places = [sorted(place, key=lambda image: _rank(image, fields)) for place in places]
+    first = places[0][0]
+    frame_of_reference, frame_notes = _frame_of_reference(images)
     return Stack(
-        id="", planes=tuple(place[0].plane for place in places),
+        id="", naming=Naming("", 0.0), planes=tuple(place[0].plane for place in places),
         frames=tuple(tuple(Frame(i.source, i.time_ms, i.sop_instance_uid, i.frame_number) for i in place)
                      for place in places),
-        naming=Naming("oblique", 0.0), series=first.series.number, description=first.series.description,
-        series_uid=first.series.uid, frame_of_reference=_frame_of_reference(images),
-        thickness_mm=first.thickness_mm, dimension=dimension)
+        series=first.series.number, description=first.series.description or first.series.protocol,
+        series_uid=first.series.uid, localizer=localizer_type(first), frame_of_reference=frame_of_reference,
+        thickness_mm=first.thickness_mm, dimension=dimension,
+        notes=(*notes, *frame_notes))
 
 
-def _frame_of_reference(images: list[Image]) -> str:
-    found = {image.frame_of_reference for image in images}
-    return found.pop() if len(found) == 1 else ""
+def _rank(image: Image, fields: list[str]) -> tuple:
+    values = [getattr(image, name) for name in fields]
+    return (*((1, 0) if value is None else (0, value) for value in values),
+            natural(str(image.source.file)), image.frame_number or 0)
+
+
+def _dimension(places: list[list[Image]]) -> tuple[str, list[str], list[str]]:
+    """What the images at one place differ in, the fields to sort them by, and notes."""
+    if all(len(place) == 1 for place in places):
+        return "phase", [], []
+    for name, kind in (*CONTRASTS, *TIMES):
+        if _varies(name, places) and _tells_apart(name, places):
+            return kind, [name], []
+    for name, kind in (*CONTRASTS, *TIMES):
+        if _varies(name, places):
+            return kind, [name], [f"some images at one place have the same {kind}"]
+    for name, kind in COUNTERS:
+        if _varies(name, places) and _tells_apart(name, places):
+            return kind, [name], [f"images at one place are told apart by their {name} number alone"]
+    return "phase", [], ["nothing tells the images at one place apart: they are in the order of their files"]
+
+
+def _frame_of_reference(images: list[Image]) -> tuple[str, list[str]]:
+    """The series' frame of reference, or "" (the common one) where it has none or several: they never split it."""
+    found = {image.frame_of_reference for image in images} - {""}
+    if len(found) > 1:
+        return "", [f"{len(found)} different frames of reference in one series: taken as one"]
+    return "".join(found), []

@@ -20,25 +20,31 @@ class Series:
     study_uid: str = ""
     study_description: str = ""
     subject: str = ""
+    modality: str = ""
     body_part: str = ""
     laterality: str = ""
-    modality: str = ""
+    image_type: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """One two-dimensional image: its place in the patient, and what may tell it from others at that place."""
+    """One two-dimensional image: its place in the patient, and what may tell it from others at that place.
+
+    Numbers are None where the header does not give them. component: "magnitude", "phase map", ... or empty.
+    """
 
     source: PixelSource
     plane: Plane
     series: Series
     frame_of_reference: str = ""
     sop_instance_uid: str = ""
-    frame_number: int | None = None
+    frame_number: int | None = None  # counted from 1, in a multi-frame file
+    thickness_mm: float | None = None
     time_ms: float | None = None
     temporal: float | None = None
     acquisition: float | None = None
     instance: float | None = None
     echo_ms: float | None = None
+    inversion_ms: float | None = None
     b_value: float | None = None
-    thickness_mm: float | None = None
+    component: str = ""

@@ -1,6 +1,7 @@
-"""Volume files (NIfTI, NRRD, MetaImage) and study.json."""
+"""Volume files (NIfTI, NRRD, MetaImage): their planes from the header, their pixels when asked for, their labels."""
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +11,17 @@ import SimpleITK as sitk
 
 from .. import PlaneSSLError
 from ..geometry import Plane
-from .model import Frame, LabelFile, Naming, Problem, Stack
+from .model import Frame, LabelFile, Stack
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+OFF_GRID = 0.25  # of a voxel: a label map further off than this is on another grid
 
 
 class VolumeFile:
-    """A volume file: its planes at once, its pixels when they are asked for, read once."""
+    """A volume file: its planes at once, its pixels when they are asked for, read once.
+
+    The slices run along the third axis of the file. ValueError if the file cannot be read or is no grey image.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -25,29 +30,44 @@ class VolumeFile:
         try:
             reader.ReadImageInformation()
         except RuntimeError as error:
-            raise ValueError(f"it cannot be read ({str(error).splitlines()[-1].strip()})") from None
+            raise ValueError(f"cannot be read as a volume ({_reason(error)})") from None
         size, dimension = reader.GetSize(), reader.GetDimension()
         if dimension not in (2, 3, 4) or reader.GetNumberOfComponents() != 1:
-            raise ValueError("it holds no grey image of 2, 3 or 4 dimensions")
-        direction = np.eye(3)
-        direction[:min(dimension, 3), :min(dimension, 3)] = np.reshape(
-            reader.GetDirection(), (dimension, dimension))[:3, :3]
-        spacing, origin = (*reader.GetSpacing(), 1.0), np.array((*reader.GetOrigin(), 0.0)[:3])
-        count = size[2] if dimension > 2 else 1
-        self.phases = size[3] if dimension > 3 else 1
-        self.thickness_mm = spacing[2]
-        self.planes = tuple(
-            Plane(origin + k * spacing[2] * direction[:, 2], direction[:, 0], direction[:, 1],
-                  (spacing[1], spacing[0]), (size[1], size[0])) for k in range(count))
+            raise ValueError(f"holds no grey image (dimensions {dimension}, values per pixel "
+                             f"{reader.GetNumberOfComponents()})")
+        spatial = min(dimension, 3)
+        direction, origin = np.eye(3), np.zeros(3)
+        direction[:spatial, :spatial] = np.reshape(reader.GetDirection(), (dimension, dimension))[:spatial, :spatial]
+        origin[:spatial] = reader.GetOrigin()[:spatial]
+        spacing = (*reader.GetSpacing()[:spatial], 1.0)
+        self.phases = size[3] if dimension == 4 else 1
+        self.thickness_mm = float(spacing[2])
+        self.matrix = direction * spacing[:3]  # (3, 3) voxel (i, j, k) to LPS mm, from origin
+        self.origin = origin
+        try:
+            self.planes = tuple(
+                Plane(origin + k * self.matrix[:, 2], direction[:, 0], direction[:, 1], (spacing[1], spacing[0]),
+                      (size[1], size[0])) for k in range(size[2] if dimension > 2 else 1))
+        except ValueError as error:
+            raise ValueError(f"its geometry is impossible: {error}") from None
 
     @cached_property
     def array(self) -> np.ndarray:
-        """(phases, slices, rows, columns), in the type of the file."""
+        """(phases, slices, rows, columns), in the type of the file; PlaneSSLError if it cannot be read."""
         try:
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(self.file)))
         except RuntimeError as error:
-            raise PlaneSSLError(f"The pixels of {self.file} cannot be read: {str(error).splitlines()[-1]}.") from None
-        return array.reshape(self.phases, len(self.planes), *array.shape[-2:])
+            raise PlaneSSLError(f"The pixels of {self.file} cannot be read: {_reason(error)}.") from None
+        return array.reshape(self.phases, len(self.planes), *self.planes[0].shape)
+
+    def same_grid(self, planes: tuple[Plane, ...]) -> bool:
+        """Are these the planes of the volume, in either order?"""
+        if len(planes) != len(self.planes) or planes[0].shape != self.planes[0].shape:
+            return False
+        corners = np.array([plane.corners() for plane in planes])
+        own = np.array([plane.corners() for plane in self.planes])
+        near = OFF_GRID * min(*self.planes[0].spacing, self.thickness_mm)
+        return bool(np.abs(corners - own).max() < near or np.abs(corners - own[::-1]).max() < near)
 
 
 @dataclass(frozen=True)
@@ -63,32 +83,44 @@ class VolumeSlice:
         return self.volume.file
 
     def read(self) -> np.ndarray:
+        """(rows, columns) float32; SimpleITK has applied the header's slope and intercept."""
         return self.volume.array[self.phase, self.slice_index].astype(np.float32)
 
 
-def stacks_of_views(folder: Path, views: dict) -> tuple[list[Stack], list[LabelFile], list[Problem]]:
-    """The stacks that study.json names: per view its files, which are phases of one stack, in file order."""
-    stacks, labels, problems = [], [], []
-    for view, names in views.items():
-        volumes = []
-        for name in names:
-            try:
-                volumes.append(VolumeFile(folder / name))
-            except ValueError as error:
-                problems.append(Problem(folder / name, str(error)))
-        if not volumes:
-            continue
-        frames = tuple(
-            tuple(Frame(VolumeSlice(volume, phase, k)) for volume in volumes for phase in range(volume.phases))
-            for k in range(len(volumes[0].planes)))
-        stack = Stack(
-            id=view, planes=volumes[0].planes, frames=frames, description=view, thickness_mm=volumes[0].thickness_mm,
-            naming=Naming(view, 1.0, ("study.json names the view",)))
-        stacks.append(stack)
-        phase = 0
-        for volume in volumes:
-            label = folder / "labels" / volume.file.name
-            if label.is_file():
-                labels.append(LabelFile(label, view, phase))
-            phase += volume.phases
-    return stacks, labels, problems
+def frames_of(volumes: list[VolumeFile]) -> tuple[tuple[Frame, ...], ...]:
+    """Volumes of one grid as the phases of one stack: per slice its frames."""
+    return tuple(
+        tuple(Frame(VolumeSlice(volume, phase, k)) for volume in volumes for phase in range(volume.phases))
+        for k in range(len(volumes[0].planes)))
+
+
+def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
+    """(slices, rows, columns) of whole numbers: a label map in the order of the stack's planes and pixels.
+
+    The file may be stored with its axes or its slices in another order; PlaneSSLError if it is on another grid.
+    """
+    try:
+        volume = VolumeFile(label.file)
+    except ValueError as error:
+        raise PlaneSSLError(f"The label map {label.file} {error}.") from None
+    values = volume.array[0]
+    if values.dtype.kind == "f":
+        values = np.rint(values).astype(np.int32)
+    inverse = np.linalg.inv(volume.matrix)
+    labels = np.zeros((len(stack.planes), *stack.planes[0].shape), values.dtype)
+    for i, plane in enumerate(stack.planes):
+        to_voxel = inverse @ plane.matrix
+        to_voxel[:, 2] -= inverse @ volume.origin
+        rows, columns = np.indices(plane.shape)
+        voxels = np.stack([columns, rows, np.ones(plane.shape)], axis=-1) @ to_voxel.T
+        index = np.rint(voxels).astype(int)
+        if np.abs(voxels - index).max() > OFF_GRID or (index < 0).any() or (index >= values.shape[::-1]).any():
+            raise PlaneSSLError(f"The label map {label.file} is not on the grid of stack {stack.id}, see slice {i}.")
+        labels[i] = values[index[..., 2], index[..., 1], index[..., 0]]
+    return labels
+
+
+def _reason(error: Exception) -> str:
+    """ITK's own sentence, without the source file it comes from."""
+    text = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return re.sub(r"^.*?:\s*(ERROR:)?\s*", "", text).strip().rstrip(".") or "unknown format"

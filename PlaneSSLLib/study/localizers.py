@@ -1,0 +1,24 @@
+"""Which stacks are localizers: quick looks from which the others were planned."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .likeness import natural
+from .model import Stack
+from .wording import says
+
+WORDS = ("localizer", "localiser", "loc", "locator", "scout", "survey", "pilot", "plan scan", "3 plane", "3 pl",
+         "topogram", "lokalisator", "übersicht", "reperage", "repérage", "localizador", "localizzatore")
+
+
+def are_localizers(stacks: Sequence[Stack]) -> list[bool]:
+    """By image type, by words, or because the stack is still and was acquired before the study's first cine.
+
+    Operators plan a cine on still images; still images that come later (late enhancement, maps) are no localizers.
+    """
+    cines = [natural(stack.series) for stack in stacks if stack.phases > 1 and stack.dimension == "phase"]
+    first_cine = min(cines, default=None)
+    return [
+        stack.localizer or says(WORDS, stack.description)
+        or (first_cine is not None and stack.phases == 1 and natural(stack.series) < first_cine)
+        for stack in stacks]

@@ -1,0 +1,58 @@
+"""Which anatomy a study shows: by what its headers say and by how its directions fit each anatomy file."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .. import PlaneSSLError, anatomy as anatomies
+from ..anatomy import Anatomy
+from .model import Stack
+from .views import Fit, name_views
+from .wording import mentions
+
+FALLBACK = "generic"
+SAID, OTHER_BODY_PART, NOTHING_KNOWN = 8.0, -3.0, 3.0  # in units of log likelihood, beside that of the directions
+
+
+@dataclass(frozen=True, eq=False)
+class Recognition:
+    """An anatomy, how the stacks fit it, and what a reader should know about the choice."""
+
+    anatomy: Anatomy
+    fit: Fit
+    mirrored: bool
+    notes: tuple[str, ...]
+
+
+def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str, name: str | None = None) -> Recognition:
+    """The given anatomy, or the shipped one with the best evidence; without any, the generic one.
+
+    text: what descriptions say. body_part: what the headers say is examined. side: "left", "right" or "".
+    """
+    if name is not None:
+        chosen = anatomies.load(name)
+        return _fitted(stacks, chosen, side)
+    scored, notes = [], []
+    for candidate in sorted(anatomies.available()):
+        try:
+            anatomy = anatomies.load(candidate)
+        except PlaneSSLError as error:  # somebody's own file; it does not stand in the way of a study
+            notes.append(str(error))
+            continue
+        found = _fitted(stacks, anatomy, side)
+        score = found.fit.log_evidence
+        if mentions(anatomy.words, f"{body_part} {text}"):
+            score += SAID
+        elif candidate == FALLBACK:
+            score += NOTHING_KNOWN
+        elif body_part:
+            score += OTHER_BODY_PART
+        scored.append((score, found))
+    best = max(scored, key=lambda item: item[0])[1]
+    return Recognition(best.anatomy, best.fit, best.mirrored, (*best.notes, *notes))
+
+
+def _fitted(stacks: Sequence[Stack], anatomy: Anatomy, side: str) -> Recognition:
+    mirrored = anatomy.sided and side == "right"
+    notes = ("the side is unknown: slices count as in a left one",) if anatomy.sided and not side else ()
+    return Recognition(anatomy, name_views(stacks, anatomy, mirrored), mirrored, notes)
