@@ -20,10 +20,6 @@ from .tasks import Batch, Task
 Report = Callable[[dict], None]
 
 
-class Cancelled(Exception):
-    """The user asked to stop; the last checkpoint is written."""
-
-
 class Engine:
     """Trains a network on a task, keeps its run, and can go on where a killed process stopped.
 
@@ -35,10 +31,9 @@ class Engine:
     def __init__(
         self, network: Network, task: Task, samples: Dataset, frames: Dataset, settings: Settings, run: Run,
         device: torch.device, processes: Processes = Processes(), report: Report = lambda event: None,
-        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.task, self.samples, self.frames, self.settings, self.run = task, samples, frames, settings, run
-        self.device, self.processes, self.report, self.cancelled = device, processes, report, cancelled
+        self.device, self.processes, self.report = device, processes, report
         self.network = network.to(device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
         groups = [{"params": list(network.body.parameters()), "scale": settings.body_rate},
@@ -60,7 +55,6 @@ class Engine:
             for name, value in self._take_step(batch).items():
                 totals.setdefault(name, []).append(value)
             self.step += 1
-            stop = self.cancelled()
             if self.step % STEPS_PER_EPOCH == 0:
                 epoch = self.step // STEPS_PER_EPOCH
                 row = {"epoch": epoch, **{f"loss_{name}": float(np.mean(values)) for name, values in totals.items()}}
@@ -75,13 +69,11 @@ class Engine:
                          "metrics": {name: value for name, value in row.items() if name != "epoch"}}
                 self._tell(event)
                 out_of_patience = self.settings.patience is not None and self._stalled() >= self.settings.patience
-                if last or stop or out_of_patience or time.monotonic() - saved > self.settings.checkpoint_s:
+                if last or out_of_patience or time.monotonic() - saved > self.settings.checkpoint_s:
                     self._save()
                     saved = time.monotonic()
                 if out_of_patience:
                     break
-            if stop:
-                raise Cancelled
         self.processes.wait()
         return self.history[-1]
 

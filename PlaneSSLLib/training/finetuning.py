@@ -34,10 +34,16 @@ def finetune(
         start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
     name = network or (start.config["network"] if start else "small")
     config = {"stage": "finetuning", "task": "segmentation", "init": None if init is None else Path(init).name,
-              "init_task": start.config["task"] if start else "scratch"}
+              "init_task": start.config["task"] if start else "scratch", "views": labelled_views(cohort, split.train)}
     return run_training(
         cohort, Segmentation(cohort.plan), split, settings, name, Path(out), config,
         prepare_network=lambda fresh: {} if start is None else take_over(fresh, start), **running)
+
+
+def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
+    """The views that a segmentation of these subjects is trained on, in the anatomy's order."""
+    there = {stack.view for name in subjects for stack in cohort.studies[name].stacks if stack.labelled}
+    return [view.name for view in cohort.anatomy.views if view.name in there]
 
 
 def take_over(network: Network, run: Run) -> dict:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ def places_of(task: Task, cohort: Cohort, subjects: tuple[str, ...]) -> list[Pla
 def run_training(
     cohort: Cohort, task: Task, split: Split, settings: Settings, network_name: str, out: Path, config: dict, *,
     prepare_network: Callable[[Network], dict] = lambda network: {}, overwrite: bool = False, resume: bool = False,
-    report: Report = lambda event: None, cancelled: Callable[[], bool] = lambda: False,
+    report: Report = lambda event: None,
 ) -> dict:
     """Train and write the run at `out`; returns its results.
 
@@ -64,7 +64,7 @@ def run_training(
         transfer = prepare_network(network)
         engine = Engine(
             network, task, Drawn(cohort, training, task.sample, settings.seed, settings.steps * settings.batch),
-            Listed(cohort, seen, task.sample), settings, run, device, processes, report, cancelled)
+            Listed(cohort, seen, task.sample), settings, run, device, processes, report)
         last = engine.train()
         results = {"run": str(out), "epochs": last["epoch"], "train": len(split.train), "device": str(device),
                    "validation": {k: v for k, v in last.items() if k != "epoch"}, **transfer}
@@ -101,6 +101,3 @@ def _start(
     processes.wait()
     return Run(out) if not processes.first else run
 
-
-def with_device(settings: Settings, device: str | None) -> Settings:
-    return settings if device is None else replace(settings, device=device)

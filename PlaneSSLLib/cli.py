@@ -1,0 +1,143 @@
+"""The planessl command: names, options and exit statuses. What a command does is in commands.py."""
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from . import PlaneSSLError, __version__
+from .console import Console
+
+DONE, COULD_NOT, WRONG_USE, CANCELLED = 0, 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns 0 done, 1 could not, 2 wrong use, 130 cancelled."""
+    options = _parser().parse_args(arguments)
+    from . import commands  # here, so that --help and wrong use answer at once
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
+    try:
+        getattr(commands, options.command)(options, Console(options.json))
+    except PlaneSSLError as error:
+        print(f"planessl: {error}", file=sys.stderr)
+        return COULD_NOT
+    except KeyboardInterrupt:
+        print("planessl: cancelled.", file=sys.stderr)
+        return CANCELLED
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        sys.stderr.close()
+        return COULD_NOT
+    return DONE
+
+
+def _interrupt(number, frame) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="planessl",
+        description="Learn an organ from the planes in which its MR was acquired. For research use only.")
+    parser.add_argument("--version", action="version", version=f"planessl {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, about: str, writes: bool = False) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about)
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout, and nothing else")
+        if writes:
+            sub.add_argument("--overwrite", action="store_true", help="replace what is at the output")
+        return sub
+
+    def training(sub: argparse.ArgumentParser, epochs: int) -> None:
+        sub.add_argument("--network", help="small (default), unet or resnet50")
+        sub.add_argument("--epochs", type=_positive, default=epochs, help=f"of 50 steps each (default {epochs})")
+        sub.add_argument("--batch", type=_positive, default=16, help="images per step, over all processes (default 16)")
+        sub.add_argument("--learning-rate", type=float, default=1e-3)
+        sub.add_argument("--seed", type=int, default=0)
+        sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
+        sub.add_argument("--workers", type=int, default=0, help="processes that load data (default: none of their own)")
+        sub.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
+
+    sub = command("demo", "Make phantoms, pretrain, finetune, segment, and show it all.", writes=True)
+    sub.add_argument("--anatomy", choices=("heart", "knee"), default="heart")
+    sub.add_argument("--out", type=Path, default=Path("demo"))
+
+    sub = command("phantom", "Write made-up studies with exact labels and lines.", writes=True)
+    sub.add_argument("anatomy", choices=("heart", "knee"))
+    sub.add_argument("--studies", type=_positive, required=True)
+    sub.add_argument("--seed", type=int, required=True)
+    sub.add_argument("--phases", type=_positive, default=4)
+    sub.add_argument("--jobs", type=_positive, default=1)
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("study", "List a study's stacks, views, planes and problems.")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--anatomy", help="the anatomy, where it is not to be guessed")
+
+    sub = command("lines", "List every line in which one plane cuts another image.")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--any-frame", action="store_true", help="also between different frames of reference")
+
+    sub = command("scene", "Draw a study into a scene that opens in 3D Slicer.", writes=True)
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--out", type=Path, required=True, help="a .mrb file")
+    sub.add_argument("--figure", type=Path, help="also render a picture, as PNG")
+    sub.add_argument("--any-frame", action="store_true", help="also lines between different frames of reference")
+
+    sub = command("prepare", "Make a cohort of studies: pixels and planes ready for training.")
+    sub.add_argument("folders", type=Path, nargs="+", metavar="folder")
+    sub.add_argument("--anatomy", required=True, help="the name of an anatomy, or its file")
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--jobs", type=_positive, default=1, help="processes")
+    sub.add_argument("--shard", type=_shard, default=(0, 1), metavar="i/n", help="the i-th of n parts, from 0")
+
+    sub = command("pretrain", "Learn from crossing lines and slice locations.", writes=True)
+    sub.add_argument("cohort", type=Path)
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
+    sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
+    training(sub, epochs=100)
+
+    sub = command("finetune", "Learn a segmentation from labelled studies.", writes=True)
+    sub.add_argument("cohort", type=Path)
+    sub.add_argument("--task", choices=("segmentation",), required=True)
+    sub.add_argument("--init", required=True, help="a pretrained run, or none")
+    which = sub.add_mutually_exclusive_group()
+    which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
+    which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")
+    sub.add_argument("--out", type=Path, required=True)
+    training(sub, epochs=40)
+
+    sub = command("evaluate", "Measure a run against a cohort's labels.")
+    sub.add_argument("run", type=Path)
+    sub.add_argument("cohort", type=Path)
+    sub.add_argument("--split", choices=("train", "validation", "test"), help="only that part of the run's own split")
+    sub.add_argument("--device", default="auto")
+
+    sub = command("segment", "Segment an image file or a study.", writes=True)
+    sub.add_argument("run", type=Path)
+    sub.add_argument("input", type=Path, help="an image file or a study's folder")
+    sub.add_argument("--out", type=Path, required=True, help=".nii.gz, .seg.nrrd or .mrb")
+    sub.add_argument("--device", default="auto")
+
+    sub = command("anatomy", "List, show or check anatomy files.")
+    sub.add_argument("what", choices=("list", "show", "check"))
+    sub.add_argument("name", nargs="?", help="a name, or a .toml file")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError("expected i/n with 0 <= i < n, such as 0/8")
+    return int(index), int(count)

@@ -1,0 +1,198 @@
+"""What each command does: it calls a room of the library and shows what comes back."""
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from . import PlaneSSLError
+from .console import Console, table
+from .files import refuse_existing
+
+
+def study(options: Namespace, console: Console) -> None:
+    from .study import describe, read_study
+
+    document = describe(read_study(options.folder, anatomy=options.anatomy))
+
+    def text() -> str:
+        rows = [[s["id"], s["view"], f"{s['confidence']:.2f}", s["slices"], s["phases"],
+                 f"{s['rows']} x {s['columns']}", " x ".join(f"{mm:.2f}" for mm in s["spacing"]), s["step"],
+                 "localizer" if s["localizer"] else ""]
+                for s in document["stacks"]]
+        header = ["stack", "view", "confidence", "slices", "phases", "pixels", "spacing mm", "step mm", ""]
+        problems = [f"{p['file']}: {p['reason']}" for p in document["problems"]]
+        return "\n".join([f"{document['anatomy']}, {len(rows)} stacks", table(header, rows), *problems])
+
+    console.result(document, text)
+
+
+def lines(options: Namespace, console: Console) -> None:
+    from .study import lines_of, read_study
+
+    read = read_study(options.folder)
+    document = lines_of(read, any_frame=options.any_frame)
+    if not document:
+        console.event({"event": "notice", "text": "No plane cuts an image of another stack: there is no line."})
+
+    def text() -> str:
+        rows = [[f"{x['image']['stack']} {x['image']['slice']}", f"{x['plane']['stack']} {x['plane']['slice']}",
+                 x["angle_deg"], *(f"({c:.1f}, {r:.1f})" for c, r in x["pixels"])] for x in document]
+        return table(["image", "plane", "angle deg", "from (column, row)", "to"], rows)
+
+    console.result(document, text)
+
+
+def scene(options: Namespace, console: Console) -> None:
+    from . import scene as scenes
+    from .study import read_study
+
+    _require_suffix(options.out, ".mrb")
+    for path in filter(None, (options.out, options.figure)):
+        refuse_existing(path, options.overwrite)
+    read = read_study(options.folder)
+    scenes.start()
+    drawing = scenes.draw_study(read, any_frame=options.any_frame)
+    scenes.save_scene(options.out, overwrite=options.overwrite)
+    notes = [*drawing.notes]
+    if options.figure:
+        try:
+            scenes.save_figure(drawing, options.figure, overwrite=options.overwrite)
+        except scenes.NoOpenGL as error:
+            notes.append(str(error))
+    for note in notes:
+        console.event({"event": "notice", "text": note})
+    console.result({"scene": str(options.out), "stacks": len(read.stacks), "notes": notes},
+                   f"{options.out}: {len(read.stacks)} stacks drawn.")
+
+
+def phantom(options: Namespace, console: Console) -> None:
+    from .phantom import write_phantoms
+
+    def report(done: int, of: int) -> None:
+        console.event({"event": "progress", "task": "phantom", "step": done, "of": of})
+
+    folders = write_phantoms(options.anatomy, options.studies, options.seed, options.out, phases=options.phases,
+                             overwrite=options.overwrite, report=report, jobs=options.jobs)
+    console.result({"studies": [str(folder) for folder in folders]}, f"{len(folders)} studies in {options.out}")
+
+
+def prepare(options: Namespace, console: Console) -> None:
+    from .cohort import prepare as prepare_cohort
+
+    document = prepare_cohort(options.folders, options.anatomy, options.out, jobs=options.jobs, shard=options.shard,
+                              report=console.event)
+
+    def text() -> str:
+        left = [f"left out: {item['study']}: {item['reason']}" for item in document["left_out"]]
+        head = f"{document['prepared']} of {document['studies']} studies prepared, {document['labelled']} with labels"
+        return "\n".join([head, *left, *document["notes"]])
+
+    console.result(document, text)
+    if not document["prepared"]:
+        raise PlaneSSLError(f"None of the {document['studies']} studies could be prepared.")
+
+
+def pretrain(options: Namespace, console: Console) -> None:
+    from .training.pretraining import pretrain as train
+
+    document = train(
+        options.cohort, options.out, tasks=_names(options.tasks), views=_names(options.views),
+        network=options.network or "small", settings=_settings(options), overwrite=options.overwrite,
+        resume=options.resume, report=console.event)
+    console.result(document, lambda: _trained(document))
+
+
+def finetune(options: Namespace, console: Console) -> None:
+    from .cohort import Cohort, read_split
+    from .training.finetuning import finetune as train
+
+    split = read_split(options.split, Cohort(options.cohort)) if options.split else None
+    document = train(
+        options.cohort, options.out, init=None if options.init == "none" else Path(options.init),
+        subjects=options.subjects, split=split, network=options.network, settings=_settings(options),
+        overwrite=options.overwrite, resume=options.resume, report=console.event)
+    console.result(document, lambda: _trained(document))
+
+
+def evaluate(options: Namespace, console: Console) -> None:
+    from .prediction.evaluating import evaluate as measure
+
+    document = measure(options.run, options.cohort, part=options.split, device=options.device, report=console.event)
+
+    def text() -> str:
+        rows = [[name, s["dice"]["mean"], s["dice"]["sd"], s["hd95_mm"]["mean"], s["assd_mm"]["mean"], s["missing"]]
+                for name, s in document["structures"].items()]
+        header = ["structure", "Dice", "sd", "HD95 mm", "ASSD mm", "missing"]
+        return f"{document['subjects']} subjects\n{table(header, rows)}"
+
+    console.result(document, text)
+
+
+def segment(options: Namespace, console: Console) -> None:
+    from .prediction.segmenting import Segmenter
+    from .prediction.volumes import segment_file
+    from .training.run import Run
+
+    refuse_existing(options.out, options.overwrite)
+    segmenter = Segmenter(Run.open(options.run), options.device)
+    if options.input.is_dir():
+        raise PlaneSSLError("Segmenting a study's folder is not there yet; give an image file.")
+    document = segment_file(segmenter, options.input, options.out, options.overwrite)
+    console.result(document, lambda: "\n".join(f"{name}: {n} voxels" for name, n in document["voxels"].items()))
+
+
+def anatomy(options: Namespace, console: Console) -> None:
+    from . import anatomy as anatomies
+
+    if options.what == "list":
+        known = {name: anatomies.load(name).title for name in anatomies.available()}
+        console.result(known, lambda: table(["name", "title"], [list(item) for item in known.items()]))
+        return
+    if not options.name:
+        raise PlaneSSLError(f"Name the anatomy to {options.what}, or its file.")
+    found = anatomies.load(options.name)
+    document = {
+        "name": found.name, "title": found.title, "file": str(found.file), "grid": {
+            "spacing": found.grid.spacing, "size": found.grid.size}, "sigma_mm": found.sigma_mm,
+        "views": [{"name": v.name, "title": v.title, "lines": [str(line) for line in v.lines]} for v in found.views],
+        "labels": [{"value": label.value, "name": label.name, "code": label.code.value} for label in found.labels],
+        "classes": found.classes}
+
+    def text() -> str:
+        if options.what == "check":
+            return f"{found.file}: {len(found.views)} views, {len(found.labels)} labels, nothing wrong."
+        rows = [[view["name"], view["title"], ", ".join(view["lines"])] for view in document["views"]]
+        views = table(["view", "", "regresses"], rows)
+        labels = table(["value", "label", "code"], [list(label.values()) for label in document["labels"]])
+        return f"{found.title} ({found.file})\n\n{views}\n\n{labels}"
+
+    console.result(document, text)
+
+
+def demo(options: Namespace, console: Console) -> None:
+    from .demo import run_demo
+
+    document = run_demo(options.anatomy, options.out, overwrite=options.overwrite, report=console.event)
+    console.result(document, lambda: document["table"])
+
+
+def _settings(options: Namespace):
+    from .training.settings import Settings
+
+    return Settings(epochs=options.epochs, batch=options.batch, learning_rate=options.learning_rate, seed=options.seed,
+                    device=options.device, workers=options.workers)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _require_suffix(path: Path, suffix: str) -> None:
+    if path.suffix.lower() != suffix:
+        raise PlaneSSLError(f"{path} should end in {suffix}.")
+
+
+def _trained(document: dict) -> str:
+    measured = ", ".join(f"{name} {value:.3g}" for name, value in document["validation"].items())
+    taken = f"; {document['taken_over']} tensors taken over" if "taken_over" in document else ""
+    return f"{document['run']}: {document['epochs']} epochs on {document['train']} subjects{taken}. {measured}"
