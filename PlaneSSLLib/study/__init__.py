@@ -1,10 +1,12 @@
 """A folder of DICOM or NIfTI becomes a Study: stacks of planes with named views, pixels read when asked for."""
 from .crossings import lines_of
+from .description import describe
+from .finding import find_studies, read_studies
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
 from .reading import read_study
 from .volumes import read_labels
 
 __all__ = [
-    "Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "lines_of", "read_labels",
-    "read_study",
+    "Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "describe", "find_studies", "lines_of",
+    "read_labels", "read_studies", "read_study",
 ]

@@ -119,18 +119,25 @@ def loose_volumes(files: list[Path]) -> Volumes:
 def one_case(file: Path) -> Volumes:
     """A lone volume file, or one case in the nnU-Net layout: imagesTr/CASE_0000.nii.gz, ..., labelsTr/CASE.nii.gz."""
     found = Volumes()
-    case = re.fullmatch(r"(.+)_(\d{4})", stem(file))
-    if case is None or not file.parent.name.startswith("images"):
+    if file not in nnunet_cases(file.parent):
         if (volume := found.open(file)):
             found.add(stem(file), [(volume, file.parent / "labels" / file.name)], UNNAMED)
         return found
-    ending = file.name[len(stem(file)):]
+    case, ending = stem(file)[:-len("_0000")], file.name[len(stem(file)):]
     channels = sorted(path for path in file.parent.iterdir()
-                      if re.fullmatch(re.escape(case[1]) + r"_\d{4}", stem(path)) and path.name.endswith(ending))
-    label = file.parent.with_name(file.parent.name.replace("images", "labels", 1)) / f"{case[1]}{ending}"
+                      if re.fullmatch(re.escape(case) + r"_\d{4}", stem(path)) and path.name.endswith(ending))
+    label = file.parent.with_name(file.parent.name.replace("images", "labels", 1)) / f"{case}{ending}"
     opened = [volume for channel in channels if (volume := found.open(channel))]
-    found.add(case[1], [(volume, None if i else label) for i, volume in enumerate(opened)], UNNAMED, "channel")
+    found.add(case, [(volume, None if i else label) for i, volume in enumerate(opened)], UNNAMED, "channel")
     return found
+
+
+def nnunet_cases(folder: Path) -> list[Path]:
+    """The first channel of every case, if the folder is imagesTr or imagesTs of an nnU-Net data set."""
+    if folder.name not in ("imagesTr", "imagesTs"):
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS)
+                  and stem(path).endswith("_0000"))
 
 
 def stem(file: Path) -> str:

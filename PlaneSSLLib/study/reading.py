@@ -174,7 +174,8 @@ def _one_frame(stacks: Sequence[Stack]) -> tuple[list[Stack], list[str]]:
     """Stacks without a frame of reference of their own take the study's, where there is only one."""
     found = {stack.frame_of_reference for stack in stacks} - {""}
     if not found:
-        return list(stacks), ["no stack has a frame of reference of its own: all are taken as in one"]
+        told = any(stack.series_uid or stack.series for stack in stacks)  # volume files never have one
+        return list(stacks), ["no stack has a frame of reference of its own: all are taken as in one"] * told
     blank = [stack.id for stack in stacks if not stack.frame_of_reference]
     notes = []
     if len(found) > 1:

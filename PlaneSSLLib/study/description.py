@@ -1,0 +1,34 @@
+"""The JSON document of `planessl study`."""
+from __future__ import annotations
+
+from .model import Stack, Study
+
+
+def describe(study: Study) -> dict:
+    """A study as plain numbers and texts; scripts depend on the names."""
+    return {
+        "subject": study.subject,
+        "anatomy": study.anatomy,
+        "stacks": [_stack(stack) for stack in study.stacks],
+        "problems": [{"file": str(problem.file), "reason": problem.reason} for problem in study.problems],
+    }
+
+
+def _stack(stack: Stack) -> dict:
+    rows, columns = stack.planes[0].shape
+    return {
+        "id": stack.id,
+        "series": stack.series,
+        "description": stack.description,
+        "view": stack.view,
+        "localizer": stack.localizer,
+        "confidence": stack.naming.confidence,
+        "slices": len(stack.planes),
+        "phases": stack.phases,
+        "rows": rows,
+        "columns": columns,
+        "spacing": list(stack.planes[0].spacing),
+        "step": stack.step_mm,
+        "planes": [{"position": plane.position.tolist(), "row": plane.row.tolist(), "column": plane.column.tolist()}
+                   for plane in stack.planes],
+    }

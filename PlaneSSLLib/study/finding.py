@@ -1,0 +1,121 @@
+"""Which folders below a root are studies, from one header per folder."""
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import PlaneSSLError
+from .dicom import HeaderReader
+from .images import Series
+from .layouts import nnunet_cases
+from .model import Problem, Study
+from .reading import read_study
+from .scanning import files_below
+from .volumes import ENDINGS
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A folder that may be a study, and one series of each folder of images in it."""
+
+    path: Path
+    series: tuple[Series, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.series[0].subject, self.series[0].study_uid
+
+
+def find_studies(root: str | os.PathLike) -> list[Path]:
+    """The studies in a folder, in order: paths that `read_study` takes.
+
+    A folder with a study.json is one. Folders of DICOM belong together, in their common parent, if they are of one
+    patient and one study; where the study's UID is blank, if no series occurs twice. A folder of volume files is one,
+    and in the nnU-Net layout every case. Only one header is read of each folder. PlaneSSLError if there is no folder.
+    """
+    root = Path(root)
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise PlaneSSLError(f"There is no folder {root}.")
+    files, _ = files_below(root)
+    by_folder = defaultdict(list)
+    for file in files:
+        by_folder[file.parent].append(file)
+    whole = [folder for folder in by_folder if (folder / "study.json").is_file()]
+    studies: list[Path] = list(whole)
+    candidates: list[_Found] = []
+    for folder, members in by_folder.items():
+        if any(folder == study or study in folder.parents for study in whole):
+            continue
+        series = _first_series(members)
+        if series is not None:
+            candidates.append(_Found(folder, (series,)))
+        elif any(file.name.lower().endswith(ENDINGS) for file in members):
+            studies += nnunet_cases(folder) or [folder]
+    studies += [found.path for found in _merged(root, candidates)]
+    return sorted(_outermost(studies))
+
+
+def read_studies(paths: list[Path], anatomy: str | None = None, workers: int = 1) -> Iterator[Study | Problem]:
+    """Read studies one after the other; one that cannot be read comes as a Problem and does not stop the others."""
+    for path in paths:
+        try:
+            yield read_study(path, anatomy=anatomy, workers=workers)
+        except PlaneSSLError as error:
+            yield Problem(path, str(error))
+
+
+def _first_series(files: list[Path]) -> Series | None:
+    reader = HeaderReader()
+    for file in files:
+        if file.name.lower().endswith(ENDINGS):
+            continue
+        try:
+            images = reader.images(file)
+        except (OSError, ValueError):
+            continue
+        if images:
+            return images[0].series
+    return None
+
+
+def _merged(root: Path, candidates: list[_Found]) -> list[_Found]:
+    """Join the folders that lie in one parent, from the deepest upwards, as long as they are of one study."""
+    open_at = defaultdict(list)
+    for found in candidates:
+        open_at[found.path].append(found)
+    done: list[_Found] = []
+    for folder in sorted({parent for found in candidates for parent in (found.path, *found.path.parents)
+                          if parent == root or root in parent.parents}, key=lambda path: -len(path.parts)):
+        inside = open_at.pop(folder, [])
+        if not inside:
+            continue
+        if len(inside) == 1 or _one_study(inside):
+            path = folder if len(inside) > 1 else inside[0].path
+            inside = [_Found(path, tuple(series for found in inside for series in found.series))]
+        if folder == root:
+            done += inside
+        elif len(inside) == 1:
+            open_at[folder.parent] += inside
+        else:
+            done += inside
+    return done
+
+
+def _one_study(found: list[_Found]) -> bool:
+    if len({one.key for one in found}) > 1:
+        return False
+    if found[0].key[1]:
+        return True
+    names = [(series.number, series.description) for one in found for series in one.series]
+    return len(set(names)) == len(names)
+
+
+def _outermost(paths: list[Path]) -> list[Path]:
+    """Without those that lie inside another one of the list."""
+    whole = set(paths)
+    return [path for path in whole if not any(parent in whole for parent in path.parents)]
