@@ -1,0 +1,156 @@
+"""The whole idea on made-up patients: planes, free labels, few outlines, a segmentation in a scene."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import PlaneSSLError, anatomy
+from .console import table
+from .files import refuse_existing, write_json
+from .page import write_page
+
+Report = Callable[[dict], None]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: made for five minutes on two CPU cores."""
+
+    pool: int = 32
+    unseen: int = 6
+    labelled: int = 2
+    phases: int = 2
+    pretraining_epochs: int = 6
+    finetuning_epochs: int = 3
+
+
+def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size = Size(),
+             report: Report = lambda event: None) -> dict:
+    """Make phantoms, draw one, pretrain, finetune from that and from scratch, compare, segment; all below `out`.
+
+    Returns {"rows": [[structure, Dice from scratch, Dice pretrained]], "table": text, "scene", "report"}. Nothing in it
+    is foregone: where pretraining loses, the table says so.
+    """
+    from .cohort import Cohort, prepare
+    from .phantom import write_phantoms
+    from .prediction.evaluating import evaluate
+    from .study import read_study
+    from .training.finetuning import finetune
+    from .training.pretraining import pretrain
+    from .training.settings import Settings
+
+    refuse_existing(out, overwrite)
+    if out.exists() and any(out.iterdir()) and not (out / "demo.json").is_file():
+        raise PlaneSSLError(f"{out} is not empty and holds no demo; choose another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "demo.json", {"anatomy": anatomy_name})
+    jobs = os.cpu_count() or 1
+
+    def step(text: str) -> None:
+        report({"event": "notice", "text": text})
+
+    step(f"Making {size.pool + size.unseen} made-up patients ...")
+    folders = {}
+    for part, count, seed in (("pool", size.pool, 1), ("unseen", size.unseen, 2)):
+        folders[part] = write_phantoms(
+            anatomy_name, count, seed, out / "studies" / part, phases=size.phases, overwrite=True, jobs=jobs,
+            report=lambda done, of: report({"event": "progress", "task": "phantoms", "step": done, "of": of}))
+
+    step("Drawing one that nobody trains on ...")
+    shown = read_study(folders["unseen"][0], anatomy=anatomy_name)
+    pictures = _draw(shown, out, report)
+
+    step("Preparing the cohorts ...")
+    for part, studies in folders.items():
+        _empty(out / "cohorts" / part)
+        prepare(studies, anatomy_name, out / "cohorts" / part, jobs=jobs, report=report)
+
+    step("Pretraining on crossing lines and slice locations: no outline is used ...")
+    pretrain(out / "cohorts" / "pool", out / "runs" / "pretrained", overwrite=True, report=report,
+             settings=Settings(epochs=size.pretraining_epochs, validate_every=2))
+
+    figures = {}
+    for name, init in (("scratch", None), ("from pretrained", out / "runs" / "pretrained")):
+        step(f"Finetuning on {size.labelled} outlined patients, {name} ...")
+        run = out / "runs" / name.replace(" ", "-")
+        finetune(out / "cohorts" / "pool", run, init=init, subjects=size.labelled, overwrite=True, report=report,
+                 settings=Settings(epochs=size.finetuning_epochs))
+        figures[name] = evaluate(run, out / "cohorts" / "unseen", report=report)["structures"]
+
+    rows = [[label.title, *(figures[name].get(label.name, {"dice": {"mean": 0.0}})["dice"]["mean"] for name in figures)]
+            for label in anatomy.load(anatomy_name).labels]
+    rows.append(["mean", *(sum(row[i] for row in rows) / len(rows) for i in (1, 2))])
+    text = table(["Dice", *figures], rows)
+
+    step("Segmenting the patient that was drawn ...")
+    pictures += _segment(shown, out, report)
+    pictures += _curves(out)
+    page = write_page(out / "report.html", f"PlaneSSL demo: {anatomy_name}", _introduction(size, Cohort(
+        out / "cohorts" / "unseen")), ["Dice", *figures], rows, pictures)
+    document = {"rows": rows, "table": text, "scene": str(out / "scene.mrb"), "report": str(page)}
+    write_json(out / "demo.json", {"anatomy": anatomy_name, **document})
+    return document
+
+
+def _introduction(size: Size, unseen) -> str:
+    return (f"{size.pool} made-up patients pretrain, {size.labelled} of them have outlines, "
+            f"{len(unseen.pseudonyms)} others are measured. A demonstration of a few minutes, not evidence: "
+            "see the benchmarks for that.")
+
+
+def _draw(shown, out: Path, report: Report) -> list[tuple[Path, str]]:
+    """The study's planes and lines as a picture, where the machine can render."""
+    from . import scene as scenes
+
+    scenes.start()
+    drawing = scenes.draw_study(shown)
+    return _picture(drawing, out / "planes.png", "All acquired planes and the lines in which they cut.", report)
+
+
+def _segment(shown, out: Path, report: Report) -> list[tuple[Path, str]]:
+    """Segment the study with the pretrained run, into scene.mrb and a picture."""
+    from . import scene as scenes
+    from .prediction.segmenting import Segmenter
+    from .prediction.studies import segment_stack, stacks_to_segment
+    from .training.run import Run
+
+    run = Run.open(out / "runs" / "from-pretrained")
+    segmenter = Segmenter(run)
+    drawing = scenes.draw_study(shown)
+    for stack in stacks_to_segment(shown, run.config["views"]):
+        labels = segment_stack(segmenter, stack).labels
+        scenes.add_segmentation(drawing, stack, labels, run.anatomy.labels, surface=True)
+    scenes.save_scene(out / "scene.mrb", overwrite=True)
+    return _picture(drawing, out / "segmentation.png", "The segmentation of a patient nobody trained on.", report)
+
+
+def _picture(drawing, path: Path, caption: str, report: Report) -> list[tuple[Path, str]]:
+    from . import scene as scenes
+
+    try:
+        scenes.save_figure(drawing, path, overwrite=True)
+    except scenes.NoOpenGL as error:
+        report({"event": "notice", "text": str(error)})
+        return []
+    return [(path, caption)]
+
+
+def _curves(out: Path) -> list[tuple[Path, str]]:
+    from .training.curves import draw_curves
+
+    runs = out / "runs"
+    return [
+        (draw_curves({"pretrained": runs / "pretrained"}, out / "pretraining.png", "Pretraining"),
+         "Pretraining: losses, and errors on patients held out."),
+        (draw_curves({"scratch": runs / "scratch", "from pretrained": runs / "from-pretrained"},
+                     out / "finetuning.png", "Finetuning"), "Finetuning: losses from both starts.")]
+
+
+def _empty(folder: Path) -> None:
+    """Remove an earlier demo's cohort; its name says that it is one."""
+    import shutil
+
+    if (folder / "plan.json").is_file():
+        shutil.rmtree(folder)

@@ -1,0 +1,40 @@
+"""Pictures of a training: its curves, and what it predicts."""
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..files import replacing
+
+
+def read_metrics(run_folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv; a cell that was not measured is left out."""
+    with open(run_folder / "metrics.csv", newline="", encoding="utf-8") as rows:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(rows)]
+
+
+def draw_curves(runs: Mapping[str, Path], out: Path, title: str) -> Path:
+    """One panel per metric, one line per run, as PNG. runs: name in the legend -> the run's folder."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    read = {name: read_metrics(folder) for name, folder in runs.items()}
+    metrics = [name for name in dict.fromkeys(key for rows in read.values() for row in rows for key in row)
+               if name != "epoch" and not name.endswith("_median")]
+    figure = Figure(figsize=(3.6 * len(metrics), 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, metric in enumerate(metrics, start=1):
+        axes = figure.add_subplot(1, len(metrics), i)
+        for name, rows in read.items():
+            points = [(row["epoch"], row[metric]) for row in rows if metric in row]
+            axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 12 else "")
+        axes.set_title(metric.replace("_", " "), fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        if len(read) > 1:
+            axes.legend(fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    with replacing(out) as side:
+        figure.savefig(side, dpi=120)
+    return out
