@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..geometry import Plane
-from ..study import Naming, Stack, Study
+from ..study import Frame, Naming, Stack, Study
 from . import nodes
 
 _RECORD, _MOVED, _LOOK = "PlaneSSL.record", "PlaneSSL.moved", "PlaneSSL.look"
@@ -127,6 +127,7 @@ def record(study: Study, look: Look, any_frame: bool) -> Drawing:
             "description": stack.description, "series_uid": stack.series_uid,
             "frame_of_reference": stack.frame_of_reference, "localizer": stack.localizer,
             "thickness_mm": stack.thickness_mm, "dimension": stack.dimension, "notes": list(stack.notes),
+            "times": [[frame.time_ms for frame in frames] for frames in stack.frames],
             "color": colors[stack.view], "planes": [_plane_document(plane) for plane in stack.planes],
         } for stack in study.stacks],
     }
@@ -170,7 +171,8 @@ class _Record:
 def _parse(text: str) -> _Record:
     document = json.loads(text)
     stacks = tuple(Stack(
-        id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]), frames=((),) * len(one["planes"]),
+        id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
+        frames=tuple(tuple(Frame(None, time) for time in times) for times in one["times"]),
         naming=Naming(one["view"], one["confidence"]), notes=tuple(one["notes"]),
         **{name: one[name] for name in ("series", "description", "series_uid", "frame_of_reference", "localizer",
                                         "thickness_mm", "dimension")},
@@ -191,15 +193,16 @@ def _moved(record_text: str, moved_text: str) -> Study:
 
 
 def _short_names(stacks: tuple[Stack, ...]) -> dict[str, str]:
-    """The view where it tells a stack from the others; else the view with the series' number, or the stack's id."""
-    def unique(names: list[str], stack: Stack) -> bool:
-        return names.count(names[stacks.index(stack)]) == 1
-
-    views = [stack.view + (" loc" if stack.localizer else "") for stack in stacks]
-    numbered = [f"{view} s{stack.series}" for view, stack in zip(views, stacks, strict=True)]
-    # The stack with most frames is the one that a user means by the bare view.
-    return {stack.id: views[i] if unique(views, stack) else numbered[i] if unique(numbered, stack) else stack.id
-            for i, stack in enumerate(stacks)}
+    """Stack id -> its view; where stacks share a view, only the one with most phases has the bare name."""
+    plain = [stack.view + (" loc" if stack.localizer else "") for stack in stacks]
+    names = {}
+    for stack, name in zip(stacks, plain, strict=True):
+        rivals = [other for other, same in zip(stacks, plain, strict=True) if same == name]
+        foremost = max(rivals, key=lambda one: (one.phases, len(one.planes)))
+        numbered = f"{name} s{stack.series}"
+        alone = sum(other.series == stack.series for other in rivals) == 1 and stack.series
+        names[stack.id] = name if stack is foremost else numbered if alone else stack.id
+    return names
 
 
 def _plane_document(plane: Plane) -> dict:

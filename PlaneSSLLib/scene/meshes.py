@@ -50,12 +50,12 @@ def points_of(source: vtkPolyData) -> np.ndarray:
     return to_lps(vtk_to_numpy(source.GetPoints().GetData()))
 
 
-def rectangles(planes: Sequence[Plane], edge_color: np.ndarray, face_color: np.ndarray) -> vtkPolyData:
-    """Every plane as an outline of four edges, and a face; colours (n, 4). Point 4 i + k is corner k of plane i."""
+def rectangles(planes: Sequence[Plane], edges: np.ndarray, faces: np.ndarray | None = None) -> vtkPolyData:
+    """Every plane as an outline, and a face if faces are given; colours (n, 4). Point 4 i + k is plane i's corner k."""
     corners = np.array([plane.corners() for plane in planes]).reshape(-1, 3)
     first = 4 * np.arange(len(planes))[:, None]
-    return mesh(to_ras(corners), lines=first + [0, 1, 2, 3, 0], faces=first + [0, 1, 2, 3],
-                color=np.concatenate([edge_color, face_color]))
+    return mesh(to_ras(corners), lines=first + [0, 1, 2, 3, 0], faces=() if faces is None else first + [0, 1, 2, 3],
+                color=edges if faces is None else np.concatenate([edges, faces]))
 
 
 def segments_mesh(segments: np.ndarray, color: np.ndarray) -> vtkPolyData:

@@ -33,7 +33,7 @@ def add_node(class_name: str, name: str, role: str, study: str, stack: str | Non
     """Add a node of ours. study: a study_key; stack: a stack's id; index: a slice, for a node that shows only one."""
     node = scene().CreateNodeByClass(class_name)
     node.UnRegister(None)
-    node.SetName(scene().GenerateUniqueName(name))
+    node.SetName(name)
     mark(node, role, study, stack, index)
     return scene().AddNode(node)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 import numpy as np
 
 from . import nodes
+from .coordinates import to_ras
 from .drawing import Drawing
 from .meshes import COLOR, rectangles, set_color, set_points
-from .coordinates import to_ras
 
 _DIMMED = {"central": 1.0, "other": 0.35, "localizer": 0.25}
 _FACE = 0.15  # how much of the outline's opacity the face has
@@ -18,8 +18,7 @@ def draw_planes(drawing: Drawing) -> list:
     made = []
     for stack in study.stacks:
         node = nodes.add_node("vtkMRMLModelNode", f"{drawing.names[stack.id]} planes", "planes", drawing.key, stack.id)
-        edges, faces = _colors(drawing, stack)
-        node.SetAndObservePolyData(rectangles(stack.planes, edges, faces))
+        node.SetAndObservePolyData(rectangles(stack.planes, *_colors(drawing, stack)))
         show_model(node, drawing.colors[stack.id], line_width=2)
         made.append(node)
     return made
@@ -62,16 +61,16 @@ def show_model(node, color: tuple[float, float, float], line_width: float) -> No
     display.Visibility2DOff()
 
 
-def _colors(drawing: Drawing, stack) -> tuple[np.ndarray, np.ndarray]:
-    """(slices, 4) colours of the edges, and of the faces, which give way to textures."""
-    strength = np.array([emphasis(drawing, stack, i) for i in range(len(stack.planes))])
-    textured = [textured_slice(drawing, stack, i) for i in range(len(stack.planes))]
-    color = np.broadcast_to(drawing.colors[stack.id], (len(strength), 3))
-    face = np.where(textured, 0.0, _FACE * strength)
-    return np.column_stack([color, strength]), np.column_stack([color, face])
-
-
 def textured_slice(drawing: Drawing, stack, index: int) -> bool:
     """Does this slice carry its image in 3D?"""
     wanted = {"none": False, "central": index == stack.central and not stack.localizer, "all": True}
     return wanted[drawing.look.textures] and emphasis(drawing, stack, index) > 0
+
+
+def _colors(drawing: Drawing, stack) -> tuple[np.ndarray, np.ndarray]:
+    """(slices, 4) colours of the edges, and of the faces, which give way to textures."""
+    textured = [textured_slice(drawing, stack, i) for i in range(len(stack.planes))]
+    strength = np.array([emphasis(drawing, stack, i) for i in range(len(stack.planes))])
+    color = np.broadcast_to(drawing.colors[stack.id], (len(strength), 3))
+    face = np.where(textured, 0.0, _FACE * strength)
+    return np.column_stack([color, strength]), np.column_stack([color, face])

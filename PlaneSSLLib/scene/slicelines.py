@@ -1,0 +1,109 @@
+"""The lines in which other planes cut an image, with their names, as one mesh that lies in the image."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+from ..geometry import Plane, crossings
+from ..study import Stack
+from .coordinates import to_ras
+from .drawing import Drawing
+from .lettering import letters, place_names
+from .meshes import mesh
+from .planes import emphasis
+
+_LABEL = (0.0, 0.0, 0.0, 0.45)  # behind a name, so that it can be read on bright tissue
+
+
+@dataclass(frozen=True, eq=False)
+class ImageLines:
+    """n lines in one image: by which plane (stack id, slice) each was cut, and (n, 2, 3) LPS mm where."""
+
+    planes: tuple[tuple[str, int], ...]
+    segments: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """How an image lies on the screen: its upper left corner, (3,) LPS mm, unit directions right and down, and size.
+
+    size: (height, width) mm of the part on which names may stand.
+    """
+
+    corner: np.ndarray
+    right: np.ndarray
+    down: np.ndarray
+    size: tuple[float, float]
+
+    @classmethod
+    def of(cls, image: Plane) -> Sheet:
+        """An image shown with its rows running to the right and its columns down."""
+        return cls(image.corners()[0], image.row, image.column, image.size)
+
+    def to_sheet(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) LPS -> (..., 2) mm to the right and down from the corner."""
+        offset = np.asarray(points) - self.corner
+        return np.stack([offset @ self.right, offset @ self.down], axis=-1)
+
+    def to_lps(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) mm on the sheet -> (..., 3) LPS."""
+        return self.corner + points[..., :1] * self.right + points[..., 1:] * self.down
+
+
+def lines_on(drawing: Drawing, image: Plane, stack: Stack) -> ImageLines:
+    """Where the planes of a study, as they lie now, cut an image that lies like those of a stack."""
+    study = drawing.study
+    cutting = [(partner, i) for partner in study.partners(study.stack(stack.id), drawing.any_frame)
+               for i in range(len(partner.planes)) if emphasis(drawing, partner, i) > 0]
+    if not cutting:
+        return ImageLines((), np.zeros((0, 2, 3)))
+    segments = crossings([image], [partner.planes[i] for partner, i in cutting]).segments[0]
+    inside = np.isfinite(segments).all((-1, -2))
+    return ImageLines(tuple((partner.id, i) for (partner, i), yes in zip(cutting, inside, strict=True) if yes),
+                      segments[inside])
+
+
+def lines_mesh(drawing: Drawing, lines: ImageLines, sheet: Sheet, letter_mm: float) -> vtkPolyData:
+    """The lines of an image in the colours of the planes that cut it, and their names in letters of this height."""
+    colors = image_line_colors(drawing, lines)
+    names = [drawing.label(stack, i) for stack, i in lines.planes]
+    places = place_names(sheet.to_sheet(lines.segments), names, _order(drawing, lines, colors[:, 3]),
+                         int((colors[:, 3] == 1).sum()), sheet.size, letter_mm)
+    lift = -0.02 * letter_mm * np.cross(sheet.right, sheet.down)  # letters lie on their label, towards the viewer
+    points, faces, face_colors = [lines.segments.reshape(-1, 3)], [], []
+    count = 2 * len(names)
+    for name, place, color in zip(names, places, colors, strict=True):
+        if place is None:
+            continue
+        outline, triangles = letters(name)
+        low, high = outline.min(0) - 0.25, outline.max(0) + 0.25
+        label = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
+        points += [sheet.to_lps(place + letter_mm * np.array(label) * [1, -1]),
+                   sheet.to_lps(place + letter_mm * outline * [1, -1]) + lift]
+        faces += [np.array([(0, 1, 2), (0, 2, 3)]) + count, triangles + count + 4]
+        face_colors += [np.broadcast_to(_LABEL, (2, 4)), np.broadcast_to((*color[:3], 1.0), (len(triangles), 4))]
+        count += 4 + len(outline)
+    cells = np.arange(2 * len(names)).reshape(-1, 2)
+    return mesh(to_ras(np.concatenate(points)), lines=cells, faces=np.concatenate(faces) if faces else (),
+                color=np.concatenate([colors, *face_colors]))
+
+
+def image_line_colors(drawing: Drawing, lines: ImageLines) -> np.ndarray:
+    """(n, 4) colours of the planes that cut an image; weak ones stay legible on it."""
+    study = drawing.study
+    return np.array([(*drawing.colors[stack], emphasis(drawing, study.stack(stack), i)**0.5)
+                     for stack, i in lines.planes]).reshape(-1, 4)
+
+
+def _order(drawing: Drawing, lines: ImageLines, strength: np.ndarray) -> list[int]:
+    """Whose name matters: strong lines first; within a stack its ends, then every fifth slice, then the others."""
+    study = drawing.study
+
+    def rank(k: int) -> tuple:
+        stack, i = lines.planes[k]
+        last = len(study.stack(stack).planes) - 1
+        return -strength[k], i not in (0, last), i % 5 != 0
+
+    return sorted(range(len(lines.planes)), key=rank)
