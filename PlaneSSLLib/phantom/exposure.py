@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from scipy import ndimage
@@ -11,7 +10,11 @@ from scipy import ndimage
 from ..geometry import Plane
 from .tissue import Tissue
 
-IN_PLANE, THROUGH_PLANE = 2, 2  # samples along each side of a pixel, and through the slice
+# Where a pixel's volume is sampled, as shares of column spacing, row spacing and slice thickness: four points that
+# take four different places along every axis (a rotated grid, with its places through the slice shuffled). Each pixel
+# moves them through the slice by up to LOOSE, or surfaces that graze the slice would show as terraces.
+SAMPLES = ((-0.125, -0.375, 0.125), (0.375, -0.125, -0.375), (0.125, 0.375, 0.375), (-0.375, 0.125, -0.125))
+LOOSE = 0.125
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +30,11 @@ class Scanner:
     blur: float  # pixels
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, middle: np.ndarray, half_depth: float, spread: float = 130.0) -> Scanner:
+    def draw(cls, rng: np.random.Generator, middle: np.ndarray, depth: float, spread: float) -> Scanner:
+        """Coils lie in front of and behind the middle, at this depth, spread to the sides (mm)."""
         count = 6
         side = rng.uniform(-1, 1, (count, 3)) * (spread, 0, spread)
-        side[:, 1] = half_depth * np.where(np.arange(count) % 2, 1.25, -1.0)
+        side[:, 1] = depth * np.where(np.arange(count) % 2, 1.25, -1.0)
         texture = ndimage.gaussian_filter(rng.normal(size=(32, 32, 32)).astype(np.float32), 0.8, mode="wrap")
         grain = np.clip(rng.normal(0.06, 0.02, len(Tissue)), 0.02, 0.15)
         return cls(
@@ -61,8 +65,8 @@ def expose(organ, scanner: Scanner, plane: Plane, thickness: float, moments: Seq
     shape = plane.shape
     centre = _grid(plane, 0.0, 0.0, 0.0)
     moving = np.flatnonzero(organ.near(centre))
-    offsets = [(np.arange(n) + 0.5) / n - 0.5 for n in (IN_PLANE, IN_PLANE, THROUGH_PLANE)]
-    samples = [_Sample(organ, _grid(plane, *at[:2], at[2] * thickness), moving) for at in product(*offsets)]
+    loose = rng.uniform(-LOOSE, LOOSE, centre.shape[1])
+    samples = [_Sample(organ, _grid(plane, *at[:2], (at[2] + loose) * thickness), moving) for at in SAMPLES]
     middle = _Sample(organ, centre, moving)
     still = sum(signal[sample.still] for sample in samples) / len(samples)
     shading = scanner.sensitivity(centre, organ.middle).reshape(shape)
@@ -93,8 +97,8 @@ class _Sample:
         return self.organ.beating(self.points, self.around, moment)
 
 
-def _grid(plane: Plane, along_row: float, down_column: float, off_plane: float) -> np.ndarray:
-    """(3, rows * columns) float32 LPS: every pixel's centre, moved by parts of a pixel and mm off the plane."""
+def _grid(plane: Plane, along_row: float, down_column: float, off_plane) -> np.ndarray:
+    """(3, rows * columns) float32 LPS: every pixel's centre, moved by parts of a pixel, and by mm off the plane."""
     column, row = np.meshgrid(np.arange(plane.shape[1]) + along_row, np.arange(plane.shape[0]) + down_column)
     pixels = np.stack([column.ravel(), row.ravel(), np.ones(column.size)])
-    return (plane.matrix @ pixels + off_plane * plane.normal[:, None]).astype(np.float32)
+    return (plane.matrix @ pixels + plane.normal[:, None] * off_plane).astype(np.float32)

@@ -44,17 +44,20 @@ class Moment:
 
 
 class Heart:
-    """One heart in one torso. Drawn from a generator; the same state of the generator gives the same heart.
+    """One heart in one torso; the same parameters and state of the generator give the same heart.
 
     middle: (3,) LPS mm, middle of the left ventricle. labels: value of each Tissue in label maps.
     """
 
     labels = HEART_LABELS
+    side = None  # there is only one
+    coil_spread = 130.0
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.parameters = p = HeartParameters.draw(rng)
+    def __init__(self, parameters: HeartParameters, rng: np.random.Generator) -> None:
+        self.parameters = p = parameters
         self.torso = Torso.draw(rng)
         self.left = LeftVentricle(p)
+        self._moments: dict[float, Moment] = {}
         self.bend = Bend.draw(rng, amount_mm=rng.uniform(0.6, 1.5), shortest_mm=55.0)
         self.ridges = rng.uniform(0, 2 * np.pi, 4).tolist()
         self.pillars = (np.radians([135.0, -118.0]) + rng.normal(0, 0.15, 2)).tolist()
@@ -63,17 +66,34 @@ class Heart:
         self.middle = self.torso.frame.to_lps(self.torso.parameters.heart)
         self.frame = Frame(axes, self.middle - axes[2] * p.length / 2)
 
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Heart:
+        return cls(HeartParameters.draw(rng), rng)
+
+    @property
+    def coil_depth(self) -> float:
+        return self.torso.parameters.half_depth
+
     @property
     def classes(self) -> dict[str, int]:
         return self.parameters.classes
 
-    def description(self) -> dict:
-        """What truth.json says of this heart."""
+    def description(self, phases: int) -> dict:
+        """What truth.json says of this heart; volumes are counted, per phase, and good to about 0.5 %."""
         to_lps, p = self.frame.to_lps, self.parameters
         return {
-            "heart": asdict(p), "torso": asdict(self.torso.parameters), "axes": self.frame.axes.tolist(),
+            "parameters": asdict(p), "surroundings": asdict(self.torso.parameters), "axes": self.frame.axes.tolist(),
             "landmarks": {"base": to_lps([0, 0, 0]).tolist(), "apex": to_lps([0, 0, p.length]).tolist()},
+            "volumes_ml": [self.volumes_ml(contraction_at(phase, phases)) for phase in range(phases)],
         }
+
+    def volumes_ml(self, contraction: float, step: float = 2.5) -> dict[str, float]:
+        """Volumes of the labelled structures, from points on a grid of this step in mm along the heart's axes."""
+        low, high = REACH.T + np.array([[0, 0, 0], [0, 0, self.parameters.length]])
+        grid = np.meshgrid(*(np.arange(a, b, step) for a, b in zip(low, high, strict=True)), indexing="ij")
+        tissue = self.tissue(self.frame.to_lps(np.stack(grid, axis=-1)), contraction)
+        counts = np.bincount(self.labels[tissue].ravel(), minlength=4) * step**3 / 1000
+        return {"RV": float(counts[1]), "MYO": float(counts[2]), "LV": float(counts[3])}
 
     def tissue(self, points: np.ndarray, contraction: float = 0.0) -> np.ndarray:
         """(..., 3) LPS mm -> (...) uint8 of Tissue."""
@@ -108,6 +128,11 @@ class Heart:
         return found
 
     def moment(self, contraction: float) -> Moment:
+        if contraction not in self._moments:
+            self._moments[contraction] = self._place(contraction)
+        return self._moments[contraction]
+
+    def _place(self, contraction: float) -> Moment:
         p, left, axes = self.parameters, self.left.at(contraction), self.frame.axes
         right_base = 5 + 1.25 * left.base  # the tricuspid valve lies nearer the apex and travels farther
         root = np.array([*(OUTFLOW * (0.55 * p.radius + 6.5)), left.base - 1])

@@ -11,9 +11,12 @@ from .contrast import draw_drift, signal_table
 from .exposure import Scanner, expose
 from .heart import Heart, contraction_at
 from .heart_protocol import heart_series
+from .knee import Knee
+from .knee_protocol import knee_series
 from .prescription import Series
 
-ORGANS = {"heart": (Heart, heart_series)}  # anatomy -> what makes the organ, and what images it
+# anatomy -> the organ, and how it is imaged
+ORGANS = {"heart": (Heart, heart_series), "knee": (Knee, knee_series)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,8 @@ class PhantomStudy:
     anatomy: str
     seed: int
     index: int
-    organ: Heart
+    phases: int
+    organ: Heart | Knee
     acquired: tuple[Acquired, ...]
 
     @property
@@ -65,10 +69,10 @@ def make_study(anatomy: str, seed: int, index: int, phases: int = 4) -> PhantomS
     if phases < 1 or seed < 0 or index < 0:
         raise PlaneSSLError("A phantom needs at least one phase, and a seed and number that are not negative.")
     organ_rng, plan_rng, scanner_rng, noise_rng = (np.random.default_rng([seed, index, k]) for k in range(4))
-    make_organ, protocol = ORGANS[anatomy]
-    organ = make_organ(organ_rng)
-    series = protocol(organ, phases, plan_rng)
-    scanner = Scanner.draw(scanner_rng, organ.middle, organ.torso.parameters.half_depth)
+    kind, prescribe = ORGANS[anatomy]
+    organ = kind.draw(organ_rng)
+    series = prescribe(organ, phases, plan_rng)
+    scanner = Scanner.draw(scanner_rng, organ.middle, organ.coil_depth, organ.coil_spread)
     drift = draw_drift(scanner_rng)
     acquired = []
     for one in series:
@@ -77,7 +81,7 @@ def make_study(anatomy: str, seed: int, index: int, phases: int = 4) -> PhantomS
         slices = [expose(organ, scanner, plane, one.thickness, moments, signal, noise_rng) for plane in one.planes]
         pixels, labels = zip(*slices, strict=True)
         acquired.append(Acquired(one, np.stack(pixels), np.stack(labels)))
-    return PhantomStudy(anatomy, seed, index, organ, tuple(acquired))
+    return PhantomStudy(anatomy, seed, index, phases, organ, tuple(acquired))
 
 
 def in_label_order(planes) -> list:

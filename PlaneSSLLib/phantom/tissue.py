@@ -32,6 +32,23 @@ class Tissue(IntEnum):
     LEFT_VENTRICLE = auto()
     TRABECULAE = auto()
     PAPILLARY = auto()
+    TENDON = auto()
+    FEMUR = auto()
+    FEMUR_CORTEX = auto()
+    FEMUR_BRUISE = auto()
+    TIBIA = auto()
+    TIBIA_CORTEX = auto()
+    TIBIA_BRUISE = auto()
+    PATELLA = auto()
+    PATELLA_CORTEX = auto()
+    FEMORAL_CARTILAGE = auto()
+    TIBIAL_CARTILAGE = auto()
+    PATELLAR_CARTILAGE = auto()
+    MENISCUS = auto()
+    MENISCUS_TEAR = auto()
+    ACL = auto()
+    ACL_TEAR = auto()
+    PCL = auto()
 
 
 def _labels(values: dict[Tissue, int]) -> np.ndarray:
@@ -45,4 +62,12 @@ def _labels(values: dict[Tissue, int]) -> np.ndarray:
 HEART_LABELS = _labels({
     Tissue.RIGHT_VENTRICLE: 1, Tissue.RIGHT_TRABECULAE: 1, Tissue.MYOCARDIUM: 2,
     Tissue.LEFT_VENTRICLE: 3, Tissue.TRABECULAE: 3, Tissue.PAPILLARY: 3,
+})
+
+# A torn structure is still that structure.
+KNEE_LABELS = _labels({
+    Tissue.FEMUR: 1, Tissue.FEMUR_CORTEX: 1, Tissue.FEMUR_BRUISE: 1,
+    Tissue.TIBIA: 2, Tissue.TIBIA_CORTEX: 2, Tissue.TIBIA_BRUISE: 2, Tissue.PATELLA: 3, Tissue.PATELLA_CORTEX: 3,
+    Tissue.FEMORAL_CARTILAGE: 4, Tissue.TIBIAL_CARTILAGE: 5, Tissue.PATELLAR_CARTILAGE: 6,
+    Tissue.MENISCUS: 7, Tissue.MENISCUS_TEAR: 7, Tissue.ACL: 8, Tissue.ACL_TEAR: 8, Tissue.PCL: 9,
 })

@@ -14,6 +14,11 @@ from .study import Acquired, PhantomStudy, label_order
 
 DATE, TIME = "20200102", "080000"  # no day is real: the same study is the same bytes for ever
 CYCLE_MS = 900.0
+# Scanning sequence, variant, options; repetition and echo time in ms, flip angle in degrees.
+SEQUENCES = {
+    "bSSFP": ("GR", "SS", "", "3.2", "1.4", "60"), "PD": ("SE", "SK", "", "2800", "28", "150"),
+    "T2 FS": ("SE", "SK", "FS", "3900", "68", "150"), "T1": ("SE", "SK", "", "620", "14", "150"),
+}
 
 
 def write_study(study: PhantomStudy, folder: Path) -> None:
@@ -27,7 +32,7 @@ def write_study(study: PhantomStudy, folder: Path) -> None:
     write_json(folder / "study.json", {
         "subject": study.subject, "anatomy": study.anatomy, "labels": labels, "classes": study.organ.classes})
     write_json(folder / "truth.json", {
-        "seed": study.seed, "index": study.index, **study.organ.description(),
+        "seed": study.seed, "index": study.index, **study.organ.description(study.phases),
         "series": [{
             "number": a.series.number, "uid": uids.series(a), "description": a.series.description,
             "view": a.series.view, "localizer": a.series.localizer, "slices": len(a.series.planes),
@@ -94,9 +99,11 @@ def _header(study: PhantomStudy, acquired: Acquired, uids: _Uids, instance: int)
     image.PatientName, image.PatientID = f"Phantom^{study.anatomy.capitalize()} {study.index:04d}", study.subject
     image.PatientBirthDate, image.PatientSex = "", "O"
     image.BodyPartExamined, image.PatientPosition = study.anatomy.upper(), "HFS"
-    image.ScanningSequence, image.SequenceVariant, image.ScanOptions = "GR", "SS", ""
+    if study.organ.side is not None:
+        image.Laterality = study.organ.side
     image.MRAcquisitionType, image.MagneticFieldStrength = "2D", "1.5"
-    image.RepetitionTime, image.EchoTime, image.FlipAngle = "3.2", "1.4", "60"
+    image.ScanningSequence, image.SequenceVariant, image.ScanOptions, *times = SEQUENCES[series.weighting]
+    image.RepetitionTime, image.EchoTime, image.FlipAngle = times
     image.SliceThickness = _decimal(series.thickness)
     if series.step is not None:
         image.SpacingBetweenSlices = _decimal(series.step)
