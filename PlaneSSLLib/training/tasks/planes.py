@@ -10,8 +10,8 @@ from ...cohort.placing import Augmentation
 from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample, frames, working_image
 from ...cohort.store import PreparedStudy
-from ...cohort.targets import SliceTargets, stack_targets
 from ...geometry import fit_lines, heatmaps, line_errors, lines_hit, move_lines
+from ...study.targets import SliceTargets, stack_targets
 from ..networks import Head
 from .task import Batch, Outputs
 
