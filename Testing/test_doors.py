@@ -33,8 +33,9 @@ DOORS = {
     "scene": STUDY | {"study"},
     "jobs": FLOOR,
     "console": set(),
+    "page": FLOOR,
 }
-TYING_TOGETHER = {"cli", "commands", "__main__", "PlaneSSL"}  # these may enter every room
+TYING_TOGETHER = {"cli", "commands", "demo", "__main__", "PlaneSSL"}  # these may enter every room
 
 # Library from outside -> the rooms that may know it.
 DRAWING, LEARNING, PANEL = {"scene", "PlaneSSL"}, {"training", "prediction"}, {"PlaneSSL"}

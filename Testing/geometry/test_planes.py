@@ -257,6 +257,9 @@ def test_parallel_coincident_outside_and_crossing_are_told_apart():
     assert intersect(image, at(-5.001)).relation is Relation.CROSSING
     assert intersect(image, at(90, (0, 0, 51))).relation is Relation.OUTSIDE
     assert intersect(image, at(90, (0, 0, 49))).relation is Relation.CROSSING
+    small = about((0, 0, 0), RIGHT, (0, np.cos(0.001), np.sin(0.001)), shape=(4, 4))
+    large = about((0, 0, 0), RIGHT, BACK, shape=(500, 500))  # its corners lie 0.25 mm off the small one's plane
+    assert intersect(small, large).relation is intersect(large, small).relation is Relation.PARALLEL
     for relation in Relation:
         assert relation.value == relation.name.lower()
     none = intersect(image, at(0, (0, 0, 9)))
@@ -284,7 +287,7 @@ def test_far_away_origins_cost_no_digits(pair, far):
     moved = [Plane(p.position + shift, p.row, p.column, p.spacing, p.shape) for p in pair]
     here, there = intersect(*pair), intersect(*moved)
     assume(here.length_mm > 1e-3)
-    np.testing.assert_allclose(there.segment - shift, here.segment, atol=far * 1e-9)
+    np.testing.assert_allclose(there.segment - shift, here.segment, atol=far * 1e-12)
 
 
 @given(st.lists(planes, max_size=4), st.lists(planes, max_size=4))
