@@ -23,13 +23,14 @@ COUNTERS = (("acquisition", "phase"), ("instance", "phase"))
 
 
 def group(images: Sequence[Image]) -> list[Stack]:
-    """Stacks in the order of their series, their planes along the normal of the first; no names and no ids as yet."""
-    stacks = []
-    for series in _series(images):
-        for part in _directions(series):
-            stacks += [_stack(members) for members in _contrasts(part)]
-    stacks = rejoin(stacks)
-    return sorted(stacks, key=_order)
+    """Stacks in the order of their series, then of their first image; planes along the normal of the first.
+
+    They have no names and no ids as yet.
+    """
+    images = sorted(images, key=lambda image: (image.instance or 0, natural(str(image.source.file))))
+    stacks = [_stack(members) for series in _series(images) for part in _directions(series)
+              for members in _contrasts(part)]
+    return sorted(rejoin(stacks), key=lambda stack: (natural(stack.series), stack.series_uid, stack.description))
 
 
 def without_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]:
@@ -44,11 +45,6 @@ def without_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]
         if first is not image:
             problems.append(Problem(image.source.file, f"is the same image as {first.source.file.name}, kept once"))
     return list(kept.values()), problems
-
-
-def _order(stack: Stack):
-    first = stack.planes[0]
-    return natural(stack.series), stack.series_uid, stack.description, first.shape, tuple(np.round(first.normal, 3))
 
 
 def _series(images: Iterable[Image]) -> list[list[Image]]:
@@ -108,9 +104,10 @@ def _places(images: Iterable[Image]) -> list[list[Image]]:
 def _contrasts(images: list[Image]) -> list[list[Image]]:
     """Split images that vary in time and in something else: a cine from the still image beside it, or its contrasts."""
     places = _places(images)
-    timed = [image for image in images if image.time_ms is not None]
-    if timed and all(0 < sum(image.time_ms is None for image in place) < 2 < len(place) for place in places):
-        return [*_contrasts(timed), [image for image in images if image.time_ms is None]]
+    timed, still = [i for i in images if i.time_ms is not None], [i for i in images if i.time_ms is None]
+    stills = [sum(image.time_ms is None for image in place) for place in places]
+    if timed and still and max(stills) == 1 and max(map(len, _places(timed))) > 1:
+        return [still, *_contrasts(timed)] if still[0] is images[0] else [*_contrasts(timed), still]
     for name, _ in CONTRASTS:
         value = _value(name)
         counts = [sorted(_counts(map(value, place)).items(), key=lambda item: str(item[0])) for place in places]

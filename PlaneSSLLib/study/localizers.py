@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .likeness import natural
 from .model import Stack
 from .wording import says
 
@@ -15,10 +14,10 @@ def are_localizers(stacks: Sequence[Stack]) -> list[bool]:
     """By image type, by words, or because the stack is still and was acquired before the study's first cine.
 
     Operators plan a cine on still images; still images that come later (late enhancement, maps) are no localizers.
+    The stacks come in the order of their series; volume files have no such order.
     """
-    cines = [natural(stack.series) for stack in stacks if stack.phases > 1 and stack.dimension == "phase"]
-    first_cine = min(cines, default=None)
+    first_cine = next((i for i, stack in enumerate(stacks) if stack.phases > 1 and stack.dimension == "phase"), 0)
     return [
         stack.localizer or says(WORDS, stack.description)
-        or (first_cine is not None and stack.phases == 1 and natural(stack.series) < first_cine)
-        for stack in stacks]
+        or (stack.series != "" and stack.phases == 1 and i < first_cine)
+        for i, stack in enumerate(stacks)]

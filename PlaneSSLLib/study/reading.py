@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+
+import numpy as np
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
@@ -125,18 +127,23 @@ def _several(images: Sequence[Image]) -> list[str]:
 
 
 def _identified(stacks: Sequence[Stack]) -> list[Stack]:
-    """Ids of series number and view, such as s06-4CH; a number is appended where that is not unique."""
+    """Ids of series number and view, such as s06-4CH, with a number where that is not unique.
+
+    Which of several gets which number depends on their geometry alone, not on the order of files or instances.
+    """
     bases = [stack.id or _base(stack) for stack in stacks]
-    total, seen, taken = Counter(bases), Counter(), set(bases)
-    named = []
-    for stack, base in zip(stacks, bases, strict=True):
-        seen[base] += 1
-        unique, n = base, seen[base]
-        while total[base] > 1 and n > 1 and (unique == base or unique in taken):
-            unique, n = f"{base}-{n}", n + 1
-        taken.add(unique)
-        named.append(replace(stack, id=unique))
-    return named
+    taken, ids = set(bases), {}
+    for i in sorted(range(len(stacks)), key=lambda i: _place(stacks[i])):
+        first = bases[i] not in ids.values()
+        ids[i] = bases[i] if first else next(
+            name for n in count(2) if (name := f"{bases[i]}-{n}") not in taken and name not in ids.values())
+    return [replace(stack, id=ids[i]) for i, stack in enumerate(stacks)]
+
+
+def _place(stack: Stack) -> tuple:
+    first = stack.planes[0]
+    numbers = np.round((*np.abs(first.normal), *stack.planes[stack.central].centre), 2)
+    return stack.series_uid, tuple(numbers), first.shape, stack.phases
 
 
 def _base(stack: Stack) -> str:

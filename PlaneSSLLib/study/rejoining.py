@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,34 +14,39 @@ from .model import Stack
 MOST_GAP = 3.0  # slices further apart than so many thicknesses are not neighbours
 
 
-def rejoin(stacks: list[Stack]) -> list[Stack]:
+def rejoin(stacks: Sequence[Stack]) -> list[Stack]:
     """Join single slices of one name (numbers aside), direction, size, thickness and number of frames.
 
-    They have to lie one behind the other and come from different series.
+    They have to lie one behind the other and come from different series. The stacks keep their order.
     """
-    kept, singles = [], defaultdict(list)
-    for stack in stacks:
+    kept, singles = [], defaultdict(list)  # with the place of each in the order
+    for i, stack in enumerate(stacks):
         if len(stack.planes) > 1:
-            kept.append(stack)
+            kept.append((i, stack))
         else:
             key = re.sub(r"\d+", "", stack.description).strip(), stack.thickness_mm, stack.phases, stack.dimension
-            singles[key].append(stack)
+            singles[key].append((i, stack))
     for rest in singles.values():
         while rest:
-            row = [rest.pop(0)]
-            first = row[0].planes[0]
-            for stack in sorted((s for s in rest if alike(first, s.planes[0])),
-                                key=lambda stack: abs(first.distance(stack.planes[0].position))):
-                if stack.series != row[0].series and _continues(row, stack):
+            i, first = rest.pop(0)
+            row, left = [first], []
+            near = first.planes[0].distance
+            for k, stack in sorted(rest, key=lambda item, near=near: abs(near(item[1].planes[0].position))):
+                if _continues(row, stack):
                     row.append(stack)
-            rest = [stack for stack in rest if stack not in row]
-            kept.append(row[0] if len(row) == 1 else _joined(row))
-    return kept
+                else:
+                    left.append((k, stack))
+            rest = sorted(left, key=lambda item: item[0])
+            kept.append((i, first if len(row) == 1 else _joined(row)))
+    return [stack for _, stack in sorted(kept, key=lambda item: item[0])]
 
 
 def _continues(row: list[Stack], stack: Stack) -> bool:
-    """Does a slice lie right behind one of the row, and at no other's place?"""
-    plane, normal = stack.planes[0], row[0].planes[0].normal
+    """Is it a slice of another series, right behind one of the row, and at no other's place?"""
+    first, plane = row[0], stack.planes[0]
+    if not alike(first.planes[0], plane) or (stack.series, stack.series_uid) == (first.series, first.series_uid):
+        return False
+    normal = first.planes[0].normal
     offsets = np.array([plane.position - other.planes[0].position for other in row])
     along = np.abs(offsets @ normal)
     aside = np.linalg.norm(offsets - (offsets @ normal)[:, None] * normal, axis=1)
