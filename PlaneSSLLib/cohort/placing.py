@@ -84,7 +84,7 @@ def resample(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], order
     linear, offset = swapped[:2, :2], swapped[:2, 2]
     dtype = np.float32 if order else image.dtype
     image = np.asarray(image, dtype=dtype)
-    finer = np.ceil(np.linalg.norm(linear, axis=0) / 1.5).astype(int) if order else np.ones(2, int)
+    finer = np.maximum(1, np.rint(np.linalg.norm(linear, axis=0))).astype(int) if order else np.ones(2, int)
     if finer.max() <= 1:
         return ndimage.affine_transform(image, linear, offset, size, order=order, cval=outside, output=dtype)
     inner = linear / finer

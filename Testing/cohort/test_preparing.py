@@ -1,0 +1,145 @@
+"""Studies into a cohort: exact, restartable, nameless, and no study stops another."""
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from Testing.made_up_study import planes, write_study, write_volume
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.cohort.labels import LabelMap
+from PlaneSSLLib.cohort.plan import intensity_range, scale
+
+
+def test_pixels_and_labels_are_those_of_the_files(studies, cohort):
+    study = cohort.studies[cohort.pseudonym_of("subject-002")]
+    stack = next(s for s in study.stacks if s.view == "SAX")
+    files, labels = ([sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"sax_{k}.nii.gz"))) for k in (0, 1)]
+                     for folder in (studies / "s2", studies / "s2" / "labels"))
+    low, high = np.percentile(np.stack(files), [0.5, 99.5])
+    assert stack.labelled == [(i, k) for i in range(5) for k in (0, 1)]
+    for i, k in stack.labelled:
+        expected = (files[k][i] - low) / (high - low)
+        np.testing.assert_allclose(study.image(stack, i, k), expected, atol=2e-3)  # float16 near 1
+        np.testing.assert_array_equal(study.labels(stack, i, k), labels[k][i])
+
+
+def test_a_second_call_leaves_what_is_done_alone_and_adds_what_is_new(studies, tmp_path):
+    folder = tmp_path / "studies"
+    shutil.copytree(studies / "s0", folder / "s0")
+    prepare([folder], "heart", tmp_path / "c")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "c" / "studies").rglob("*.npy")}
+    shutil.copytree(studies / "s1", folder / "s1")
+    prepare([folder], "heart", tmp_path / "c")
+    assert len(Cohort(tmp_path / "c").pseudonyms) == 2
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+
+
+def test_shards_fill_one_cohort(studies, tmp_path):
+    for i in range(3):
+        prepare([studies], "heart", tmp_path / "c", shard=(i, 3))
+    assert len(Cohort(tmp_path / "c").pseudonyms) == 4
+
+
+def test_several_processes_make_the_same_cohort(studies, tmp_path):
+    prepare([studies], "heart", tmp_path / "c", jobs=2)
+    several = Cohort(tmp_path / "c")
+    prepare([studies], "heart", tmp_path / "d")
+    one = Cohort(tmp_path / "d")
+    for subject in ("subject-000", "subject-003"):
+        first, second = (c.studies[c.pseudonym_of(subject)] for c in (several, one))
+        np.testing.assert_array_equal(first.image(first.stacks[0], 0, 0), second.image(second.stacks[0], 0, 0))
+
+
+def test_a_broken_study_is_left_out_and_named(studies, tmp_path):
+    folder = tmp_path / "studies"
+    shutil.copytree(studies / "s0", folder / "s0")
+    shutil.copytree(studies / "s1", folder / "broken")
+    sitk.WriteImage(sitk.Image(7, 7, 2, sitk.sitkUInt8), str(folder / "broken" / "labels" / "sax_0.nii.gz"))
+    told = prepare([folder], "heart", tmp_path / "c")
+    assert told["prepared"] == 1
+    [left] = told["left_out"]
+    assert left["study"].endswith("broken")
+    assert "sax_0.nii.gz" in left["reason"]
+
+
+def test_an_unknown_label_value_is_refused_with_the_known_ones(tmp_path):
+    study = write_study(tmp_path / "s" / "a", 1)
+    path = study / "labels" / "sax_0.nii.gz"
+    image = sitk.ReadImage(str(path))
+    image[3, 3, 1] = 9
+    sitk.WriteImage(image, str(path))
+    [left] = prepare([tmp_path / "s"], "heart", tmp_path / "c")["left_out"]
+    assert "[9]" in left["reason"]
+    assert "[1, 2, 3]" in left["reason"]
+
+
+def test_names_stay_in_the_private_file(studies, cohort):
+    for path in cohort.folder.rglob("*"):
+        if path.is_file() and path.name != "private.json":
+            assert b"subject-0" not in path.read_bytes(), path
+    assert (cohort.folder / "private.json").stat().st_mode & 0o077 == 0
+
+
+def test_another_anatomy_does_not_go_into_the_cohort(studies, cohort):
+    with pytest.raises(PlaneSSLError, match=r"heart.*generic|generic.*heart"):
+        prepare([studies], "generic", cohort.folder)
+
+
+def test_a_folder_that_is_no_cohort_is_not_filled(studies, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(PlaneSSLError, match="not empty"):
+        prepare([studies], "heart", tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "other"])
+def test_a_damaged_shard_is_named(studies, tmp_path, damage):
+    prepare([studies], "heart", tmp_path / "c")
+    victim = next((tmp_path / "c" / "studies").rglob("pixels.npy"))
+    if damage == "truncate":
+        victim.write_bytes(victim.read_bytes()[:500])
+    elif damage == "remove":
+        victim.unlink()
+    else:
+        np.save(victim, np.zeros(5, np.float16))
+    study = Cohort(tmp_path / "c").studies[victim.parent.name]
+    with pytest.raises(PlaneSSLError, match=r"pixels\.npy"):
+        study.check()
+
+
+def test_labels_are_exact_on_a_map_with_turned_axes(tmp_path):
+    of = planes("SAX", (3, -2, 5), 4)
+    labels = np.random.default_rng(0).integers(0, 4, (4, 64, 64)).astype(np.uint8)
+    write_volume(tmp_path / "l.nii.gz", of, labels)
+    turned = sitk.PermuteAxes(sitk.Flip(sitk.ReadImage(str(tmp_path / "l.nii.gz")), (True, False, True)), (2, 0, 1))
+    sitk.WriteImage(turned, str(tmp_path / "t.nii.gz"))
+    for i, plane in enumerate(of):
+        np.testing.assert_array_equal(LabelMap(tmp_path / "t.nii.gz").on(plane), labels[i])
+
+
+def test_labels_on_another_grid_are_refused(tmp_path):
+    of = planes("SAX", (0, 0, 0), 3)
+    write_volume(tmp_path / "l.nii.gz", planes("SAX", (0.6, 0, 0), 3), np.ones((3, 64, 64), np.uint8))
+    with pytest.raises(PlaneSSLError, match=r"0\.30 voxels"):
+        LabelMap(tmp_path / "l.nii.gz").on(of[1])
+
+
+def test_intensities_of_one_value_and_of_nothing_do_not_divide_by_zero():
+    flat = np.full((8, 8), 7.0)
+    assert (scale(flat, intensity_range([flat], (0.5, 99.5))) == 0).all()
+    assert np.isfinite(scale(np.full((4, 4), np.nan), intensity_range([np.full((4, 4), np.nan)], (0.5, 99.5)))).all()
+
+
+def test_large_and_negative_intensities_keep_their_order():
+    """Fault 7 of the published code: a cast to 8 bits wraps."""
+    ramp = np.linspace(-3000, 60000, 4096, dtype=np.float32).reshape(64, 64)
+    scaled = scale(ramp, intensity_range([ramp], (0.5, 99.5)))
+    assert (np.diff(scaled.ravel()) > 0).all()
+
+
+def test_plan_json_is_strict_json(cohort):
+    json.loads((cohort.folder / "plan.json").read_text(), parse_constant=pytest.fail)

@@ -1,0 +1,61 @@
+"""Splits by subject: repeatable, without leaks."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort import Split, draw_split, fold_split, read_split
+
+POOL = tuple(f"p{i:02d}" for i in range(20))
+
+
+def test_fewer_subjects_are_the_first_of_more():
+    draws = [draw_split(POOL, 7, n).train for n in (1, 3, 10, 20)]
+    assert all(draws[-1][: len(d)] == d for d in draws)
+    assert draw_split(POOL, 8, 20).train != draws[-1]
+
+
+def test_a_drawn_split_takes_everybody_once():
+    split = draw_split(POOL, 0)
+    assert sorted(split.train + split.validation) == sorted(POOL)
+    assert len(split.validation) == 3
+
+
+def test_one_subject_trains():
+    assert draw_split(("only",), 0) == Split(("only",))
+
+
+def test_folds_validate_everybody_once():
+    folds = [fold_split(POOL, 3, fold, 4) for fold in range(4)]
+    assert sorted(s for f in folds for s in f.validation) == sorted(POOL)
+    assert all(set(f.train) == set(POOL) - set(f.validation) for f in folds)
+
+
+def test_a_subject_in_two_parts_is_refused():
+    with pytest.raises(PlaneSSLError, match="two parts"):
+        Split(("a", "b"), ("b",))
+
+
+@pytest.mark.parametrize("document", [[], {"train": []}, {"train": ["subject-000"], "tset": []}])
+def test_a_file_that_is_no_split(cohort, tmp_path, document):
+    (tmp_path / "s.json").write_text(json.dumps(document))
+    with pytest.raises(PlaneSSLError, match=r"s\.json"):
+        read_split(tmp_path / "s.json", cohort)
+
+
+def test_a_split_by_name_becomes_one_by_pseudonym(cohort, tmp_path):
+    (tmp_path / "s.json").write_text(json.dumps({"train": ["subject-001"], "test": ["subject-003"]}))
+    split = read_split(tmp_path / "s.json", cohort)
+    assert split == Split((cohort.pseudonym_of("subject-001"),), (), (cohort.pseudonym_of("subject-003"),))
+    (tmp_path / "s.json").write_text(json.dumps({"train": ["nobody"]}))
+    with pytest.raises(PlaneSSLError, match="nobody"):
+        read_split(tmp_path / "s.json", cohort)
+
+
+def test_too_many_subjects_and_impossible_folds_are_refused():
+    with pytest.raises(PlaneSSLError, match=r"21 .* 20"):
+        draw_split(POOL, 0, 21)
+    with pytest.raises(PlaneSSLError, match="Fold 4 of 4"):
+        fold_split(POOL, 0, 4, 4)

@@ -1,0 +1,68 @@
+"""Small studies with known planes and pixels, written as NIfTI with study.json, for tests that need no heart."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from PlaneSSLLib.geometry import Plane
+
+# A heart's directions, square to each other: slices along z; 2CH and 4CH contain the z axis.
+AXES = {"SAX": ((1, 0, 0), (0, 1, 0)), "2CH": ((0.6, 0.8, 0), (0, 0, 1)), "4CH": ((0.8, -0.6, 0), (0, 0, 1))}
+
+
+def planes(view: str, centre, slices: int = 1, step: float = 10.0, spacing=(2.0, 2.0), shape=(64, 64)) -> list[Plane]:
+    """Planes of a view whose middle one has its image's centre at `centre`."""
+    row, column = (np.array(axis, dtype=float) for axis in AXES[view])
+    normal = np.cross(row, column)
+    corner = np.asarray(centre) - row * spacing[1] * (shape[1] - 1) / 2 - column * spacing[0] * (shape[0] - 1) / 2
+    return [Plane(corner + (k - slices // 2) * step * normal, row, column, spacing, shape) for k in range(slices)]
+
+
+def write_volume(path: Path, of: list[Plane], pixels: np.ndarray, step: float = 10.0) -> None:
+    """pixels: (slices, rows, columns)."""
+    first = of[0]
+    image = sitk.GetImageFromArray(pixels)
+    image.SetSpacing((first.spacing[1], first.spacing[0], step))
+    image.SetDirection(np.stack([first.row, first.column, first.normal], axis=1).ravel().tolist())
+    image.SetOrigin(first.position.tolist())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+
+
+def write_study(folder: Path, seed: int, phases: int = 1, labelled: bool = True, slices: int = 5) -> Path:
+    """A bright ball (label 3) in a grey shell (label 2), beside it a dark one (label 1), where the views cross."""
+    rng = np.random.default_rng(seed)
+    centre = rng.uniform(-12, 12, 3)
+    views: dict[str, list[str]] = {}
+    for view in AXES:
+        of = planes(view, centre, slices if view == "SAX" else 1)
+        count = phases if view == "SAX" else 1
+        views[view] = [f"{view.lower()}_{k}.nii.gz" for k in range(count)]
+        for k, name in enumerate(views[view]):
+            pixels, labels = _expose(of, centre, 1 - 0.3 * k / max(1, count - 1), rng)
+            write_volume(folder / name, of, pixels)
+            if labelled and view == "SAX":
+                write_volume(folder / "labels" / name, of, labels)
+    document = {"subject": f"subject-{seed:03d}", "anatomy": "heart", "views": views}
+    (folder / "study.json").write_text(json.dumps(document))
+    return folder
+
+
+def _expose(of: list[Plane], centre, size: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = [], []
+    for plane in of:
+        rows, columns = plane.shape
+        points = plane.to_lps(np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1))
+        from_centre = np.linalg.norm((points - centre) / [1, 1, 1.4], axis=-1)
+        beside = np.linalg.norm((points - centre - [-34, 10, 0]) / [1, 1, 1.4], axis=-1)
+        label = np.zeros(plane.shape, np.uint8)
+        label[beside < 16 * size] = 1
+        label[from_centre < 24 * size] = 2
+        label[from_centre < 16 * size] = 3
+        image = np.choose(label, [200, 90, 420, 800]) + rng.normal(0, 20, plane.shape)
+        pixels.append(image + 60 * np.sin(points[..., 0] / 25))
+        labels.append(label)
+    return np.stack(pixels).astype(np.float32), np.stack(labels)

@@ -1,0 +1,78 @@
+"""The free labels of a slice, against what is known of made-up planes."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from Testing.made_up_study import planes
+
+from PlaneSSLLib.anatomy import LineTarget, load
+from PlaneSSLLib.study.targets import stack_targets
+
+HEART = load("heart")
+CHANNEL = {name: i for i, name in enumerate(HEART.targets)}
+
+
+@dataclass
+class Stack:
+    view: str
+    planes: list
+    localizer: bool = False
+    frame_of_reference: int = 0
+
+
+def stacks(**changes):
+    return [Stack("SAX", planes("SAX", (0, 0, 0), 5)), Stack("2CH", planes("2CH", (0, 0, 0))),
+            Stack("4CH", planes("4CH", (6, 0, 0)))]
+
+
+def test_lines_are_where_the_planes_cut():
+    """The 4CH plane through (6, 0, 0) along (0.8, -0.6, 0): 0.6 (x - 6) + 0.8 y = 0 on every short-axis slice."""
+    found = stack_targets(HEART, stacks(), 0)
+    for target, plane in zip(found, stacks()[0].planes, strict=True):
+        line = target.lines[CHANNEL["4CH:central"], 0]
+        for x, y in ((6, 0), (6 + 8, -6), (6 - 16, 12)):
+            pixel = plane.to_pixels([x, y, plane.position[2]])
+            assert abs(line @ [*pixel, 1]) < 1e-9
+
+
+def test_locations_run_from_the_first_slice_to_the_last():
+    assert [t.location for t in stack_targets(HEART, stacks(), 0)] == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_a_single_slice_has_no_location_and_views_not_acquired_have_no_line():
+    [target] = stack_targets(HEART, stacks(), 1)
+    assert np.isnan(target.location)
+    assert np.isfinite(target.lines[CHANNEL["SAX:central"]]).all()
+    assert np.isnan(target.lines[CHANNEL["3CH:central"]]).all()
+    assert np.isnan(target.lines[CHANNEL["2CH:central"]]).all()  # a view does not regress itself
+
+
+def test_another_frame_of_reference_gives_no_line():
+    there = stacks()
+    there[1] = replace(there[1], frame_of_reference=1)
+    assert np.isnan(stack_targets(HEART, there, 0)[2].lines[CHANNEL["2CH:central"]]).all()
+
+
+def test_localizers_are_asked_last():
+    there = [*stacks(), Stack("2CH", planes("2CH", (0, 30, 0)))]
+    there[1] = replace(there[1], localizer=True)
+    plane = there[0].planes[0]
+    line = stack_targets(HEART, there, 0)[0].lines[CHANNEL["2CH:central"], 0]
+    assert abs(line @ [*plane.to_pixels([0, 30, plane.position[2]]), 1]) < 1e-9
+
+
+def test_nearest_and_all_planes():
+    views = [replace(v, lines=(LineTarget("SAX", "nearest"), LineTarget("SAX", "all"))) if v.name == "2CH" else
+             replace(v, lines=()) for v in HEART.views]
+    odd = replace(HEART, views=tuple(views))
+    there = stacks()
+    there[1] = replace(there[1], planes=planes("2CH", (0, 0, 19)))
+    [target] = stack_targets(odd, there, 1)
+    assert odd.targets == ("SAX:nearest", "SAX:all")
+    assert target.lines.shape == (2, 5, 3)
+    plane = there[1].planes[0]
+    assert abs(target.lines[0, 0] @ [*plane.to_pixels([0, 0, 20]), 1]) < 1e-9
+    heights = [abs(line @ [*plane.to_pixels([0, 0, z]), 1]) for line, z in
+               zip(target.lines[1], (-20, -10, 0, 10, 20), strict=True)]
+    np.testing.assert_allclose(heights, 0, atol=1e-9)
