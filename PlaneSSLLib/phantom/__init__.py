@@ -10,8 +10,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from .. import PlaneSSLError
 from ..files import refuse_existing, replacing_folder
-from .study import PhantomStudy, make_study
+from .study import PhantomStudy, check_wish, make_study
 from .writing import write_study
 
 __all__ = ["PhantomStudy", "make_study", "write_phantoms", "write_study"]
@@ -24,6 +25,9 @@ def write_phantoms(anatomy: str, studies: int, seed: int, out: Path, phases: int
     phases: length of the cycle. report: called with (done, of) after each study. jobs: processes. A folder appears
     only when its study is complete. PlaneSSLError where one exists already and overwrite is false, before any is made.
     """
+    if studies < 1:
+        raise PlaneSSLError(f"Ask for at least one study, not {studies}.")
+    check_wish(anatomy, seed, studies - 1, phases)
     out = Path(out)
     folders = [out / f"{anatomy}-{seed:04d}-{index:04d}" for index in range(studies)]
     for folder in folders:

@@ -64,10 +64,7 @@ class PhantomStudy:
 
 def make_study(anatomy: str, seed: int, index: int, phases: int = 4) -> PhantomStudy:
     """Study `index` of a seed, in memory; it does not depend on how many studies are made. About two seconds."""
-    if anatomy not in ORGANS:
-        raise PlaneSSLError(f"There is no phantom of '{anatomy}'; there are: {', '.join(ORGANS)}.")
-    if phases < 1 or seed < 0 or index < 0:
-        raise PlaneSSLError("A phantom needs at least one phase, and a seed and number that are not negative.")
+    check_wish(anatomy, seed, index, phases)
     organ_rng, plan_rng, scanner_rng, noise_rng = (np.random.default_rng([seed, index, k]) for k in range(4))
     kind, prescribe = ORGANS[anatomy]
     organ = kind.draw(organ_rng)
@@ -82,6 +79,16 @@ def make_study(anatomy: str, seed: int, index: int, phases: int = 4) -> PhantomS
         pixels, labels = zip(*slices, strict=True)
         acquired.append(Acquired(one, np.stack(pixels), np.stack(labels)))
     return PhantomStudy(anatomy, seed, index, phases, organ, tuple(acquired))
+
+
+def check_wish(anatomy: str, seed: int, index: int, phases: int) -> None:
+    """PlaneSSLError if there is no such study."""
+    if anatomy not in ORGANS:
+        raise PlaneSSLError(f"There is no phantom of '{anatomy}'; there are: {', '.join(ORGANS)}.")
+    if phases < 1:
+        raise PlaneSSLError(f"A phantom needs at least one phase, not {phases}.")
+    if min(seed, index) < 0:
+        raise PlaneSSLError(f"Seeds and numbers of phantoms start at 0; {min(seed, index)} is below.")
 
 
 def in_label_order(planes) -> list:

@@ -32,7 +32,7 @@ def write_study(study: PhantomStudy, folder: Path) -> None:
     write_json(folder / "study.json", {
         "subject": study.subject, "anatomy": study.anatomy, "labels": labels, "classes": study.organ.classes})
     write_json(folder / "truth.json", {
-        "seed": study.seed, "index": study.index, **study.organ.description(study.phases),
+        "kind": study.anatomy, "seed": study.seed, "index": study.index, **study.organ.description(study.phases),
         "series": [{
             "number": a.series.number, "uid": uids.series(a), "description": a.series.description,
             "view": a.series.view, "localizer": a.series.localizer, "slices": len(a.series.planes),
