@@ -1,12 +1,31 @@
 """The scene: the only place that knows MRML. It draws what it is given, in 3D Slicer and on slicer-core alike."""
 from .draw import draw_study, restyle
 from .drawing import Drawing, Look, drawings
+from .figure import draw_figure, save_figure
 from .host import start
 from .lines import Lines, crossing_lines, lines_in_scene
 from .nodes import clear
+from .offscreen import NoOpenGL
 from .saving import load_scene, save_scene
+from .segmentations import add_segmentation
+from .textures import draw_textures
 
 __all__ = [
-    "Drawing", "Lines", "Look", "clear", "crossing_lines", "draw_study", "drawings", "lines_in_scene", "load_scene",
-    "restyle", "save_scene", "start",
+    "Drawing",
+    "Lines",
+    "Look",
+    "NoOpenGL",
+    "add_segmentation",
+    "clear",
+    "crossing_lines",
+    "draw_figure",
+    "draw_study",
+    "draw_textures",
+    "drawings",
+    "lines_in_scene",
+    "load_scene",
+    "restyle",
+    "save_figure",
+    "save_scene",
+    "start",
 ]

@@ -8,7 +8,7 @@ from . import nodes
 from .drawing import Drawing, Look, record
 from .lines import draw_lines, update_lines
 from .planes import draw_planes, update_planes
-from .volumes import add_volumes, series_name
+from .volumes import add_volumes
 
 
 def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, volumes: bool = True) -> Drawing:
@@ -23,15 +23,15 @@ def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, 
     try:
         drawing = record(study, look or Look(), any_frame)
         if volumes:
-            add_volumes(study, key)
+            add_volumes(study, drawing)
         planes = draw_planes(drawing)
         lines = draw_lines(drawing)
     except BaseException:
         nodes.clear(key)
         raise
     for node, stack in zip(planes, study.stacks, strict=True):
-        nodes.file_under(node, nodes.folder(key, study.subject, study.folder.name, stack.id, series_name(stack)))
-    nodes.file_under(lines, nodes.folder(key, study.subject, study.folder.name))
+        nodes.file_under(node, drawing.folder(stack.id))
+    nodes.file_under(lines, drawing.folder())
     return drawing
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..geometry import Plane
@@ -16,6 +18,7 @@ from . import nodes
 _RECORD, _MOVED, _LOOK = "PlaneSSL.record", "PlaneSSL.moved", "PlaneSSL.look"
 VISIBILITIES = ("show", "dim", "hide")
 TEXTURES = ("none", "central", "all")
+_DIM, _DIM_LOCALIZER = 0.35, 0.25
 _OTHER_COLORS = ((0.55, 0.70, 0.85), (0.85, 0.65, 0.75), (0.70, 0.80, 0.60), (0.75, 0.75, 0.75))
 
 
@@ -79,6 +82,16 @@ class Drawing:
         """Why there is no line where a user may look for one: a sentence each."""
         return self.acquired.notes
 
+    def strength(self, stack: Stack) -> np.ndarray:
+        """(slices,) how strongly the planes of a stack are shown, 0 (hidden) to 1, in the present look."""
+        look = self.look
+        visibility = look.localizers if stack.localizer else look.others
+        weak = {"show": 1.0, "dim": _DIM_LOCALIZER if stack.localizer else _DIM, "hide": 0.0}[visibility]
+        strength = np.full(len(stack.planes), weak)
+        if not stack.localizer:
+            strength[stack.central] = 1.0
+        return strength
+
     def label(self, stack: str, index: int) -> str:
         """How a plane is called on screen: "4CH", or "SAX 7" (counted from 1) in a stack of several slices."""
         several = len(self.acquired.stack(stack).planes) > 1
@@ -90,25 +103,32 @@ class Drawing:
     def node(self, role: str, stack: str | None = None, index: int | None = None):
         return nodes.our_node(role, self.key, stack, index)
 
+    def folder(self, stack: str | None = None) -> int:
+        """The subject hierarchy item of the study, or of one of its stacks."""
+        study = self.acquired
+        series = "" if stack is None else series_name(study.stack(stack))
+        return nodes.folder(self.key, study.subject, study.folder.name, stack, series)
+
     def move(self, stack: str, index: int, plane: Plane | None) -> None:
         """Keep where a plane lies now; None is its acquired place."""
         moved = json.loads(self._text(_MOVED))
         moved.pop(f"{stack} {index}", None)
         if plane is not None:
             moved[f"{stack} {index}"] = _plane_document(plane)
-        self._node().SetAttribute(_MOVED, json.dumps(moved))
+        self.record.SetAttribute(_MOVED, json.dumps(moved))
 
     def set_look(self, look: Look) -> None:
-        self._node().SetAttribute(_LOOK, json.dumps(asdict(look)))
+        self.record.SetAttribute(_LOOK, json.dumps(asdict(look)))
 
-    def _node(self):
-        node = self.node("study")
-        if node is None:
-            raise PlaneSSLError("This study is no longer in the scene: draw it again.")
-        return node
+    @property
+    def record(self):
+        """The node that holds all this; it is modified when a plane moves or the look changes."""
+        for node in nodes.our_nodes("study", self.key, class_name="vtkMRMLScriptedModuleNode"):
+            return node
+        raise PlaneSSLError("This study is no longer in the scene: draw it again.")
 
     def _text(self, attribute: str) -> str:
-        return self._node().GetAttribute(attribute)
+        return self.record.GetAttribute(attribute)
 
 
 def record(study: Study, look: Look, any_frame: bool) -> Drawing:
@@ -157,6 +177,11 @@ def why_no_lines(study: Study, any_frame: bool = False) -> Iterator[str]:
                    "draw with lines between frames if the patient did not move.")
         else:
             yield f"No line crosses {stack.id}: the other stacks are parallel to it."
+
+
+def series_name(stack: Stack) -> str:
+    """How Slicer's users know a series: its number and description."""
+    return f"{stack.series}: {stack.description}" if stack.series else stack.description or stack.id
 
 
 @dataclass(frozen=True)

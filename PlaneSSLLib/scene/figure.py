@@ -20,7 +20,6 @@ from .coordinates import to_ras
 from .drawing import Drawing
 from .meshes import rectangles, segments_mesh
 from .offscreen import picture_of, render_window
-from .planes import emphasis
 from .slicelines import Sheet, image_line_colors, lines_mesh, lines_on
 from .textures import atlas, slice_image
 from .volumes import image_data
@@ -98,7 +97,7 @@ class _Figure:
         renderer = self.renderer(x, y, width, height)
         corners = []
         for stack in self.study.stacks:
-            strength = [emphasis(self.drawing, stack, i) for i in range(len(stack.planes))]
+            strength = self.drawing.strength(stack)
             ends = (0, len(strength) - 1)  # of the weak planes, those that show how far the stack reaches
             seen = [i for i, s in enumerate(strength) if s == 1 or (s > 0 and i in ends)]
             corners += [stack.planes[i].corners() for i in seen]
@@ -129,7 +128,7 @@ class _Figure:
         self.picture(renderer, stack)
         lines = lines_on(self.drawing, plane, stack)
         if len(lines.planes):
-            made = lines_mesh(self.drawing, lines, Sheet.of(plane), 0.5 * self.unit / scale)
+            made = lines_mesh(self.drawing, lines, Sheet.of(plane), 0.64 * self.unit / scale)
             renderer.AddActor(self.mesh_actor(made, 0.9 * _SAMPLES))
             color = image_line_colors(self.drawing, lines)
             strong = color[:, 3] == 1
@@ -163,6 +162,7 @@ class _Figure:
         made.SetViewport(x / self.width, y / self.height, (x + width) / self.width, (y + height) / self.height)
         made.SetBackground(self.background)
         made.SetLayer(layer)
+        made.UseOITOff()  # translucent things are blended in the order in which they were added
         self.window.AddRenderer(made)
         return made
 

@@ -1,6 +1,7 @@
 """The scene outside 3D Slicer: what slicer-core lacks, made once, so that the same code runs in both hosts."""
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,8 +36,17 @@ def start() -> None:
     application.SetMRMLScene(scene)
     application.SetSliceLogics(vtkCollection())
     application.SetViewLogics(vtkCollection())
+    files = slicer.vtkDataIOManager()  # sequences of segmentations are bundles, unpacked in the cache's folder
+    cache = slicer.vtkCacheManager()
+    folder = tempfile.TemporaryDirectory(prefix="planessl-")  # goes when the process ends
+    Path(folder.name, ".slicer-cache").touch()
+    cache.SetRemoteCacheDirectory(folder.name)
+    cache.SetMRMLScene(scene)
+    files.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(files)
     slicer.mrmlScene = scene
-    slicer.app = SimpleNamespace(applicationLogic=lambda: application)
+    slicer.app = SimpleNamespace(applicationLogic=lambda: application, temporaryFolder=folder)
     slicer.modules = SimpleNamespace()
     # slicer-core ships no colour files; that is no reason to warn the user, who cannot add them.
     warnings = vtkObject.GetGlobalWarningDisplay()

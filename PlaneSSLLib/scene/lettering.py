@@ -8,7 +8,7 @@ import numpy as np
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkRenderingFreeType import vtkVectorText
 
-_CAPITAL = 0.72  # height of a capital letter in vtkVectorText's units
+_CAPITAL = 0.98  # height of a capital letter in vtkVectorText's units
 _MOST_NAMES = 16  # more would neither be read nor be placed in time while a plane is moved
 
 

@@ -11,7 +11,7 @@ from ..study import Study
 from . import nodes
 from .drawing import Drawing
 from .meshes import points_of, segments_mesh
-from .planes import emphasis, show_model
+from .planes import show_model
 
 _PLACES = "PlaneSSL.planes"
 
@@ -90,13 +90,12 @@ def lines_in_scene(drawing: Drawing) -> Lines:
 def line_colors(drawing: Drawing, lines: Lines) -> np.ndarray:
     """(n, 4) colours: the view of the plane whose stack has fewer slices, as strong as the weaker plane of the two."""
     stacks = drawing.study.stacks
-    strength = [np.array([emphasis(drawing, stack, i) for i in range(len(stack.planes))]) for stack in stacks]
+    strength = np.concatenate([drawing.strength(stack) for stack in stacks])
     color = np.array([drawing.colors[stack.id] for stack in stacks]).reshape(-1, 3)
     count = np.array([len(stack.planes) for stack in stacks])
     made = np.zeros((len(lines.places), 4))
     a, i, b, j = lines.places.T
     made[:, :3] = color[np.where(count[a] < count[b], a, b)]
-    offsets = np.concatenate([[0], np.cumsum(count)])
-    every = np.concatenate(strength) if strength else np.zeros(0)
-    made[:, 3] = np.minimum(every[offsets[a] + i], every[offsets[b] + j])
+    first = np.cumsum(count) - count
+    made[:, 3] = np.minimum(strength[first[a] + i], strength[first[b] + j])
     return made

@@ -47,17 +47,15 @@ def mark(node, role: str, study: str, stack: str | None = None, index: int | Non
 
 
 def our_nodes(role: str | None = None, study: str | None = None, stack: str | None = None,
-              index: int | None = None) -> list:
-    """Our nodes in the scene, those of a role, of a study, of a stack, of a slice."""
+              index: int | None = None, class_name: str = "vtkMRMLNode") -> list:
+    """Our nodes in the scene, those of a role, of a study, of a stack, of a slice; looked for among a class."""
     wanted = {ROLE: role, STUDY: study, STACK: stack, SLICE: None if index is None else str(index)}
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    nodes = scene().GetNodes()
-    found = []
-    for i in range(nodes.GetNumberOfItems()):
-        node = nodes.GetItemAsObject(i)
-        if node.GetAttribute(ROLE) and all(node.GetAttribute(name) == value for name, value in wanted.items()):
-            found.append(node)
-    return found
+    nodes = scene().GetNodesByClass(class_name)
+    nodes.UnRegister(None)
+    found = [nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())]
+    return [node for node in found
+            if node.GetAttribute(ROLE) and all(node.GetAttribute(name) == value for name, value in wanted.items())]
 
 
 def our_node(role: str, study: str | None = None, stack: str | None = None, index: int | None = None):

@@ -10,6 +10,11 @@ from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkWindowToImageFilter
 
 from .. import PlaneSSLError
 
+
+class NoOpenGL(PlaneSSLError):
+    """This machine cannot render; the message names what to install."""
+
+
 _INSTALL = "install the Debian packages libegl1 and libgl1-mesa-dri (apt-get install libegl1 libgl1-mesa-dri)"
 
 
@@ -17,7 +22,7 @@ _PLATFORM_DEVICE = 0x313F  # EGL_PLATFORM_DEVICE_EXT
 
 
 def require_rendering() -> None:
-    """PlaneSSLError, with the package to install, where VTK would find no OpenGL (it would end the whole process).
+    """NoOpenGL, with the package to install, where VTK would find no OpenGL (it would end the whole process).
 
     EGL itself is asked, without VTK; other systems than Linux bring OpenGL along.
     """
@@ -26,10 +31,10 @@ def require_rendering() -> None:
     try:
         egl = ctypes.CDLL("libEGL.so.1")
     except OSError:
-        raise PlaneSSLError(f"Pictures cannot be drawn: libEGL.so.1 is missing; {_INSTALL}.") from None
+        raise NoOpenGL(f"Pictures cannot be drawn: libEGL.so.1 is missing; {_INSTALL}.") from None
     displays = [_call(egl.eglGetDisplay, None), *_device_displays(egl)]
     if not any(_call(egl.eglInitialize, display, None, None, result=ctypes.c_uint) for display in displays if display):
-        raise PlaneSSLError(f"Pictures cannot be drawn: EGL finds no OpenGL driver; {_INSTALL}.")
+        raise NoOpenGL(f"Pictures cannot be drawn: EGL finds no OpenGL driver; {_INSTALL}.")
 
 
 def _device_displays(egl: ctypes.CDLL) -> list[int]:
@@ -52,7 +57,7 @@ def _call(function, *arguments, result=ctypes.c_void_p):
 
 
 def render_window(width: int, height: int) -> vtkRenderWindow:
-    """A window that no screen shows. PlaneSSLError as `require_rendering`."""
+    """A window that no screen shows. NoOpenGL as `require_rendering`."""
     require_rendering()
     if sys.platform.startswith("linux"):
         from vtkmodules.vtkRenderingOpenGL2 import vtkEGLRenderWindow

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..study import Stack
 from . import nodes
 from .coordinates import to_ras
 from .drawing import Drawing
 from .meshes import COLOR, rectangles, set_color, set_points
 
-_DIMMED = {"central": 1.0, "other": 0.35, "localizer": 0.25}
 _FACE = 0.15  # how much of the outline's opacity the face has
 
 
@@ -35,15 +35,6 @@ def update_planes(drawing: Drawing, stack_id: str | None = None) -> None:
         node.GetPolyData().Modified()
 
 
-def emphasis(drawing: Drawing, stack, index: int) -> float:
-    """How strongly a plane is shown, 0 (hidden) to 1, by what it is and the look of the drawing."""
-    look = drawing.look
-    kind, visibility = ("localizer", look.localizers) if stack.localizer else ("other", look.others)
-    if not stack.localizer and index == stack.central:
-        kind, visibility = "central", "show"
-    return {"show": 1.0, "dim": _DIMMED[kind], "hide": 0.0}[visibility]
-
-
 def show_model(node, color: tuple[float, float, float], line_width: float) -> None:
     """Show a mesh of ours in 3D in the colours of its cells, flat, and not in slice views.
 
@@ -61,16 +52,16 @@ def show_model(node, color: tuple[float, float, float], line_width: float) -> No
     display.Visibility2DOff()
 
 
-def textured_slice(drawing: Drawing, stack, index: int) -> bool:
-    """Does this slice carry its image in 3D?"""
-    wanted = {"none": False, "central": index == stack.central and not stack.localizer, "all": True}
-    return wanted[drawing.look.textures] and emphasis(drawing, stack, index) > 0
+def textured_slices(drawing: Drawing, stack: Stack) -> np.ndarray:
+    """(slices,) bool: which slices carry their image in 3D?"""
+    wanted = np.full(len(stack.planes), drawing.look.textures == "all")
+    wanted[stack.central] |= drawing.look.textures == "central" and not stack.localizer
+    return wanted & (drawing.strength(stack) > 0)
 
 
-def _colors(drawing: Drawing, stack) -> tuple[np.ndarray, np.ndarray]:
+def _colors(drawing: Drawing, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
     """(slices, 4) colours of the edges, and of the faces, which give way to textures."""
-    textured = [textured_slice(drawing, stack, i) for i in range(len(stack.planes))]
-    strength = np.array([emphasis(drawing, stack, i) for i in range(len(stack.planes))])
+    strength = drawing.strength(stack)
     color = np.broadcast_to(drawing.colors[stack.id], (len(strength), 3))
-    face = np.where(textured, 0.0, _FACE * strength)
+    face = np.where(textured_slices(drawing, stack), 0.0, _FACE * strength)
     return np.column_stack([color, strength]), np.column_stack([color, face])

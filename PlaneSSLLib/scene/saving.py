@@ -52,5 +52,5 @@ def _read(file: Path, asked_for: Path) -> list[Drawing]:
     scene = nodes.scene()
     scene.SetURL(str(file))
     if not scene.Connect():
-        raise PlaneSSLError(f"The scene {asked_for} could not be read: {scene.GetErrorMessage()}.")
+        raise PlaneSSLError(f"The scene {asked_for} could not be read whole: a file in it is missing or damaged.")
     return drawings()

@@ -12,7 +12,6 @@ from .coordinates import to_ras
 from .drawing import Drawing
 from .lettering import letters, place_names
 from .meshes import mesh
-from .planes import emphasis
 
 _LABEL = (0.0, 0.0, 0.0, 0.45)  # behind a name, so that it can be read on bright tissue
 
@@ -55,8 +54,8 @@ class Sheet:
 def lines_on(drawing: Drawing, image: Plane, stack: Stack) -> ImageLines:
     """Where the planes of a study, as they lie now, cut an image that lies like those of a stack."""
     study = drawing.study
-    cutting = [(partner, i) for partner in study.partners(study.stack(stack.id), drawing.any_frame)
-               for i in range(len(partner.planes)) if emphasis(drawing, partner, i) > 0]
+    cutting = [(partner, int(i)) for partner in study.partners(study.stack(stack.id), drawing.any_frame)
+               for i in np.flatnonzero(drawing.strength(partner))]
     if not cutting:
         return ImageLines((), np.zeros((0, 2, 3)))
     segments = crossings([image], [partner.planes[i] for partner, i in cutting]).segments[0]
@@ -71,7 +70,6 @@ def lines_mesh(drawing: Drawing, lines: ImageLines, sheet: Sheet, letter_mm: flo
     names = [drawing.label(stack, i) for stack, i in lines.planes]
     places = place_names(sheet.to_sheet(lines.segments), names, _order(drawing, lines, colors[:, 3]),
                          int((colors[:, 3] == 1).sum()), sheet.size, letter_mm)
-    lift = -0.02 * letter_mm * np.cross(sheet.right, sheet.down)  # letters lie on their label, towards the viewer
     points, faces, face_colors = [lines.segments.reshape(-1, 3)], [], []
     count = 2 * len(names)
     for name, place, color in zip(names, places, colors, strict=True):
@@ -80,8 +78,7 @@ def lines_mesh(drawing: Drawing, lines: ImageLines, sheet: Sheet, letter_mm: flo
         outline, triangles = letters(name)
         low, high = outline.min(0) - 0.25, outline.max(0) + 0.25
         label = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
-        points += [sheet.to_lps(place + letter_mm * np.array(label) * [1, -1]),
-                   sheet.to_lps(place + letter_mm * outline * [1, -1]) + lift]
+        points.append(sheet.to_lps(place + letter_mm * np.concatenate([label, outline]) * [1, -1]))
         faces += [np.array([(0, 1, 2), (0, 2, 3)]) + count, triangles + count + 4]
         face_colors += [np.broadcast_to(_LABEL, (2, 4)), np.broadcast_to((*color[:3], 1.0), (len(triangles), 4))]
         count += 4 + len(outline)
@@ -92,9 +89,9 @@ def lines_mesh(drawing: Drawing, lines: ImageLines, sheet: Sheet, letter_mm: flo
 
 def image_line_colors(drawing: Drawing, lines: ImageLines) -> np.ndarray:
     """(n, 4) colours of the planes that cut an image; weak ones stay legible on it."""
-    study = drawing.study
-    return np.array([(*drawing.colors[stack], emphasis(drawing, study.stack(stack), i)**0.5)
-                     for stack, i in lines.planes]).reshape(-1, 4)
+    study, colors = drawing.study, drawing.colors
+    strength = {stack: drawing.strength(study.stack(stack))**0.5 for stack in {stack for stack, _ in lines.planes}}
+    return np.array([(*colors[stack], strength[stack][i]) for stack, i in lines.planes]).reshape(-1, 4)
 
 
 def _order(drawing: Drawing, lines: ImageLines, strength: np.ndarray) -> list[int]:

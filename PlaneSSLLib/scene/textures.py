@@ -17,7 +17,7 @@ from . import nodes
 from .coordinates import to_ras
 from .drawing import Drawing
 from .meshes import mesh
-from .planes import textured_slice
+from .planes import textured_slices
 from .volumes import image_data
 
 
@@ -28,8 +28,7 @@ def draw_textures(drawing: Drawing) -> list:
     """
     made = []
     for stack in drawing.acquired.stacks:  # a plane in hand leaves its image where it was taken
-        images = {i: slice_image(drawing, stack.id, i) for i in range(len(stack.planes))
-                  if textured_slice(drawing, stack, i)}
+        images = {i: slice_image(drawing, stack.id, i) for i in np.flatnonzero(textured_slices(drawing, stack))}
         images = {i: image for i, image in images.items() if image is not None}
         node = drawing.node("texture", stack.id)
         if not images:

@@ -16,21 +16,23 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from ..study import Stack, Study
 from . import nodes
 from .coordinates import ijk_to_ras, vtk_matrix
+from .drawing import Drawing, series_name
 
 _SAME_CYCLE = 0.1  # cines whose cycles differ by less than this fraction are played together
 
 
-def add_volumes(study: Study, key: str) -> list:
+def add_volumes(study: Study, drawing: Drawing) -> list:
     """Add the volumes of a study, its cines as sequences with browsers; returns the volume nodes (proxies of cines).
 
-    key: the study_key under which they are kept. Reads all pixels; PlaneSSLError where a file cannot be decoded.
+    Reads all pixels; PlaneSSLError where a file cannot be decoded.
     """
     volumes = []
+    key = drawing.key
     for group in _played_together(study.stacks):
         still = group[0].phases == 1
-        browser = None if still else _browser(group[0], study, key)
+        browser = None if still else _browser(group[0], drawing)
         for stack in group:
-            parent = nodes.folder(key, study.subject, study.folder.name, stack.id, series_name(stack))
+            parent = drawing.folder(stack.id)
             for part in _parts(stack):
                 phases = [part.pixels(phase) for phase in range(stack.phases)]
                 volume = nodes.add_node("vtkMRMLScalarVolumeNode", part.name, "volume", key, stack.id, part.index)
@@ -39,18 +41,13 @@ def add_volumes(study: Study, key: str) -> list:
                 _show(volume, phases)
                 nodes.file_under(volume, parent)
                 if not still:
-                    sequence = _sequence(part, phases, _index_values(group[0]), key)
+                    sequence = _sequence(part, phases, index_values(group[0]), key)
                     browser.AddProxyNode(volume, sequence, False)  # synchronises the sequence, too
                     nodes.file_under(sequence, parent)
                 volumes.append(volume)
         if browser:
             slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     return volumes
-
-
-def series_name(stack: Stack) -> str:
-    """How Slicer's users know a series: its number and description."""
-    return f"{stack.series}: {stack.description}" if stack.series else stack.description or stack.id
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,8 @@ def _times(stack: Stack) -> list[float] | None:
     return times if rising and len(times) == stack.phases else None
 
 
-def _index_values(stack: Stack) -> list[str]:
+def index_values(stack: Stack) -> list[str]:
+    """How the phases of a stack are called in its sequence: trigger times in ms, or their numbers."""
     return [f"{time:.2f}" for time in _times(stack) or ()] or [str(phase) for phase in range(stack.phases)]
 
 
@@ -144,12 +142,13 @@ def _sequence(part: _Part, phases: list[np.ndarray], index_values: list[str], ke
     return sequence
 
 
-def _browser(stack: Stack, study: Study, key: str):
-    browser = nodes.add_node("vtkMRMLSequenceBrowserNode", f"{series_name(stack)} browser", "browser", key, stack.id)
+def _browser(stack: Stack, drawing: Drawing):
+    name = f"{series_name(stack)} browser"
+    browser = nodes.add_node("vtkMRMLSequenceBrowserNode", name, "browser", drawing.key, stack.id)
     times = _times(stack)
     if times:
         browser.SetPlaybackRateFps(1000 * (len(times) - 1) / (times[-1] - times[0]))
-    nodes.file_under(browser, nodes.folder(key, study.subject, study.folder.name))
+    nodes.file_under(browser, drawing.folder())
     return browser
 
 

@@ -1,0 +1,126 @@
+"""Label maps of a stack as segmentation nodes on the very voxels for which they were computed."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import slicer
+
+from .. import PlaneSSLError
+from ..anatomy import Label
+from ..study import Stack
+from . import nodes
+from .drawing import Drawing
+from .volumes import image_data, index_values
+
+# Category and type of Slicer's terminology selector; both are SNOMED CT's "anatomical structure" here.
+_TERMINOLOGY = ("Segmentation category and type - 3D Slicer General Anatomy list"
+                "~SCT^123037004^Anatomical Structure~{scheme}^{value}^{meaning}~^^"
+                "~Anatomic codes - DICOM master list~^^~^^")
+
+
+def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: Sequence[Label],
+                     surface: bool = False) -> list:
+    """Show a label map of a stack: one segmentation node for each of its volumes; the nodes are returned.
+
+    labels: (slices, rows, columns) integers, or a list of those, one a phase (None for a slice without that phase);
+    slices in the stack's order. A list of several becomes a sequence that is played with the stack's cine. An earlier
+    segmentation of the stack is replaced. surface: also make the closed surfaces. PlaneSSLError where the shape is not
+    that of the stack, or its volume is not in the scene.
+    """
+    stack = drawing.acquired.stack(stack if isinstance(stack, str) else stack.id)
+    phases = [_on_grid(phase, stack) for phase in (labels if _has_phases(labels) else [labels])]
+    for old in drawing.nodes("segmentation", stack.id) + drawing.nodes("segmentation sequence", stack.id):
+        nodes.remove(old)
+    volumes = drawing.nodes("volume", stack.id)
+    if not volumes:
+        raise PlaneSSLError(f"The images of {stack.id} are not in the scene: draw the study again, with its volumes.")
+    return [_add(drawing, stack, volume, phases, structures, surface) for volume in volumes]
+
+
+def _has_phases(labels) -> bool:
+    return not isinstance(labels, np.ndarray) or labels.ndim == 4
+
+
+def _on_grid(phase, stack: Stack) -> list[np.ndarray | None]:
+    """One label image a slice; PlaneSSLError if they are not those of the stack."""
+    if len(phase) != len(stack.planes):
+        raise PlaneSSLError(f"The label map has {len(phase)} slices, and {stack.id} has {len(stack.planes)}.")
+    for i, (image, plane) in enumerate(zip(phase, stack.planes, strict=True)):
+        if image is not None and np.shape(image) != plane.shape:
+            raise PlaneSSLError(f"The label map of slice {i + 1} has {np.shape(image)} pixels, and {stack.id} has "
+                                f"{plane.shape}.")
+    return list(phase)
+
+
+def _add(drawing: Drawing, stack: Stack, volume, phases: list, structures: Sequence[Label], surface: bool):
+    index = volume.GetAttribute(nodes.SLICE)
+    index = None if index is None else int(index)
+    maps = [np.stack([_filled(image, plane.shape) for image, plane in zip(phase, stack.planes, strict=True)]
+                     if index is None else [_filled(phase[index], stack.planes[index].shape)]) for phase in phases]
+    name = f"{volume.GetName()} segmentation"
+    node = nodes.add_node("vtkMRMLSegmentationNode", name, "segmentation", drawing.key, stack.id, index)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    _fill(node, volume, maps[0], structures, surface)
+    node.CreateDefaultDisplayNodes()
+    parent = drawing.folder(stack.id)
+    nodes.file_under(node, parent)
+    if len(maps) > 1:
+        nodes.file_under(_sequence(drawing, stack, node, volume, maps, structures, surface, index), parent)
+    return node
+
+
+def _filled(image: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+    return np.zeros(shape, np.uint8) if image is None else np.asarray(image).astype(np.uint8)
+
+
+def _fill(node, volume, labels: np.ndarray, structures: Sequence[Label], surface: bool) -> None:
+    """Segments that share one label map, as Slicer itself keeps segments that do not overlap."""
+    shared = slicer.vtkOrientedImageData()
+    shared.ShallowCopy(image_data(labels))
+    shared.SetGeometryFromImageToWorldMatrix(_ijk_to_ras(volume))
+    segmentation = node.GetSegmentation()
+    segmentation.SetSourceRepresentationName(_BINARY)
+    for label in structures:
+        segment = slicer.vtkSegment()
+        segment.SetName(label.title)
+        segment.SetColor(*label.color)
+        segment.SetLabelValue(label.value)
+        segment.SetTerminology(_TERMINOLOGY.format(**vars(label.code)))
+        segment.AddRepresentation(_BINARY, shared)
+        segmentation.AddSegment(segment, label.name)
+    if surface:
+        node.CreateClosedSurfaceRepresentation()
+
+
+def _sequence(drawing: Drawing, stack: Stack, node, volume, maps: list, structures: Sequence[Label], surface: bool,
+              index: int | None):
+    """The phases after the first, and the browser of the cine told to play them along."""
+    browser = next((b for b in drawing.nodes("browser") if b.GetSequenceNode(volume)), None)
+    values = index_values(stack)
+    if browser is not None and browser.GetNumberOfItems() == len(maps):
+        master = browser.GetMasterSequenceNode()
+        values = [master.GetNthIndexValue(i) for i in range(len(maps))]
+    sequence = nodes.add_node("vtkMRMLSequenceNode", f"{node.GetName()} sequence", "segmentation sequence",
+                              drawing.key, stack.id, index)
+    sequence.SetIndexType(slicer.vtkMRMLSequenceNode.NumericIndex)
+    for value, labels in zip(values, maps, strict=True):
+        phase = slicer.vtkMRMLSegmentationNode()
+        phase.SetName(node.GetName())
+        nodes.mark(phase, "segmentation", drawing.key, stack.id, index)
+        _fill(phase, volume, labels, structures, surface)
+        sequence.SetDataNodeAtValue(phase, value)
+    if browser is not None:
+        browser.AddProxyNode(node, sequence, False)
+        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    return sequence
+
+
+def _ijk_to_ras(volume):
+    from vtkmodules.vtkCommonMath import vtkMatrix4x4
+    matrix = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+_BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
