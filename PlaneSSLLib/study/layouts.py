@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from .. import PlaneSSLError
@@ -42,7 +43,7 @@ class Volumes:
         files = [(volume, label) for volume, label in files if volume.same_grid(planes)]
         base = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "volume"
         taken = {stack.id for stack in self.stacks}
-        stack_id = next(i for i in (base, *(f"{base}-{n}" for n in range(2, 10**6))) if i not in taken)
+        stack_id = next(i for i in chain([base], (f"{base}-{n}" for n in count(2))) if i not in taken)
         self.stacks.append(Stack(
             id=stack_id, planes=planes, frames=frames_of([volume for volume, _ in files]), naming=naming,
             description=name, thickness_mm=files[0][0].thickness_mm, dimension=dimension))
