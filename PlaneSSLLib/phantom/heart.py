@@ -26,7 +26,7 @@ OUTFLOW = np.array([np.cos(np.radians(51.0)), np.sin(np.radians(51.0))])  # wher
 # Directions in the patient along which the aorta and the lung's artery leave the heart.
 AORTA_FIRST, AORTA_THEN = np.array([-0.45, 0.35, 0.80]), np.array([-0.12, -0.08, 1.0])
 LUNG_ARTERY = np.array([6.0, 26.0, 34.0])
-REACH = np.array([[-66.0, 106.0], [-66.0, 84.0], [-80.0, 24.0]])  # mm in s, t; w counts before the base, past the apex
+REACH = np.array([[-66.0, 112.0], [-66.0, 108.0], [-80.0, 24.0]])  # mm in s, t; w counts before the base, past the apex
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +162,7 @@ class Heart:
         s, t = (h[0] - middle) / across, (h[1] + 3 * (1 - place)) / high
         body = np.sqrt(s * s + t * t + 0.25 * s * t)  # leans over towards the diaphragm, as the sharp margin does
         start = (p.radius + p.wall + 0.35 * p.right_width, 12, moment.right_base + 16)
+        body[place >= 1] = np.inf
         return body, tube(h, [start, moment.lung_valve], [14 - 3 * moment.contraction, 12.0])
 
     def _draw_around(self, found, h, rho, theta, moment, aorta, right, cone) -> None:
@@ -169,9 +170,13 @@ class Heart:
         p, w = self.parameters, h[2]
         left_atrium, right_atrium = (ellipsoid(h, *room) for room in moment.atria)
         artery = tube(h, [moment.lung_valve, moment.lung_artery], 11.5)
-        fat = (rho < self.left.outer_radius(w, theta, moment.left, p.fat)) & (w > moment.left.base - 4)
+        padding = p.fat * (0.25 + 0.75 * np.clip(np.cos(theta - 0.6), 0, 1))  # fat lies in the grooves and in front
+        fat = (rho < self.left.outer_radius(w, theta, moment.left, padding)) & (w > moment.left.base - 4)
         fat |= (right < 1.1 + p.fat / 30) & (w > moment.right_base - 6)
         fat |= (cone < p.fat + 3) | (aorta < 4) | (left_atrium < 1.1) | (right_atrium < 1.05 + p.fat / 30)
+        outer = p.radius + p.wall
+        groove = (0.5 * p.right_width + 2, -2, moment.left.base - 8), (outer + 0.4 * p.right_width, 0.95 * outer, 20)
+        fat |= ellipsoid(h, *groove) < 1
         found[fat] = Tissue.FAT
         found[(left_atrium < 1.08) | (right_atrium < 1.08) | (aorta < 1.8) | (artery < 1.8)] = Tissue.MUSCLE
         found[artery < 0] = Tissue.VESSEL

@@ -20,6 +20,7 @@ HABITS = (
     {"loc": "Uebersicht", "2CH": "tfi_2-Kammer_retro", "3CH": "tfi_3-Kammer_retro", "4CH": "tfi_4-Kammer_retro",
      "SAX": "tfi_Kurzachse_retro", "l2": "tfi_2-Kammer_loc", "l4": "tfi_4-Kammer_loc", "ls": "tfi_Kurzachse_loc"},
 )
+SEEN_FROM_THE_FEET = ("3CH", "4CH")  # however steep the heart lies
 TILT_DEG, SHIFT_MM = 2.5, 2.0  # how far an experienced operator is off in a cine
 SCOUT_TILT_DEG, SCOUT_SHIFT_MM = 7.0, 5.0  # and in a localizer
 
@@ -46,7 +47,8 @@ def heart_series(heart: Heart, phases: int, rng: np.random.Generator) -> tuple[S
         if view != "SAX":  # the image is centred on the whole heart, not on the ventricle: slide within the plane
             slide = heart.frame.to_lps([0.3 * heart.parameters.right_width, 0, along - 15]) - centre
             centre = centre + slide - normal * (slide @ normal) + _within(rng, normal, 8)
-        return oriented(centre, normal, *grids[view], turn_deg=turn + rng.normal(0, 3))
+        like = 2 if view in SEEN_FROM_THE_FEET else None
+        return oriented(centre, normal, *grids[view], turn_deg=turn + rng.normal(0, 3), like=like)
 
     survey_grid = field_of_view(rng, 380, 380, 380 / rng.choice([192, 208]))
     survey = tuple(

@@ -50,7 +50,8 @@ class LeftVentricle:
         around = size.radius * (1 + self.parameters.ellipticity * np.cos(2 * theta))
         return around * self._profile(w, size.base, size.apex, INNER_NARROWING)
 
-    def outer_radius(self, w: np.ndarray, theta: np.ndarray, size: Size, margin: float = 0.0) -> np.ndarray:
+    def outer_radius(
+            self, w: np.ndarray, theta: np.ndarray, size: Size, margin: float | np.ndarray = 0.0) -> np.ndarray:
         """Distance from the long axis to a surface that lies `margin` mm outside the epicardium."""
         p = self.parameters
         around = (size.outer + margin) * (1 + p.ellipticity * np.cos(2 * theta))

@@ -29,14 +29,16 @@ class Series:
     labelled: bool = False
 
 
-def oriented(centre, normal, spacing: tuple[float, float], shape: tuple[int, int], turn_deg: float = 0.0) -> Plane:
+def oriented(centre, normal, spacing: tuple[float, float], shape: tuple[int, int], turn_deg: float = 0.0,
+             like: int | None = None) -> Plane:
     """The plane through centre (3,) at right angles to normal (3,), with rows and columns as scanners lay them.
 
     Transverse images are seen from the feet with the front up, coronal ones from the front, sagittal ones from the
-    left, the head up; an oblique plane follows the one it is nearest to. turn_deg turns the image within its plane.
+    left, the head up; an oblique plane follows the one it is nearest to, or the one that is wanted (like: 0 sagittal,
+    1 coronal, 2 transverse). turn_deg turns the image within its plane.
     """
     normal = np.asarray(normal, dtype=float) / np.linalg.norm(normal)
-    main = int(np.abs(normal).argmax())
+    main = int(np.abs(normal).argmax()) if like is None else like
     if main == 2:
         column = np.cross(normal, [1.0, 0, 0])
         column *= np.sign(column[1]) / np.linalg.norm(column)
