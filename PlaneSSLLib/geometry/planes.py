@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -26,6 +26,7 @@ class Plane:
 
     position: (3,) centre of the first pixel, LPS mm. row: (3,) unit direction along a row, in which the column index
     grows. column: (3,) unit direction down a column. spacing: (row, column) mm. shape: (rows, columns) in pixels.
+    normal: (3,) unit normal, row x column.
     Directions are made exactly unit and perpendicular on construction, each moved by as much as the other, so that
     the digits that a header rounds off cannot shift a pixel on its way to the patient and back. ValueError if they are
     not finite, more than 0.06 deg off the right angle, or if a size or spacing is not positive.
@@ -36,6 +37,7 @@ class Plane:
     column: np.ndarray
     spacing: tuple[float, float]
     shape: tuple[int, int]
+    normal: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         vectors = {name: np.array(getattr(self, name), dtype=float) for name in ("position", "row", "column")}
@@ -58,16 +60,12 @@ class Plane:
         shape = tuple(int(n) for n in self.shape)
         if len(shape) != 2 or min(shape) < 1 or shape != tuple(self.shape):
             raise ValueError(f"the plane's image size is not two positive whole numbers: {list(self.shape)}")
+        vectors["normal"] = np.cross(vectors["row"], vectors["column"])
         for name, vector in vectors.items():
             vector.setflags(write=False)
             object.__setattr__(self, name, vector)
         object.__setattr__(self, "spacing", spacing)
         object.__setattr__(self, "shape", shape)
-
-    @property
-    def normal(self) -> np.ndarray:
-        """(3,) unit normal: row x column."""
-        return np.cross(self.row, self.column)
 
     @property
     def centre(self) -> np.ndarray:
@@ -220,8 +218,10 @@ class _Many:
         count = np.array([(p.shape[1], p.shape[0]) for p in planes], dtype=float).reshape(-1, 2)
         reach = np.stack([-0.5 * step, (count - 0.5) * step], axis=-1)
         centre = position + np.einsum("nk,nkx->nx", (count - 1) / 2 * step, axes)
-        corners = np.array([p.corners() for p in planes]).reshape(-1, 4, 3)
-        return cls(position, centre, corners, np.cross(axes[:, 0], axes[:, 1]), axes, reach)
+        across = reach[:, 0, [0, 1, 1, 0], None] * axes[:, 0, None]
+        down = reach[:, 1, [0, 0, 1, 1], None] * axes[:, 1, None]
+        normal = np.array([p.normal for p in planes]).reshape(-1, 3)
+        return cls(position, centre, position[:, None] + across + down, normal, axes, reach)
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """(m, k, 3) points -> (n, m, k) mm by which they lie off each plane."""
