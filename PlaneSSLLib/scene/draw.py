@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from ..study import Study
 from . import nodes
-from .drawing import Drawing, Look, record
+from .drawing import Drawing, keep
 from .lines import draw_lines, update_lines
 from .planes import draw_planes, update_planes
+from .record import Look
+from .textures import draw_textures
 from .volumes import add_volumes
 
 
@@ -21,11 +23,12 @@ def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, 
     key = nodes.study_key(study.folder)
     nodes.clear(key)
     try:
-        drawing = record(study, look or Look(), any_frame)
+        drawing = keep(study, look or Look(), any_frame)
         if volumes:
             add_volumes(study, drawing)
         planes = draw_planes(drawing)
         lines = draw_lines(drawing)
+        draw_textures(drawing)
     except BaseException:
         nodes.clear(key)
         raise
@@ -40,3 +43,4 @@ def restyle(drawing: Drawing, **changes) -> None:
     drawing.set_look(replace(drawing.look, **changes))
     update_planes(drawing)
     update_lines(drawing)
+    draw_textures(drawing)

@@ -26,6 +26,7 @@ from .volumes import image_data
 
 _SAMPLES = 2  # the picture is drawn this much larger and averaged, which smooths lines and letters alike
 _MOST_IMAGES = 6
+_IN_IMAGE = (0.25, 0.25, 0.25)  # tissue, on the average
 _BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
 
 
@@ -60,7 +61,7 @@ class _Figure:
     """One window, divided into renderers; all lengths are pixels of the window, which is _SAMPLES times the picture."""
 
     def __init__(self, drawing: Drawing, size: tuple[int, int], background: str) -> None:
-        self.drawing, self.study = drawing, drawing.study
+        self.drawing, self.now, self.study = drawing, drawing.now, drawing.study
         self.width, self.height = _SAMPLES * size[0], _SAMPLES * size[1]
         self.background = _BACKGROUNDS[background]
         self.ink = tuple(0.92 - 0.84 * c for c in self.background)
@@ -97,19 +98,19 @@ class _Figure:
         renderer = self.renderer(x, y, width, height)
         corners = []
         for stack in self.study.stacks:
-            strength = self.drawing.strength(stack)
+            strength = self.now.strength(stack)
             ends = (0, len(strength) - 1)  # of the weak planes, those that show how far the stack reaches
             seen = [i for i, s in enumerate(strength) if s == 1 or (s > 0 and i in ends)]
             corners += [stack.planes[i].corners() for i in seen]
-            color = np.array([(*self.drawing.colors[stack.id], strength[i]) for i in seen]).reshape(-1, 4)
+            color = np.array([(*self.now.colors[stack.id], strength[i]) for i in seen]).reshape(-1, 4)
             self.opaque(renderer, lambda some, planes=[stack.planes[i] for i in seen], color=color: rectangles(
                 [planes[k] for k in some], color[some]), color, 1.0)
             if stack in self.shown:
                 self.picture(renderer, stack)
-                lines = lines_on(self.drawing, stack.planes[stack.central], stack)
-                color = image_line_colors(self.drawing, lines)
+                lines = lines_on(self.now, stack.planes[stack.central], stack)
+                color = image_line_colors(self.now, lines)
                 self.opaque(renderer, lambda some, lines=lines, color=color: segments_mesh(
-                    lines.segments[some], color[some]), color, 1.4)
+                    lines.segments[some], color[some]), color, 1.4, backdrop=_IN_IMAGE)
         direction = telling_direction(np.array([stack.planes[stack.central].normal for stack in self.shown]))
         look_at(renderer.GetActiveCamera(), np.concatenate(corners), direction, width / height)
 
@@ -126,17 +127,17 @@ class _Figure:
         camera.SetViewUp(*to_ras(-plane.column))
         camera.SetParallelScale(plane.size[0] / 2)
         self.picture(renderer, stack)
-        lines = lines_on(self.drawing, plane, stack)
+        lines = lines_on(self.now, plane, stack)
         if len(lines.planes):
-            made = lines_mesh(self.drawing, lines, Sheet.of(plane), 0.64 * self.unit / scale)
+            made = lines_mesh(self.now, lines, Sheet.of(plane), 0.64 * self.unit / scale)
             renderer.AddActor(self.mesh_actor(made, 0.9 * _SAMPLES))
-            color = image_line_colors(self.drawing, lines)
+            color = image_line_colors(self.now, lines)
             strong = color[:, 3] == 1
             renderer.AddActor(self.mesh_actor(segments_mesh(lines.segments[strong], color[strong]), 1.8 * _SAMPLES))
         frame = 1.0 * _SAMPLES
-        self.rectangle(x, top - high, wide, high, self.drawing.colors[stack.id], frame)
+        self.rectangle(x, top - high, wide, high, self.now.colors[stack.id], frame)
         of = f" of {len(stack.planes)}" if len(stack.planes) > 1 else ""
-        self.text(f"{self.drawing.label(stack.id, stack.central)}{of}", x, top + 0.35 * self.unit)
+        self.text(f"{self.now.label(stack.id, stack.central)}{of}", x, top + 0.35 * self.unit)
 
     def legend(self, height: float) -> float:
         """Colours and what they stand for, centred at the foot; returns how high it is."""
@@ -145,7 +146,7 @@ class _Figure:
         for stack in self.study.stacks:
             view = model.view(stack.view)
             words = f"{stack.view}  {view.title}" if view and view.title != stack.view else stack.view
-            entries.setdefault(words, self.drawing.colors[stack.id])
+            entries.setdefault(words, self.now.colors[stack.id])
         gap, box = self.unit, 0.8 * self.unit
         widths = {words: self.text_width(words) for words in entries}
         total = sum(widths.values()) + len(entries) * (box + 1.5 * gap)
@@ -175,13 +176,14 @@ class _Figure:
         camera.SetParallelScale(self.height / 2)
         camera.SetClippingRange(1, 200)
 
-    def opaque(self, renderer: vtkRenderer, made_of, color: np.ndarray, line_width: float) -> None:
+    def opaque(self, renderer: vtkRenderer, made_of, color: np.ndarray, line_width: float, backdrop=None) -> None:
         """Add things of (n, 4) colours to a renderer; the weak ones thinner, and faded instead of translucent.
 
-        Depth peeling would take half a minute in software. made_of: numbers of things -> their mesh.
+        Depth peeling would take half a minute in software. made_of: numbers of things -> their mesh. backdrop: the
+        colour into which they fade, by default the background.
         """
         strength = color[:, 3:].copy()
-        color[:, :3] = strength * color[:, :3] + (1 - strength) * self.background
+        color[:, :3] = strength * color[:, :3] + (1 - strength) * np.array(backdrop or self.background)
         color[:, 3] = 1.0
         for chosen, width in ((strength < 1, 0.5), (strength == 1, 2.0)):
             some = np.flatnonzero(chosen)
@@ -202,7 +204,7 @@ class _Figure:
         pixels = slice_image(self.drawing, stack.id, stack.central)
         if pixels is None:
             return
-        shape, image = atlas([self.drawing.acquired.stack(stack.id).planes[stack.central]], [pixels])
+        shape, image = atlas([self.now.acquired.stack(stack.id).planes[stack.central]], [pixels])
         texture = vtkTexture()
         texture.SetInputData(image)
         texture.InterpolateOn()

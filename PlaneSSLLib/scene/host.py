@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import slicer
 from vtkmodules.vtkCommonCore import vtkCollection, vtkObject
 
-# The logics that the scene needs, under the names by which `slicer.modules` knows their modules.
+# The logics that the scene and its displayable managers need, by the names of their modules.
 _LOGICS = {
-    "colors": "vtkSlicerColorLogic",
-    "volumes": "vtkSlicerVolumesLogic",
-    "models": "vtkSlicerModelsLogic",
-    "markups": "vtkSlicerMarkupsLogic",
-    "segmentations": "vtkSlicerSegmentationsModuleLogic",
-    "sequences": "vtkSlicerSequencesLogic",
-    "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
-    "tables": "vtkSlicerTablesLogic",
-    "plots": "vtkSlicerPlotsLogic",
+    "Colors": "vtkSlicerColorLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Models": "vtkSlicerModelsLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "Sequences": "vtkSlicerSequencesLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Plots": "vtkSlicerPlotsLogic",
 }
 
 
@@ -55,6 +55,7 @@ def start() -> None:
         logic = getattr(slicer, name)()
         logic.SetMRMLApplicationLogic(application)
         logic.SetMRMLScene(scene)
-        setattr(slicer.modules, module, SimpleNamespace(logic=lambda logic=logic: logic))
+        application.SetModuleLogic(module, logic)
+        setattr(slicer.modules, module.lower(), SimpleNamespace(logic=lambda logic=logic: logic))
     vtkObject.SetGlobalWarningDisplay(warnings)
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)

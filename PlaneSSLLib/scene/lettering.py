@@ -10,6 +10,8 @@ from vtkmodules.vtkRenderingFreeType import vtkVectorText
 
 _CAPITAL = 0.98  # height of a capital letter in vtkVectorText's units
 _MOST_NAMES = 16  # more would neither be read nor be placed in time while a plane is moved
+_FRACTIONS = np.repeat([0.0, 1.0, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5], 2)
+_SIDES = np.tile([-1.0, 1.0], len(_FRACTIONS) // 2)
 
 
 @lru_cache(maxsize=512)
@@ -33,39 +35,43 @@ def place_names(segments: np.ndarray, names: Sequence[str], order: Sequence[int]
     their own rather than be left out. Returns the left end of each base line, or None for a name that finds no room:
     among crowded lines a name would not tell whose it is.
     """
-    taken = np.zeros((0, 4))
+    order = list(order[:_MOST_NAMES])
     places: list[np.ndarray | None] = [None] * len(segments)
-    for n, k in enumerate(order[:_MOST_NAMES]):
-        width = letters(names[k])[0][:, 0].max() * height
-        corners = _candidates(segments[k], width, height)
-        margin = 0.3 * height
-        boxes = np.column_stack([corners[:, 0] - margin, corners[:, 1] - height - margin,
-                                 corners[:, 0] + width + margin, corners[:, 1] + margin])
-        free = (boxes[:, :2] >= 0).all(1) & (boxes[:, 2:] <= size[::-1]).all(1)
-        free &= ~((boxes[:, None, :2] < taken[:, 2:]) & (taken[:, :2] < boxes[:, None, 2:])).all(2).any(1)
-        cut = _cut(boxes, segments)
-        free &= ~cut[:, k]
-        cost = np.where(free, cut.sum(1), np.inf)
-        first = np.argmin(cost)
-        if cost[first] == 0 or (n < needed and free[first]):
-            taken = np.concatenate([taken, boxes[first:first + 1]])
-            places[k] = corners[first]
+    if not order:
+        return places
+    width = np.array([letters(names[k])[0][:, 0].max() * height for k in order])
+    corners = _candidates(segments[order], width, height)  # (names, candidates, 2)
+    margin = 0.3 * height
+    far = np.stack([width + margin, np.full(len(width), margin)], axis=-1)[:, None]
+    boxes = np.concatenate([corners + [-margin, -height - margin], corners + far], axis=-1)
+    inside = (boxes[..., :2] >= 0).all(-1) & (boxes[..., 2:] <= size[::-1]).all(-1)
+    cut = _cut(boxes.reshape(-1, 4), segments).reshape(*inside.shape, len(segments))
+    cost = cut.sum(-1) + np.where(inside & ~cut[np.arange(len(order)), :, order], 0.0, np.inf)
+    taken = np.zeros((0, 4))
+    for n, k in enumerate(order):
+        low, high = boxes[n, :, None, :2], boxes[n, :, None, 2:]
+        covered = ((low < taken[:, 2:]) & (taken[:, :2] < high)).all(-1).any(-1)
+        best = np.argmin(np.where(covered, np.inf, cost[n]))
+        if not covered[best] and cost[n, best] <= (len(segments) if n < needed else 0):
+            taken = np.concatenate([taken, boxes[n, best:best + 1]])
+            places[k] = corners[n, best]
     return places
 
 
-def _candidates(segment: np.ndarray, width: float, height: float) -> np.ndarray:
-    """(n, 2) left ends of base lines beside the line: near its ends first, then further in, on either side."""
-    start, end = map(np.array, sorted(np.asarray(segment).tolist()))
-    length = max(np.linalg.norm(end - start), 1e-9)
+def _candidates(segments: np.ndarray, width: np.ndarray, height: float) -> np.ndarray:
+    """(n, c, 2) left ends of base lines beside n lines: near their ends first, then further in, on either side."""
+    swap = segments[:, 0, 0] > segments[:, 1, 0]
+    start, end = np.where(swap[:, None, None], segments[:, ::-1], segments).transpose(1, 0, 2)
+    length = np.maximum(np.linalg.norm(end - start, axis=-1, keepdims=True), 1e-9)
     along = (end - start) / length
-    across = np.array([-along[1], along[0]])
+    across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
     # How far the name's box reaches across and along the line decides how far its middle must keep away.
-    aside = (width * abs(across[0]) + height * abs(across[1])) / 2 + 0.6 * height
-    inward = (width * abs(along[0]) + height * abs(along[1])) / 2 + 0.5 * height
-    fractions = np.repeat([0.0, 1.0, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5], 2)[:, None]
-    sides = np.tile([-1.0, 1.0], len(fractions) // 2)[:, None]
-    middle = start + along * (inward + fractions * (length - 2 * inward)) + sides * across * aside
-    return middle + [-width / 2, height / 2]
+    half = np.stack([width, np.full(len(width), height)], axis=-1) / 2
+    aside = (half * np.abs(across)).sum(-1, keepdims=True) + 0.6 * height
+    inward = (half * np.abs(along)).sum(-1, keepdims=True) + 0.5 * height
+    shift = (inward + _FRACTIONS * (length - 2 * inward))[..., None] * along[:, None]
+    middle = start[:, None] + shift + _SIDES[:, None] * (across * aside)[:, None]
+    return middle + (half * [-1, 1])[:, None]
 
 
 def _cut(boxes: np.ndarray, segments: np.ndarray) -> np.ndarray:

@@ -7,11 +7,11 @@ import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..geometry import angle_between, crossings
-from ..study import Study
 from . import nodes
 from .drawing import Drawing
 from .meshes import points_of, segments_mesh
 from .planes import show_model
+from .record import DrawnStudy
 
 _PLACES = "PlaneSSL.planes"
 
@@ -32,28 +32,49 @@ class Lines:
         """(n,) bool: is this plane one of the two?"""
         return ((self.places[:, :2] == (stack, index)).all(1)) | ((self.places[:, 2:] == (stack, index)).all(1))
 
+    def take(self, which: np.ndarray) -> Lines:
+        """Some of the lines, (n,) bool or numbers."""
+        return Lines(self.places[which], self.segments[which], self.angle_deg[which])
 
-def crossing_lines(study: Study, any_frame: bool = False) -> Lines:
+
+def crossing_lines(now: DrawnStudy) -> Lines:
     """Every line in which two planes of different stacks cut each other inside both images."""
-    places, segments, angles = [np.zeros((0, 4), int)], [np.zeros((0, 2, 3))], [np.zeros(0)]
-    number = {stack.id: i for i, stack in enumerate(study.stacks)}
-    for stack in study.stacks:
-        for partner in study.partners(stack, any_frame):
-            a, b = number[stack.id], number[partner.id]
-            if b < a:
-                continue
-            pairs = crossings(stack.planes, partner.planes)
-            i, j = np.nonzero(np.isfinite(pairs.segments).all((-1, -2)))
-            places.append(np.column_stack([np.full(len(i), a), i, np.full(len(i), b), j]))
-            segments.append(pairs.segments[i, j])
-            angles.append(pairs.angle_deg[i, j])
-    return Lines(np.concatenate(places), np.concatenate(segments), np.concatenate(angles))
+    stacks = now.study.stacks
+    found = [_no_lines()]
+    for a, stack in enumerate(stacks):
+        partners = list(now.partners(stack.id))
+        for b, partner in enumerate(stacks):
+            if b > a and partner in partners:
+                pairs = crossings(stack.planes, partner.planes)
+                i, j = np.nonzero(np.isfinite(pairs.segments).all((-1, -2)))
+                places = np.column_stack([np.full(len(i), a), i, np.full(len(i), b), j])
+                found.append(Lines(places, pairs.segments[i, j], pairs.angle_deg[i, j]))
+    return Lines(*(np.concatenate([getattr(part, name) for part in found])
+                   for name in ("places", "segments", "angle_deg")))
+
+
+def lines_of_plane(now: DrawnStudy, stack: str, index: int) -> Lines:
+    """The lines of one plane with those of all other stacks."""
+    number = {one.id: k for k, one in enumerate(now.study.stacks)}
+    others = [(number[partner.id], j) for partner in now.partners(stack) for j in range(len(partner.planes))]
+    if not others:
+        return _no_lines()
+    pairs = crossings([now.study.stack(stack).planes[index]], [now.study.stacks[b].planes[j] for b, j in others])
+    found = np.flatnonzero(np.isfinite(pairs.segments[0]).all((-1, -2)))
+    own = (number[stack], index)
+    places = [own + others[k] if own < others[k] else others[k] + own for k in found]
+    return Lines(np.array(places, int).reshape(-1, 4), pairs.segments[0][found], pairs.angle_deg[0][found])
+
+
+def _no_lines() -> Lines:
+    return Lines(np.zeros((0, 4), int), np.zeros((0, 2, 3)), np.zeros(0))
 
 
 def draw_lines(drawing: Drawing):
     """Add the node of all crossing lines; returns it."""
     node = nodes.add_node("vtkMRMLModelNode", "Crossing lines", "lines", drawing.key)
-    set_lines(node, drawing, crossing_lines(drawing.study, drawing.any_frame))
+    now = drawing.now
+    set_lines(node, now, crossing_lines(now))
     show_model(node, (1.0, 1.0, 1.0), line_width=3)
     return node
 
@@ -62,12 +83,13 @@ def update_lines(drawing: Drawing) -> None:
     """Draw the lines anew, where the planes lie now and in the present look."""
     node = drawing.node("lines")
     if node is not None:
-        set_lines(node, drawing, crossing_lines(drawing.study, drawing.any_frame))
+        now = drawing.now
+        set_lines(node, now, crossing_lines(now))
 
 
-def set_lines(node, drawing: Drawing, lines: Lines) -> None:
-    """Let a node show these lines of a drawing."""
-    made = segments_mesh(lines.segments, line_colors(drawing, lines))
+def set_lines(node, now: DrawnStudy, lines: Lines) -> None:
+    """Let a node show these lines of a study."""
+    made = segments_mesh(lines.segments, line_colors(now, lines))
     places = numpy_to_vtk(lines.places.astype(np.int32), deep=True)
     places.SetName(_PLACES)
     made.GetCellData().AddArray(places)
@@ -79,7 +101,7 @@ def lines_in_scene(drawing: Drawing) -> Lines:
     node = drawing.node("lines")
     source = node and node.GetPolyData()
     if not source or not source.GetNumberOfCells():
-        return Lines(np.zeros((0, 4), int), np.zeros((0, 2, 3)), np.zeros(0))
+        return _no_lines()
     places = vtk_to_numpy(source.GetCellData().GetArray(_PLACES)).astype(int)
     segments = points_of(source).reshape(-1, 2, 3)
     normals = [np.array([plane.normal for plane in stack.planes]) for stack in drawing.study.stacks]
@@ -87,11 +109,11 @@ def lines_in_scene(drawing: Drawing) -> Lines:
     return Lines(places, segments, np.array(angle))
 
 
-def line_colors(drawing: Drawing, lines: Lines) -> np.ndarray:
+def line_colors(now: DrawnStudy, lines: Lines) -> np.ndarray:
     """(n, 4) colours: the view of the plane whose stack has fewer slices, as strong as the weaker plane of the two."""
-    stacks = drawing.study.stacks
-    strength = np.concatenate([drawing.strength(stack) for stack in stacks])
-    color = np.array([drawing.colors[stack.id] for stack in stacks]).reshape(-1, 3)
+    stacks = now.study.stacks
+    strength = np.concatenate([now.strength(stack) for stack in stacks])
+    color = np.array([now.colors[stack.id] for stack in stacks]).reshape(-1, 3)
     count = np.array([len(stack.planes) for stack in stacks])
     made = np.zeros((len(lines.places), 4))
     a, i, b, j = lines.places.T

@@ -51,11 +51,15 @@ def our_nodes(role: str | None = None, study: str | None = None, stack: str | No
     """Our nodes in the scene, those of a role, of a study, of a stack, of a slice; looked for among a class."""
     wanted = {ROLE: role, STUDY: study, STACK: stack, SLICE: None if index is None else str(index)}
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    nodes = scene().GetNodesByClass(class_name)
-    nodes.UnRegister(None)
-    found = [nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems())]
-    return [node for node in found
+    return [node for node in nodes_of(class_name)
             if node.GetAttribute(ROLE) and all(node.GetAttribute(name) == value for name, value in wanted.items())]
+
+
+def nodes_of(class_name: str) -> list:
+    """All nodes of a class in the scene, ours or not."""
+    found = scene().GetNodesByClass(class_name)
+    found.UnRegister(None)
+    return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
 
 
 def our_node(role: str, study: str | None = None, stack: str | None = None, index: int | None = None):

@@ -8,30 +8,32 @@ from . import nodes
 from .coordinates import to_ras
 from .drawing import Drawing
 from .meshes import COLOR, rectangles, set_color, set_points
+from .record import DrawnStudy
 
 _FACE = 0.15  # how much of the outline's opacity the face has
 
 
 def draw_planes(drawing: Drawing) -> list:
     """Add an outline node for every stack; returns the nodes."""
-    study = drawing.study
+    now = drawing.now
     made = []
-    for stack in study.stacks:
-        node = nodes.add_node("vtkMRMLModelNode", f"{drawing.names[stack.id]} planes", "planes", drawing.key, stack.id)
-        node.SetAndObservePolyData(rectangles(stack.planes, *_colors(drawing, stack)))
-        show_model(node, drawing.colors[stack.id], line_width=2)
+    for stack in now.study.stacks:
+        node = nodes.add_node("vtkMRMLModelNode", f"{now.names[stack.id]} planes", "planes", drawing.key, stack.id)
+        node.SetAndObservePolyData(rectangles(stack.planes, *_colors(now, stack)))
+        show_model(node, now.colors[stack.id], line_width=2)
         made.append(node)
     return made
 
 
 def update_planes(drawing: Drawing, stack_id: str | None = None) -> None:
     """Bring rectangles to where the planes lie now, and to the present look; of one stack, or of all."""
-    for stack in drawing.study.stacks:
+    now = drawing.now
+    for stack in now.study.stacks:
         node = drawing.node("planes", stack.id) if stack_id in (None, stack.id) else None
         if node is None or node.GetPolyData() is None:  # a user may have deleted it
             continue
         set_points(node.GetPolyData(), to_ras([plane.corners() for plane in stack.planes]))
-        set_color(node.GetPolyData(), np.concatenate(_colors(drawing, stack)))
+        set_color(node.GetPolyData(), np.concatenate(_colors(now, stack)))
         node.GetPolyData().Modified()
 
 
@@ -45,6 +47,7 @@ def show_model(node, color: tuple[float, float, float], line_width: float) -> No
     display.SetColor(color)
     display.SetActiveScalar(COLOR, 1)  # 1: cell data
     display.SetScalarRangeFlag(display.UseDirectMapping)
+    display.SetScalarRange(0, 255)  # slice views complain about an empty range, even where colours are direct
     display.ScalarVisibilityOn()
     display.SetLineWidth(line_width)
     display.LightingOff()
@@ -52,16 +55,9 @@ def show_model(node, color: tuple[float, float, float], line_width: float) -> No
     display.Visibility2DOff()
 
 
-def textured_slices(drawing: Drawing, stack: Stack) -> np.ndarray:
-    """(slices,) bool: which slices carry their image in 3D?"""
-    wanted = np.full(len(stack.planes), drawing.look.textures == "all")
-    wanted[stack.central] |= drawing.look.textures == "central" and not stack.localizer
-    return wanted & (drawing.strength(stack) > 0)
-
-
-def _colors(drawing: Drawing, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
+def _colors(now: DrawnStudy, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
     """(slices, 4) colours of the edges, and of the faces, which give way to textures."""
-    strength = drawing.strength(stack)
-    color = np.broadcast_to(drawing.colors[stack.id], (len(strength), 3))
-    face = np.where(textured_slices(drawing, stack), 0.0, _FACE * strength)
+    strength = now.strength(stack)
+    color = np.broadcast_to(now.colors[stack.id], (len(strength), 3))
+    face = np.where(now.textured(stack), 0.0, _FACE * strength)
     return np.column_stack([color, strength]), np.column_stack([color, face])

@@ -28,7 +28,7 @@ def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: S
     segmentation of the stack is replaced. surface: also make the closed surfaces. PlaneSSLError where the shape is not
     that of the stack, or its volume is not in the scene.
     """
-    stack = drawing.acquired.stack(stack if isinstance(stack, str) else stack.id)
+    stack = drawing.now.acquired.stack(stack if isinstance(stack, str) else stack.id)
     phases = [_on_grid(phase, stack) for phase in (labels if _has_phases(labels) else [labels])]
     for old in drawing.nodes("segmentation", stack.id) + drawing.nodes("segmentation sequence", stack.id):
         nodes.remove(old)

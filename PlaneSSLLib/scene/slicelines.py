@@ -9,9 +9,9 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from ..geometry import Plane, crossings
 from ..study import Stack
 from .coordinates import to_ras
-from .drawing import Drawing
 from .lettering import letters, place_names
 from .meshes import mesh
+from .record import DrawnStudy
 
 _LABEL = (0.0, 0.0, 0.0, 0.45)  # behind a name, so that it can be read on bright tissue
 
@@ -51,11 +51,9 @@ class Sheet:
         return self.corner + points[..., :1] * self.right + points[..., 1:] * self.down
 
 
-def lines_on(drawing: Drawing, image: Plane, stack: Stack) -> ImageLines:
+def lines_on(now: DrawnStudy, image: Plane, stack: Stack) -> ImageLines:
     """Where the planes of a study, as they lie now, cut an image that lies like those of a stack."""
-    study = drawing.study
-    cutting = [(partner, int(i)) for partner in study.partners(study.stack(stack.id), drawing.any_frame)
-               for i in np.flatnonzero(drawing.strength(partner))]
+    cutting = [(partner, int(i)) for partner in now.partners(stack.id) for i in np.flatnonzero(now.strength(partner))]
     if not cutting:
         return ImageLines((), np.zeros((0, 2, 3)))
     segments = crossings([image], [partner.planes[i] for partner, i in cutting]).segments[0]
@@ -64,14 +62,19 @@ def lines_on(drawing: Drawing, image: Plane, stack: Stack) -> ImageLines:
                       segments[inside])
 
 
-def lines_mesh(drawing: Drawing, lines: ImageLines, sheet: Sheet, letter_mm: float) -> vtkPolyData:
-    """The lines of an image in the colours of the planes that cut it, and their names in letters of this height."""
-    colors = image_line_colors(drawing, lines)
-    names = [drawing.label(stack, i) for stack, i in lines.planes]
-    places = place_names(sheet.to_sheet(lines.segments), names, _order(drawing, lines, colors[:, 3]),
+def lines_mesh(now: DrawnStudy, lines: ImageLines, sheet: Sheet, letter_mm: float,
+               dashes: tuple[np.ndarray, np.ndarray] | None = None) -> vtkPolyData:
+    """The lines of an image in the colours of the planes that cut it, and their names in letters of this height.
+
+    dashes: (n, 2, 3) LPS segments without a name, and their (n, 4) colours. The lines come first among the cells.
+    """
+    colors = image_line_colors(now, lines)
+    names = [now.label(stack, i) for stack, i in lines.planes]
+    places = place_names(sheet.to_sheet(lines.segments), names, _order(now, lines, colors[:, 3]),
                          int((colors[:, 3] == 1).sum()), sheet.size, letter_mm)
-    points, faces, face_colors = [lines.segments.reshape(-1, 3)], [], []
-    count = 2 * len(names)
+    extra, extra_colors = dashes or (np.zeros((0, 2, 3)), np.zeros((0, 4)))
+    points, faces, face_colors = [lines.segments.reshape(-1, 3), extra.reshape(-1, 3)], [], []
+    count = 2 * (len(names) + len(extra))
     for name, place, color in zip(names, places, colors, strict=True):
         if place is None:
             continue
@@ -82,25 +85,23 @@ def lines_mesh(drawing: Drawing, lines: ImageLines, sheet: Sheet, letter_mm: flo
         faces += [np.array([(0, 1, 2), (0, 2, 3)]) + count, triangles + count + 4]
         face_colors += [np.broadcast_to(_LABEL, (2, 4)), np.broadcast_to((*color[:3], 1.0), (len(triangles), 4))]
         count += 4 + len(outline)
-    cells = np.arange(2 * len(names)).reshape(-1, 2)
+    cells = np.arange(2 * (len(names) + len(extra))).reshape(-1, 2)
     return mesh(to_ras(np.concatenate(points)), lines=cells, faces=np.concatenate(faces) if faces else (),
-                color=np.concatenate([colors, *face_colors]))
+                color=np.concatenate([colors, extra_colors, *face_colors]))
 
 
-def image_line_colors(drawing: Drawing, lines: ImageLines) -> np.ndarray:
+def image_line_colors(now: DrawnStudy, lines: ImageLines) -> np.ndarray:
     """(n, 4) colours of the planes that cut an image; weak ones stay legible on it."""
-    study, colors = drawing.study, drawing.colors
-    strength = {stack: drawing.strength(study.stack(stack))**0.5 for stack in {stack for stack, _ in lines.planes}}
-    return np.array([(*colors[stack], strength[stack][i]) for stack, i in lines.planes]).reshape(-1, 4)
+    stacks = {stack for stack, _ in lines.planes}
+    strength = {stack: now.strength(now.study.stack(stack))**0.5 for stack in stacks}
+    return np.array([(*now.colors[stack], strength[stack][i]) for stack, i in lines.planes]).reshape(-1, 4)
 
 
-def _order(drawing: Drawing, lines: ImageLines, strength: np.ndarray) -> list[int]:
+def _order(now: DrawnStudy, lines: ImageLines, strength: np.ndarray) -> list[int]:
     """Whose name matters: strong lines first; within a stack its ends, then every fifth slice, then the others."""
-    study = drawing.study
-
     def rank(k: int) -> tuple:
         stack, i = lines.planes[k]
-        last = len(study.stack(stack).planes) - 1
+        last = len(now.study.stack(stack).planes) - 1
         return -strength[k], i not in (0, last), i % 5 != 0
 
     return sorted(range(len(lines.planes)), key=rank)

@@ -17,7 +17,6 @@ from . import nodes
 from .coordinates import to_ras
 from .drawing import Drawing
 from .meshes import mesh
-from .planes import textured_slices
 from .volumes import image_data
 
 
@@ -26,9 +25,9 @@ def draw_textures(drawing: Drawing) -> list:
 
     Nodes that are no longer wanted, or whose volume a user has deleted, go away.
     """
-    made = []
-    for stack in drawing.acquired.stacks:  # a plane in hand leaves its image where it was taken
-        images = {i: slice_image(drawing, stack.id, i) for i in np.flatnonzero(textured_slices(drawing, stack))}
+    now, made = drawing.now, []
+    for stack in now.acquired.stacks:  # a plane in hand leaves its image where it was taken
+        images = {i: slice_image(drawing, stack.id, i) for i in np.flatnonzero(now.textured(stack))}
         images = {i: image for i, image in images.items() if image is not None}
         node = drawing.node("texture", stack.id)
         if not images:
@@ -36,7 +35,7 @@ def draw_textures(drawing: Drawing) -> list:
             continue
         shape, image = atlas([stack.planes[i] for i in images], list(images.values()))
         if node is None:
-            name = f"{drawing.names[stack.id]} images"
+            name = f"{now.names[stack.id]} images"
             node = nodes.add_node("vtkMRMLModelNode", name, "texture", drawing.key, stack.id)
             node.CreateDefaultDisplayNodes()
         _show(node, shape, image)
@@ -46,11 +45,10 @@ def draw_textures(drawing: Drawing) -> list:
 
 def slice_image(drawing: Drawing, stack: str, index: int) -> np.ndarray | None:
     """(rows, columns) uint8 of a slice as its volume shows it now (phase, window and level); None without a volume."""
-    volume = drawing.node("volume", stack, index)
-    index = 0 if volume else index
-    volume = volume or next((n for n in drawing.nodes("volume", stack) if n.GetAttribute(nodes.SLICE) is None), None)
+    volume = drawing.volume_of(stack, index)
     if volume is None or volume.GetImageData() is None:
         return None
+    index = index if volume.GetAttribute(nodes.SLICE) is None else 0
     data = volume.GetImageData()
     columns, rows, slices = data.GetDimensions()
     pixels = vtk_to_numpy(data.GetPointData().GetScalars()).reshape(slices, rows, columns)[index]

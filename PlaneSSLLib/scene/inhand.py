@@ -1,0 +1,122 @@
+"""A plane taken in hand: while its handles are dragged, its rectangle, its lines and those of its partners follow."""
+from __future__ import annotations
+
+import numpy as np
+import slicer
+
+from ..geometry import Plane
+from . import nodes
+from .coordinates import to_lps, to_ras
+from .drawing import Drawing, drawings
+from .lines import crossing_lines, lines_of_plane, set_lines
+from .planes import show_model, update_planes
+
+
+class PlaneInHand:
+    """A markups plane with handles in the place of one acquired plane.
+
+    `handle` is the vtkMRMLMarkupsPlaneNode. Moving and turning it moves the plane; its size is that of the image and
+    stays. `reset` puts it back where it was acquired, `release` lets it lie where it is. Deleting the handle or any
+    other node of ours, or closing the scene, releases it.
+    """
+
+    def __init__(self, drawing: Drawing, stack: str, index: int) -> None:
+        """KeyError or IndexError if the study has no such plane."""
+        self.drawing, self.stack, self.index = drawing, stack, index
+        now = drawing.now
+        plane = now.study.stack(stack).planes[index]
+        self._acquired = now.acquired.stack(stack).planes[index]
+        name = now.label(stack, index)
+        self.handle = nodes.add_node("vtkMRMLMarkupsPlaneNode", f"{name} in hand", "handle", drawing.key, stack, index)
+        self._lines = nodes.add_node("vtkMRMLModelNode", f"Lines of {name}", "lines in hand", drawing.key, stack, index)
+        _show_handle(self.handle, now.colors[stack])
+        for node in (self.handle, self._lines):
+            nodes.file_under(node, drawing.folder(stack))
+        self._place(plane)
+        self._redraw_others(without_this=True)
+        self._draw_own()
+        show_model(self._lines, now.colors[stack], line_width=3)
+        scene = nodes.scene()
+        self._observed = [
+            (self.handle, self.handle.AddObserver(self.handle.PointModifiedEvent, self._moved)),
+            (scene, scene.AddObserver(scene.NodeRemovedEvent, self._removed)),
+            (scene, scene.AddObserver(scene.StartCloseEvent, self._forget)),
+        ]
+
+    @property
+    def plane(self) -> Plane:
+        """Where the plane lies now."""
+        right, down, normal, centre = [0.0] * 3, [0.0] * 3, [0.0] * 3, [0.0] * 3
+        self.handle.GetAxesWorld(right, down, normal)
+        self.handle.GetCenterWorld(centre)
+        row, column = (to_lps(axis) / np.linalg.norm(axis) for axis in (right, down))
+        like = self._acquired
+        position = (to_lps(centre) - row * like.spacing[1] * (like.shape[1] - 1) / 2
+                    - column * like.spacing[0] * (like.shape[0] - 1) / 2)
+        return Plane(position, row, column, like.spacing, like.shape)
+
+    def reset(self) -> None:
+        """Undo: back to where the plane was acquired."""
+        self._place(self._acquired)
+        self.drawing.move(self.stack, self.index, None)
+        self._draw_own()
+
+    def release(self) -> None:
+        """Take the handles away; the plane stays where it is now, and its lines join the others."""
+        if not self._observed:
+            return
+        self._forget()
+        nodes.remove(self.handle)
+        nodes.remove(self._lines)
+        if self.drawing in drawings():
+            self._redraw_others(without_this=False)
+
+    def _moved(self, *_) -> None:
+        self.drawing.move(self.stack, self.index, self.plane)
+        self._draw_own()
+
+    def _removed(self, *_) -> None:
+        if not nodes.scene().IsNodePresent(self.handle):
+            self.release()
+
+    def _forget(self, *_) -> None:
+        for node, tag in self._observed:
+            node.RemoveObserver(tag)
+        self._observed = []
+
+    def _place(self, plane: Plane) -> None:
+        with slicer.util.NodeModify(self.handle):
+            self.handle.SetSize(plane.size[1], plane.size[0])
+            self.handle.SetAxes(*(to_ras(axis) for axis in (plane.row, plane.column, plane.normal)))
+            self.handle.SetCenter(*to_ras(plane.centre))
+
+    def _draw_own(self) -> None:
+        update_planes(self.drawing, self.stack)
+        if nodes.scene().IsNodePresent(self._lines):
+            now = self.drawing.now
+            set_lines(self._lines, now, lines_of_plane(now, self.stack, self.index))
+
+    def _redraw_others(self, without_this: bool) -> None:
+        node = self.drawing.node("lines")
+        if node is None:
+            return
+        now = self.drawing.now
+        lines = crossing_lines(now)
+        number = [stack.id for stack in now.study.stacks].index(self.stack)
+        set_lines(node, now, lines.take(~lines.of(number, self.index)) if without_this else lines)
+
+
+def _show_handle(handle, color: tuple[float, float, float]) -> None:
+    handle.SetPlaneType(handle.PlaneTypePointNormal)
+    handle.SetSizeMode(handle.SizeModeAbsolute)
+    handle.CreateDefaultDisplayNodes()
+    display = handle.GetDisplayNode()
+    display.SetSelectedColor(*color)
+    display.SetColor(*color)
+    display.SetOpacity(0.4)
+    display.SetHandlesInteractive(True)
+    display.SetVisibility2D(False)  # its outline would be projected into slice views
+    display.SetPropertiesLabelVisibility(False)
+    display.SetUseGlyphScale(False)
+    display.SetGlyphSize(6)
+    display.ScaleHandleVisibilityOff()

@@ -1,0 +1,146 @@
+"""What the scene knows of a study, as text that MRML keeps with a node, and read back."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from .. import PlaneSSLError
+from .. import anatomy as anatomies
+from ..geometry import Plane
+from ..study import Frame, Naming, Stack, Study
+
+VISIBILITIES = ("show", "dim", "hide")
+TEXTURES = ("none", "central", "all")
+_DIM, _DIM_LOCALIZER = 0.35, 0.25
+_OTHER_COLORS = ((0.55, 0.70, 0.85), (0.85, 0.65, 0.75), (0.70, 0.80, 0.60), (0.75, 0.75, 0.75))
+_SERIES = ("series", "description", "series_uid", "frame_of_reference", "localizer", "thickness_mm", "dimension")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of a study. localizers, others (slices beside the central one): show, dim or hide.
+
+    textures: which rectangles carry their image in 3D: none, central (one a stack) or all.
+    """
+
+    localizers: str = "dim"
+    others: str = "dim"
+    textures: str = "none"
+
+    def __post_init__(self) -> None:
+        for name, known in (("localizers", VISIBILITIES), ("others", VISIBILITIES), ("textures", TEXTURES)):
+            if getattr(self, name) not in known:
+                raise PlaneSSLError(f"{name} is '{getattr(self, name)}' instead of one of {', '.join(known)}.")
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnStudy:
+    """A study in the scene at one moment.
+
+    study: planes as they lie now, acquired: as they were acquired; both without pixels. colors: stack id -> red, green,
+    blue, 0 to 1. names: stack id -> a short name, unique in the study. any_frame: are planes of different frames of
+    reference cut with each other?
+    """
+
+    study: Study
+    acquired: Study
+    colors: dict[str, tuple[float, float, float]]
+    names: dict[str, str]
+    any_frame: bool
+    look: Look
+
+    def strength(self, stack: Stack) -> np.ndarray:
+        """(slices,) how strongly the planes of a stack are shown, 0 (hidden) to 1."""
+        visibility = self.look.localizers if stack.localizer else self.look.others
+        weak = {"show": 1.0, "dim": _DIM_LOCALIZER if stack.localizer else _DIM, "hide": 0.0}[visibility]
+        strength = np.full(len(stack.planes), weak)
+        if not stack.localizer:
+            strength[stack.central] = 1.0
+        return strength
+
+    def textured(self, stack: Stack) -> np.ndarray:
+        """(slices,) bool: which planes carry their image in 3D?"""
+        wanted = np.full(len(stack.planes), self.look.textures == "all")
+        wanted[stack.central] |= self.look.textures == "central" and not stack.localizer
+        return wanted & (self.strength(stack) > 0)
+
+    def label(self, stack: str, index: int) -> str:
+        """How a plane is called on screen: "4CH", or "SAX 7" (counted from 1) in a stack of several slices."""
+        several = len(self.acquired.stack(stack).planes) > 1
+        return f"{self.names[stack]} {index + 1}" if several else self.names[stack]
+
+    def partners(self, stack: str) -> Iterator[Stack]:
+        """The stacks whose planes may cut those of this one; a plane that was turned may cut any."""
+        own = self.study.stack(stack)
+        for other in self.study.stacks:
+            if other is not own and (self.any_frame or other.frame_of_reference == own.frame_of_reference):
+                yield other
+
+
+def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
+    """All of a study but its pixels, and the colours of its views."""
+    model = anatomies.load(study.anatomy)
+    unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if model.view(view) is None]
+    return json.dumps({
+        "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy, "notes": notes,
+        "any_frame": any_frame,
+        "stacks": [{
+            **{name: getattr(stack, name) for name in _SERIES},
+            "id": stack.id, "view": stack.view, "confidence": stack.naming.confidence, "notes": list(stack.notes),
+            "color": model.view(stack.view).color if stack.view not in unnamed
+            else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
+            "times": [[frame.time_ms for frame in frames] for frames in stack.frames],
+            "planes": [plane_to_text(plane) for plane in stack.planes],
+        } for stack in study.stacks],
+    })
+
+
+def plane_to_text(plane: Plane) -> dict:
+    """A plane as JSON has it; no digit is lost."""
+    return {"position": plane.position.tolist(), "row": plane.row.tolist(), "column": plane.column.tolist(),
+            "spacing": list(plane.spacing), "shape": list(plane.shape)}
+
+
+@lru_cache(maxsize=32)
+def from_text(text: str, moved: str, look: str) -> DrawnStudy:
+    """The three texts of a drawing: `to_text`, the planes that were moved, and the look."""
+    document = json.loads(text)
+    acquired = _acquired(text)
+    planes = {tuple(place.rsplit(" ", 1)): Plane(**plane) for place, plane in json.loads(moved).items()}
+    stacks = tuple(replace(stack, planes=tuple(
+        planes.get((stack.id, str(i)), plane) for i, plane in enumerate(stack.planes))) if planes else stack
+        for stack in acquired.stacks)
+    colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}
+    return DrawnStudy(replace(acquired, stacks=stacks), acquired, colors, _short_names(stacks),
+                      document["any_frame"], Look(**json.loads(look)))
+
+
+@lru_cache(maxsize=8)
+def _acquired(text: str) -> Study:
+    document = json.loads(text)
+    stacks = tuple(Stack(
+        id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
+        frames=tuple(tuple(Frame(None, time) for time in times) for times in one["times"]),
+        naming=Naming(one["view"], one["confidence"]), notes=tuple(one["notes"]),
+        **{name: one[name] for name in _SERIES},
+    ) for one in document["stacks"])
+    return Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
+                 notes=tuple(document["notes"]))
+
+
+def _short_names(stacks: tuple[Stack, ...]) -> dict[str, str]:
+    """Stack id -> its view; where stacks share a view, only the one with most phases has the bare name."""
+    plain = [stack.view + (" loc" if stack.localizer else "") for stack in stacks]
+    names = {}
+    for stack, name in zip(stacks, plain, strict=True):
+        rivals = [other for other, same in zip(stacks, plain, strict=True) if same == name]
+        foremost = max(rivals, key=lambda one: (one.phases, len(one.planes)))
+        numbered = f"{name} s{stack.series}"
+        alone = sum(other.series == stack.series for other in rivals) == 1 and stack.series
+        names[stack.id] = name if stack is foremost else numbered if alone else stack.id
+    return names
