@@ -121,6 +121,8 @@ class HeaderReader:
         if (_whole(header, _SAMPLES) or 1) != 1:
             raise ValueError("is a colour picture, not an image of the patient in grey")
         frames = int((_numbers(header, _FRAMES) or [1])[0]) if _FRAMES in header else 1
+        if not 1 <= frames <= size:
+            raise ValueError(f"claims {frames} frames, which its {size} bytes cannot hold")
         needed = rows * columns * frames * (_whole(header, _BITS) or 0) // 8
         if size < header_bytes + needed and header.file_meta.get("TransferSyntaxUID") in (None, *_NATIVE):
             raise ValueError(f"is cut off: it has {size} bytes and needs at least {header_bytes + needed}")
@@ -161,13 +163,14 @@ class HeaderReader:
     def _functional_groups(self, file: Path, header: Dataset, series: Series) -> list[Image]:
         shared = header.get(_SHARED)
         common = _flattened(shared.value[0]) if shared is not None and shared.value else []
+        frames, per_frame = int((_numbers(header, _FRAMES) or [1])[0]), header[_PER_FRAME].value
+        if len(per_frame) != frames:
+            raise ValueError(f"claims {frames} frames, but describes {len(per_frame)}")
         images = []
-        for number, groups in enumerate(header[_PER_FRAME].value):
+        for number, groups in enumerate(per_frame):
             frame = Dataset()
             frame.update({element.tag: element for element in (*common, *_flattened(groups))})
             images.append(self._image(file, number, frame, header, series))
-        if not images:
-            raise ValueError("has no position and orientation in the patient")
         return images
 
     def _image(self, file: Path, frame: int | None, header: Dataset, top: Dataset, series: Series) -> Image:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from .images import Image
+from .likeness import SAME_PLACE_MM, classes_of, natural
 from .model import Frame, Naming, Problem, Stack
-from .likeness import SAME_PLACE_MM, alike, natural
 from .rejoining import rejoin
 
 SAME_SPOT_MM = 1.0  # within the plane: a slice that is shifted further than this is another slice
@@ -59,17 +59,12 @@ def _series(images: Iterable[Image]) -> list[list[Image]]:
 
 def _directions(images: list[Image]) -> list[list[Image]]:
     """Images of one direction, size, spacing, thickness and kind each."""
-    parts: dict[tuple, list[Image]] = {}
-    seen: list = []  # one plane of each part
-    known: dict[int, int] = {}  # planes are shared between the images of a cine
+    planes = list({id(image.plane): image.plane for image in images}.values())  # a cine's images share theirs
+    alike = dict(zip(map(id, planes), classes_of(planes), strict=True))
+    parts = defaultdict(list)
     for image in images:
-        plane = image.plane
-        if id(plane) not in known:
-            known[id(plane)] = next((i for i, first in enumerate(seen) if alike(first, plane)), len(seen))
-            if known[id(plane)] == len(seen):
-                seen.append(plane)
-        key = known[id(plane)], image.thickness_mm, image.series.image_type.startswith("DERIVED"), localizer_type(image)
-        parts.setdefault(key, []).append(image)
+        derived = image.series.image_type.startswith("DERIVED")
+        parts[alike[id(image.plane)], image.thickness_mm, derived, localizer_type(image)].append(image)
     return list(parts.values())
 
 

@@ -1,23 +1,39 @@
-"""When two planes are alike, and how numbers within names are ordered."""
+"""When planes are alike, and how numbers within names are ordered."""
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..geometry import Plane, angle_between
+from ..geometry import Plane
 
 SAME_DIRECTION_DEG = 0.5
 SAME_PLACE_MM = 0.05  # along the normal
 
 
-def alike(first: Plane, second: Plane) -> bool:
-    """Same size, spacing and directions: may the two be slices of one stack?"""
-    return (
-        first.shape == second.shape and np.allclose(first.spacing, second.spacing, rtol=1e-3)
-        and first.row @ second.row > 0 and first.column @ second.column > 0
-        and angle_between(first.row, second.row) < SAME_DIRECTION_DEG
-        and angle_between(first.column, second.column) < SAME_DIRECTION_DEG)
+def classes_of(planes: Sequence[Plane]) -> list[int]:
+    """Per plane the number of its class: planes of one class have one size, one spacing and the same two directions.
+
+    They may be slices of one stack. Classes are numbered in the order of their first planes.
+    """
+    kinds = defaultdict(list)
+    for i, plane in enumerate(planes):
+        kinds[plane.shape, *(float(f"{mm:.4g}") for mm in plane.spacing)].append(i)
+    first_of = list(range(len(planes)))  # per plane the first plane that is like it
+    least = np.cos(np.radians(SAME_DIRECTION_DEG))
+    for members in kinds.values():
+        left = np.array(members)
+        axes = np.array([(planes[i].row, planes[i].column) for i in members])
+        while len(left):
+            like = ((axes * axes[0]).sum(-1) > least).all(-1)
+            like[0] = True
+            for i in left[like]:
+                first_of[i] = int(left[0])
+            left, axes = left[~like], axes[~like]
+    numbers = {first: n for n, first in enumerate(sorted(set(first_of)))}
+    return [numbers[first] for first in first_of]
 
 
 def natural(text: str) -> list[tuple]:

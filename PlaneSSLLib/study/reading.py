@@ -132,12 +132,13 @@ def _identified(stacks: Sequence[Stack]) -> list[Stack]:
     Which of several gets which number depends on their geometry alone, not on the order of files or instances.
     """
     bases = [stack.id or _base(stack) for stack in stacks]
-    taken, ids = set(bases), {}
+    used, ids, turns = set(bases), [""] * len(stacks), {}
     for i in sorted(range(len(stacks)), key=lambda i: _place(stacks[i])):
-        first = bases[i] not in ids.values()
-        ids[i] = bases[i] if first else next(
-            name for n in count(2) if (name := f"{bases[i]}-{n}") not in taken and name not in ids.values())
-    return [replace(stack, id=ids[i]) for i, stack in enumerate(stacks)]
+        if bases[i] not in turns:
+            turns[bases[i]], ids[i] = count(2), bases[i]
+        else:
+            ids[i] = next(name for n in turns[bases[i]] if (name := f"{bases[i]}-{n}") not in used)
+    return [replace(stack, id=stack_id) for stack, stack_id in zip(stacks, ids, strict=True)]
 
 
 def _place(stack: Stack) -> tuple:

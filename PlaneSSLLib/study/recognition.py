@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import PlaneSSLError, anatomy as anatomies
 from ..anatomy import Anatomy
 from .model import Stack
-from .views import Fit, name_views
+from .views import Fit, direction_evidence, name_views
 from .wording import mentions
 
 FALLBACK = "generic"
@@ -30,29 +30,31 @@ def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str, nam
     text: what descriptions say. body_part: what the headers say is examined. side: "left", "right" or "".
     """
     if name is not None:
-        chosen = anatomies.load(name)
-        return _fitted(stacks, chosen, side)
-    scored, notes = [], []
+        return _fitted(stacks, anatomies.load(name), side)
+    scores, notes = {}, []
     for candidate in sorted(anatomies.available()):
         try:
             anatomy = anatomies.load(candidate)
         except PlaneSSLError as error:  # somebody's own file; it does not stand in the way of a study
             notes.append(str(error))
             continue
-        found = _fitted(stacks, anatomy, side)
-        score = found.fit.log_evidence
+        score = direction_evidence(stacks, anatomy, mirrored=_mirrored(anatomy, side))
         if mentions(anatomy.words, f"{body_part} {text}"):
             score += SAID
         elif candidate == FALLBACK:
             score += NOTHING_KNOWN
         elif body_part:
             score += OTHER_BODY_PART
-        scored.append((score, found))
-    best = max(scored, key=lambda item: item[0])[1]
-    return Recognition(best.anatomy, best.fit, best.mirrored, (*best.notes, *notes))
+        scores[candidate] = score
+    best = _fitted(stacks, anatomies.load(max(scores, key=scores.get)), side)
+    return replace(best, notes=(*best.notes, *notes))
 
 
 def _fitted(stacks: Sequence[Stack], anatomy: Anatomy, side: str) -> Recognition:
-    mirrored = anatomy.sided and side == "right"
+    mirrored = _mirrored(anatomy, side)
     notes = ("the side is unknown: slices count as in a left one",) if anatomy.sided and not side else ()
     return Recognition(anatomy, name_views(stacks, anatomy, mirrored), mirrored, notes)
+
+
+def _mirrored(anatomy: Anatomy, side: str) -> bool:
+    return anatomy.sided and side == "right"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .likeness import SAME_PLACE_MM, alike, natural
+from .likeness import SAME_PLACE_MM, classes_of, natural
 from .model import Stack
 
 MOST_GAP = 3.0  # slices further apart than so many thicknesses are not neighbours
@@ -19,40 +19,43 @@ def rejoin(stacks: Sequence[Stack]) -> list[Stack]:
 
     They have to lie one behind the other and come from different series. The stacks keep their order.
     """
-    kept, singles = [], defaultdict(list)  # with the place of each in the order
-    for i, stack in enumerate(stacks):
-        if len(stack.planes) > 1:
-            kept.append((i, stack))
+    place = {id(stack): i for i, stack in enumerate(stacks)}
+    singles = defaultdict(list)
+    likeness = classes_of([stack.planes[0] for stack in stacks])
+    for stack, alike in zip(stacks, likeness, strict=True):
+        name = re.sub(r"\d+", "", stack.description).strip()
+        key = (alike, name, stack.thickness_mm, stack.phases, stack.dimension) if len(stack.planes) == 1 else id(stack)
+        singles[key].append(stack)
+    rows = [row for members in singles.values() for row in _rows(members)]
+    rows.sort(key=lambda row: min(place[id(stack)] for stack in row))
+    return [row[0] if len(row) == 1 else _joined(row) for row in rows]
+
+
+def _rows(stacks: list[Stack]) -> list[list[Stack]]:
+    """Rows of neighbours. Where a place was imaged several times, the first images make one row, the second another."""
+    normal = stacks[0].planes[0].normal
+    along = {id(stack): float(stack.planes[0].position @ normal) for stack in stacks}
+    rows: list[list[Stack]] = []
+    last: dict[int, list[Stack]] = {}  # the row to which the last image of each turn belongs
+    turn, at = 0, -np.inf
+    for stack in sorted(stacks, key=lambda stack: (along[id(stack)], natural(stack.series))):
+        turn, at = (turn + 1, at) if along[id(stack)] - at <= SAME_PLACE_MM else (0, along[id(stack)])
+        if turn in last and _follows(last[turn][-1], stack):
+            last[turn].append(stack)
         else:
-            key = re.sub(r"\d+", "", stack.description).strip(), stack.thickness_mm, stack.phases, stack.dimension
-            singles[key].append((i, stack))
-    for rest in singles.values():
-        while rest:
-            i, first = rest.pop(0)
-            row, left = [first], []
-            near = first.planes[0].distance
-            for k, stack in sorted(rest, key=lambda item, near=near: abs(near(item[1].planes[0].position))):
-                if _continues(row, stack):
-                    row.append(stack)
-                else:
-                    left.append((k, stack))
-            rest = sorted(left, key=lambda item: item[0])
-            kept.append((i, first if len(row) == 1 else _joined(row)))
-    return [stack for _, stack in sorted(kept, key=lambda item: item[0])]
+            rows.append([stack])
+            last[turn] = rows[-1]
+    return rows
 
 
-def _continues(row: list[Stack], stack: Stack) -> bool:
-    """Is it a slice of another series, right behind one of the row, and at no other's place?"""
-    first, plane = row[0], stack.planes[0]
-    if not alike(first.planes[0], plane) or (stack.series, stack.series_uid) == (first.series, first.series_uid):
+def _follows(before: Stack, stack: Stack) -> bool:
+    """Is it a slice of another series, right behind this one?"""
+    if (before.series, before.series_uid) == (stack.series, stack.series_uid):
         return False
-    normal = first.planes[0].normal
-    offsets = np.array([plane.position - other.planes[0].position for other in row])
-    along = np.abs(offsets @ normal)
-    aside = np.linalg.norm(offsets - (offsets @ normal)[:, None] * normal, axis=1)
-    nearest = along.argmin()
-    most = MOST_GAP * (stack.thickness_mm or 10.0)
-    return bool(SAME_PLACE_MM < along[nearest] <= most and aside[nearest] < 0.5 * along[nearest])
+    offset = stack.planes[0].position - before.planes[0].position
+    along = abs(offset @ before.planes[0].normal)
+    aside = np.sqrt(max(offset @ offset - along**2, 0.0))
+    return bool(SAME_PLACE_MM < along <= MOST_GAP * (stack.thickness_mm or 10.0) and aside < 0.5 * along)
 
 
 def _joined(row: list[Stack]) -> Stack:

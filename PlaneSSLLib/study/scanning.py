@@ -82,6 +82,8 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Problem]) 
                         deeper.append(folder / entry.name)
                 elif entry.is_file():  # not a pipe or a device: opening one could wait for ever
                     yield folder / entry.name
+                elif entry.is_symlink():
+                    problems.append(Problem(folder / entry.name, "is a link that leads nowhere"))
             except OSError as error:  # a link that leads to itself
                 problems.append(Problem(folder / entry.name, f"cannot be opened ({error.strerror})"))
         waiting += reversed(deeper)

@@ -27,54 +27,44 @@ VIEW_SPREAD_DEG = 9.0  # how far operators' planes scatter about the organ's own
 EXACT_SPREAD_DEG = 1.0  # a plane this close to a patient axis was laid there on purpose, not along an organ
 WORD_RATIO = 20.0  # how much likelier a description names the view that it shows than another one
 PRIOR_OBLIQUE, PRIOR_EXACT, PRIOR_PERPENDICULAR = 0.03, 0.1, 0.4  # against 1 for a view with a normal
-GRID_STEP_DEG = 6.0
 LONELY_CONFIDENCE = 0.7  # at most, where no stack of another direction confirms an organ's view
+GRID_STEP_DEG = 6.0
+PART = 200  # stacks at a time: the densities of thousands would not fit into memory
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """How a study's stacks fit an anatomy: their names, how the organ lies, and how likely all this is."""
+    """The names of a study's stacks, and how the organ lies: (3, 3) rotation of the anatomy's typical normals."""
 
     namings: tuple[Naming, ...]
-    turn: np.ndarray  # (3, 3) most probable rotation of the anatomy's typical normals
-    log_evidence: float  # of the directions alone; comparable between anatomies
+    turn: np.ndarray
 
 
 def name_views(stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool = False) -> Fit:
     """Name every stack's view. mirrored: the organ is the right one of a pair, so typical normals have x reversed."""
-    normals = np.array([stack.planes[0].normal for stack in stacks]).reshape(-1, 3)
-    turns, log_prior = _turns(anatomy.turn_deg)
-    names = [*(view.name for view in anatomy.views), *PATIENT_PLANES, OBLIQUE]
-    views, rest = anatomy.views, len(PATIENT_PLANES) + 1
-
-    density = np.empty((len(names), len(turns), len(stacks)))
-    for k, view in enumerate(views):
-        density[k] = _density(view, anatomy, turns, normals, mirrored)
-    for k, axis in enumerate(PATIENT_PLANES.values(), start=len(views)):
-        density[k] = PRIOR_EXACT * _bell(normals @ axis, EXACT_SPREAD_DEG)
-    density[-1] = PRIOR_OBLIQUE / (2 * np.pi)
-    few = [[view.most_slices is None or len(stack.planes) <= view.most_slices for stack in stacks] for view in views]
-    said = [[says(view.words, stack.description) for stack in stacks] for view in views]
-    density *= np.array(few + [[True] * len(stacks)] * rest)[:, None]
-    ratio = np.where(np.array(said + [[False] * len(stacks)] * rest), WORD_RATIO, 1.0)
-
-    bare, log_evidence, _ = _posterior(density, log_prior)
-    full, _, weight = _posterior(density * ratio[:, None], log_prior)
-    turn = turns[weight.argmax()]
-    bare, full = _by_name(bare, names), _by_name(full, names)
+    model = _Constellation(stacks, anatomy, mirrored)
+    bare, full = model.probabilities()
     namings = []
     for i, stack in enumerate(stacks):
-        name = max(full, key=lambda name, i=i: full[name][i])
-        confidence = (full[name][i] + bare[name][i]) / 2  # half of it has to be earned by geometry alone
-        others = angle_between(normals, normals[i]) > VIEW_SPREAD_DEG
-        lonely = name not in PATIENT_PLANES and not others.any()
+        name = max(full.of, key=lambda name, i=i: full.of[name][i])
+        confidence = (full.of[name][i] + bare.of[name][i]) / 2  # half of it has to be earned by geometry alone
+        lonely = name not in PATIENT_PLANES and not (
+            angle_between(model.normals, model.normals[i]) > VIEW_SPREAD_DEG).any()
         if lonely:
             confidence = min(confidence, LONELY_CONFIDENCE)
-        told = [view.name for k, view in enumerate(views) if said[k][i]]
-        alone = max(bare, key=lambda name, i=i: bare[name][i])
-        reasons = _reasons(stack, name, anatomy, turn, mirrored, told, alone, lonely)
+        reasons = _direction_reasons(stack, name, anatomy, full.turn, mirrored) + _word_reasons(
+            name, [view.name for view, told in zip(anatomy.views, model.said[i], strict=True) if told],
+            max(bare.of, key=lambda name, i=i: bare.of[name][i]))
+        if lonely:
+            reasons.append("no stack of another direction confirms it")
         namings.append(Naming(name, round(float(confidence), 3), tuple(reasons)))
-    return Fit(tuple(namings), turn, float(log_evidence))
+    return Fit(tuple(namings), full.turn)
+
+
+def direction_evidence(stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool = False) -> float:
+    """Log of the evidence that the stacks' directions are, for this anatomy; comparable between anatomies."""
+    log_weight = _Constellation(stacks, anatomy, mirrored).log_weights()[0]
+    return float(log_weight.max() + np.log(np.exp(log_weight - log_weight.max()).sum()))
 
 
 def counting_direction(view_name: str, normal: np.ndarray, anatomy: Anatomy, turn: np.ndarray,
@@ -92,9 +82,83 @@ def counting_direction(view_name: str, normal: np.ndarray, anatomy: Anatomy, tur
     return normal * np.sign(normal[np.abs(normal).argmax()])
 
 
-def _typical(view: View, mirrored: bool) -> np.ndarray | None:
-    if view.normal is None:
-        return None
+@dataclass(frozen=True, eq=False)
+class _Probabilities:
+    """View -> (stacks,) probability, and the most probable rotation."""
+
+    of: dict[str, np.ndarray]
+    turn: np.ndarray
+
+
+class _Constellation:
+    """The likelihood of every view of every stack, for every way in which the organ may lie."""
+
+    def __init__(self, stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool) -> None:
+        self.anatomy, self.mirrored = anatomy, mirrored
+        self.normals = np.array([stack.planes[0].normal for stack in stacks]).reshape(-1, 3)
+        self.names = [*(view.name for view in anatomy.views), *PATIENT_PLANES, OBLIQUE]
+        self.turns, self.log_prior = _turns(anatomy.turn_deg)
+        self.parts = [slice(start, start + PART) for start in range(0, len(stacks), PART)]
+        # (stacks, views): what a stack's words say, and what its number of slices allows.
+        self.said = np.array([[says(view.words, stack.description) for view in anatomy.views] for stack in stacks])
+        allowed = [[view.most_slices is None or len(stack.planes) <= view.most_slices for view in anatomy.views]
+                   for stack in stacks]
+        rest = np.ones((len(stacks), len(PATIENT_PLANES) + 1))
+        self.allowed = np.hstack([np.array(allowed, dtype=float), rest])
+        self.ratio = np.hstack([np.where(self.said, WORD_RATIO, 1.0), rest])
+
+    def density(self, part: slice) -> np.ndarray:
+        """(views, turns, stacks) likelihood of the directions of some of the stacks."""
+        normals = self.normals[part]
+        density = np.empty((len(self.names), len(self.turns), len(normals)))
+        for k, view in enumerate(self.anatomy.views):
+            density[k] = self._view_density(view, normals)
+        for k, axis in enumerate(PATIENT_PLANES.values(), start=len(self.anatomy.views)):
+            density[k] = PRIOR_EXACT * _bell(normals @ axis, EXACT_SPREAD_DEG)
+        density[-1] = PRIOR_OBLIQUE / (2 * np.pi)
+        return density * self.allowed[part].T[:, None]
+
+    def _view_density(self, view: View, normals: np.ndarray) -> np.ndarray:
+        if view.normal is not None:
+            return _bell((self.turns @ _typical(view, self.mirrored)) @ normals.T, VIEW_SPREAD_DEG)
+        other = self.anatomy.view(view.perpendicular_to)
+        if other is None or other.normal is None:
+            return np.zeros((len(self.turns), len(normals)))
+        spread = np.radians(VIEW_SPREAD_DEG)
+        latitude = np.arcsin(np.clip((self.turns @ _typical(other, self.mirrored)) @ normals.T, -1, 1))
+        return PRIOR_PERPENDICULAR * np.exp(-((latitude / spread) ** 2) / 2) / (np.pi * spread * np.sqrt(2 * np.pi))
+
+    def log_weights(self) -> np.ndarray:
+        """(2, turns) log of prior times likelihood of each way to lie: by directions, and by words as well."""
+        weights = np.stack([self.log_prior, self.log_prior])
+        for part in self.parts:
+            density = self.density(part)
+            weights[0] += np.log(density.sum(0)).sum(1)
+            weights[1] += np.log((density * self.ratio[part].T[:, None]).sum(0)).sum(1)
+        return weights
+
+    def probabilities(self) -> tuple[_Probabilities, _Probabilities]:
+        """By directions alone, and by words as well."""
+        weights = self.log_weights()
+        weights = np.exp(weights - weights.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        found = np.empty((2, len(self.names), len(self.normals)))
+        for part in self.parts:
+            density = self.density(part)
+            for k, likelihood in enumerate((density, density * self.ratio[part].T[:, None])):
+                found[k][:, part] = np.einsum("t,kts->ks", weights[k], likelihood / likelihood.sum(0))
+        return tuple(_Probabilities(self._by_name(one), self.turns[weight.argmax()])
+                     for one, weight in zip(found, weights, strict=True))
+
+    def _by_name(self, probability: np.ndarray) -> dict[str, np.ndarray]:
+        """A plain patient plane and an anatomy's own view of that name are one name."""
+        summed: dict[str, np.ndarray] = {}
+        for name, row in zip(self.names, probability, strict=True):
+            summed[name] = summed.get(name, 0) + row
+        return summed
+
+
+def _typical(view: View, mirrored: bool) -> np.ndarray:
     return np.array(view.normal) * ([-1, 1, 1] if mirrored else [1, 1, 1])
 
 
@@ -124,38 +188,7 @@ def _bell(cosine: np.ndarray, spread_deg: float) -> np.ndarray:
     return np.exp(-((angle / spread) ** 2) / 2) / (2 * np.pi * spread**2)
 
 
-def _density(view: View, anatomy: Anatomy, turns: np.ndarray, normals: np.ndarray, mirrored: bool) -> np.ndarray:
-    """(turns, stacks) density of each stack's normal if the stack shows this view and the organ lies turned."""
-    if view.normal is not None:
-        return _bell((turns @ _typical(view, mirrored)) @ normals.T, VIEW_SPREAD_DEG)
-    axis = _typical(anatomy.view(view.perpendicular_to), mirrored)
-    if axis is None:
-        return np.zeros((len(turns), len(normals)))
-    spread = np.radians(VIEW_SPREAD_DEG)
-    latitude = np.arcsin(np.clip((turns @ axis) @ normals.T, -1, 1))
-    return PRIOR_PERPENDICULAR * np.exp(-((latitude / spread) ** 2) / 2) / (np.pi * spread * np.sqrt(2 * np.pi))
-
-
-def _posterior(density: np.ndarray, log_prior: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """(views, turns, stacks) densities -> (views, stacks) probabilities, the log evidence, (turns,) weights."""
-    total = density.sum(0)
-    log_weight = log_prior + np.log(total).sum(1)
-    top = log_weight.max()
-    weight = np.exp(log_weight - top)
-    probability = np.einsum("t,kts->ks", weight / weight.sum(), density / total)
-    return probability, top + np.log(weight.sum()), weight
-
-
-def _by_name(probability: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
-    """A plain patient plane and an anatomy's own view of that name are one name."""
-    summed: dict[str, np.ndarray] = {}
-    for name, row in zip(names, probability, strict=True):
-        summed[name] = summed.get(name, 0) + row
-    return summed
-
-
-def _reasons(stack: Stack, name: str, anatomy: Anatomy, turn: np.ndarray, mirrored: bool, told: list[str],
-             alone: str, lonely: bool) -> list[str]:
+def _direction_reasons(stack: Stack, name: str, anatomy: Anatomy, turn: np.ndarray, mirrored: bool) -> list[str]:
     normal = stack.planes[0].normal
     view = anatomy.view(name)
     reasons = []
@@ -170,11 +203,15 @@ def _reasons(stack: Stack, name: str, anatomy: Anatomy, turn: np.ndarray, mirror
     excluded = [v.name for v in anatomy.views if v.most_slices is not None and len(stack.planes) > v.most_slices]
     if excluded:
         reasons.append(f"with {len(stack.planes)} parallel slices it is not {', '.join(excluded)}")
+    return reasons
+
+
+def _word_reasons(name: str, told: list[str], alone: str) -> list[str]:
+    """told: the views that the description names. alone: the view by direction alone."""
+    reasons = []
     if told:
         outcome = "agrees" if name in told else "is outweighed by its direction"
         reasons.append(f"the description says {' or '.join(told)}, which {outcome}")
     if alone != name:
         reasons.append(f"its direction alone would say {alone}")
-    if lonely:
-        reasons.append("no stack of another direction confirms it")
     return reasons
