@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..geometry import Plane
+from .organ import Organ
 from .tissue import Tissue
 
 # Where a pixel's volume is sampled, as shares of column spacing, row spacing and slice thickness: four points that
@@ -56,9 +57,9 @@ class Scanner:
         return ndimage.map_coordinates(self.texture, points / np.float32(size_mm), order=1, mode="grid-wrap")
 
 
-def expose(organ, scanner: Scanner, plane: Plane, thickness: float, moments: Sequence[float], signal: np.ndarray,
-           rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One slice at each moment of the cycle: (moments, rows, columns) uint16 pixels and uint8 labels.
+def expose(organ: Organ, scanner: Scanner, plane: Plane, thickness: float, contractions: Sequence[float],
+           signal: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One slice at each moment of the cycle: (contractions, rows, columns) uint16 pixels and uint8 labels.
 
     A pixel's signal is the magnitude of the mean over its own volume; its label is the tissue at its centre.
     """
@@ -72,12 +73,12 @@ def expose(organ, scanner: Scanner, plane: Plane, thickness: float, moments: Seq
     shading = scanner.sensitivity(centre, organ.middle).reshape(shape)
     texture = scanner.texture_at(centre)
 
-    images = np.empty((len(moments), *shape), np.uint16)
-    labels = np.empty((len(moments), *shape), np.uint8)
-    for k, moment in enumerate(moments):
+    images = np.empty((len(contractions), *shape), np.uint16)
+    labels = np.empty((len(contractions), *shape), np.uint8)
+    for k, contraction in enumerate(contractions):
         tissue, mean = middle.still.copy(), still.copy()
-        tissue[moving] = middle.beating(moment)
-        mean[moving] = sum(signal[sample.beating(moment)] for sample in samples) / len(samples)
+        tissue[moving] = middle.beating(contraction)
+        mean[moving] = sum(signal[sample.beating(contraction)] for sample in samples) / len(samples)
         grained = np.abs(mean) * (1 + scanner.grain[tissue] * texture)
         image = ndimage.gaussian_filter(grained.reshape(shape), scanner.blur) * shading
         noise = rng.normal(0, scanner.noise, (2, *shape)).astype(np.float32)
@@ -89,16 +90,16 @@ def expose(organ, scanner: Scanner, plane: Plane, thickness: float, moments: Seq
 class _Sample:
     """One point in every pixel: what stands still is looked up once, what beats at every moment."""
 
-    def __init__(self, organ, points: np.ndarray, moving: np.ndarray) -> None:
+    def __init__(self, organ: Organ, points: np.ndarray, moving: np.ndarray) -> None:
         self.organ, self.still = organ, organ.still(points)
         self.points, self.around = np.ascontiguousarray(points[:, moving]), self.still[moving]
 
-    def beating(self, moment: float) -> np.ndarray:
-        return self.organ.beating(self.points, self.around, moment)
+    def beating(self, contraction: float) -> np.ndarray:
+        return self.organ.beating(self.points, self.around, contraction)
 
 
 def _grid(plane: Plane, along_row: float, down_column: float, off_plane) -> np.ndarray:
     """(3, rows * columns) float32 LPS: every pixel's centre, moved by parts of a pixel, and by mm off the plane."""
     column, row = np.meshgrid(np.arange(plane.shape[1]) + along_row, np.arange(plane.shape[0]) + down_column)
     pixels = np.stack([column.ravel(), row.ravel(), np.ones(column.size)])
-    return (plane.matrix @ pixels + plane.normal[:, None] * off_plane).astype(np.float32)
+    return (np.einsum("xk,kn->xn", plane.matrix, pixels) + plane.normal[:, None] * off_plane).astype(np.float32)

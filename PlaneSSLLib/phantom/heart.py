@@ -50,7 +50,8 @@ class Heart:
     """
 
     labels = HEART_LABELS
-    side = None  # there is only one
+    side = None
+    patient_position = "HFS"
     coil_spread = 130.0
 
     def __init__(self, parameters: HeartParameters, rng: np.random.Generator) -> None:

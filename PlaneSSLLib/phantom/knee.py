@@ -42,6 +42,7 @@ class Knee:
     """
 
     labels = KNEE_LABELS
+    patient_position = "FFS"
     coil_depth, coil_spread = 70.0, 70.0
 
     def __init__(self, parameters: KneeParameters, rng: np.random.Generator) -> None:
@@ -70,8 +71,8 @@ class Knee:
         return {"parameters": asdict(self.parameters), "axes": self.frame.axes.tolist(),
                 "landmarks": {"middle": self.middle.tolist()}}
 
-    def tissue(self, points: np.ndarray) -> np.ndarray:
-        """(..., 3) LPS mm -> (...) uint8 of Tissue."""
+    def tissue(self, points: np.ndarray, contraction: float = 0.0) -> np.ndarray:
+        """(..., 3) LPS mm -> (...) uint8 of Tissue, at any contraction."""
         points = np.asarray(points, dtype=float)
         flat = np.ascontiguousarray(points.reshape(-1, 3).T, dtype=np.float32)
         return self.still(flat).reshape(points.shape[:-1])
@@ -80,7 +81,7 @@ class Knee:
         """(3, n) -> (n,) False: nothing beats in a knee."""
         return np.zeros(points.shape[1], bool)
 
-    def beating(self, points: np.ndarray, around: np.ndarray, moment: float) -> np.ndarray:
+    def beating(self, points: np.ndarray, around: np.ndarray, contraction: float) -> np.ndarray:
         """A knee looks the same at every moment."""
         return around
 

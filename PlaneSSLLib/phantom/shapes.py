@@ -1,6 +1,7 @@
 """The bricks phantoms are built of: implicit solids, smooth random bending, pose.
 
 Points are float32 of shape (3, n), one row per axis, so that every step runs over contiguous memory; all lengths in mm.
+Products of small matrices with many points go through einsum: it starts no threads, where every process has its own.
 """
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Bend:
                    shifts.astype(np.float32))
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        return points + self.shifts @ np.sin(self.waves @ points + self.phases[:, None])
+        waves = np.sin(np.einsum("kx,xn->kn", self.waves, points) + self.phases[:, None])
+        return points + np.einsum("xk,kn->xn", self.shifts, waves)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,8 @@ class Frame:
 
     def inside(self, points: np.ndarray) -> np.ndarray:
         """(3, n) LPS -> (3, n) along the organ's own axes."""
-        return self.axes.astype(np.float32) @ (points - self.origin.astype(np.float32)[:, None])
+        offset = points - self.origin.astype(np.float32)[:, None]
+        return np.einsum("kx,xn->kn", self.axes.astype(np.float32), offset)
 
     def to_lps(self, point) -> np.ndarray:
         """(3,) or (n, 3) along the organ's own axes -> LPS."""

@@ -13,6 +13,7 @@ from .heart import Heart, contraction_at
 from .heart_protocol import heart_series
 from .knee import Knee
 from .knee_protocol import knee_series
+from .organ import Organ
 from .prescription import Series
 
 # anatomy -> the organ, and how it is imaged
@@ -36,7 +37,7 @@ class PhantomStudy:
     seed: int
     index: int
     phases: int
-    organ: Heart | Knee
+    organ: Organ
     acquired: tuple[Acquired, ...]
 
     @property
@@ -74,8 +75,8 @@ def make_study(anatomy: str, seed: int, index: int, phases: int = 4) -> PhantomS
     acquired = []
     for one in series:
         signal = signal_table(one.weighting, drift, scanner_rng)
-        moments = [contraction_at(k, one.phases) for k in range(one.phases)]
-        slices = [expose(organ, scanner, plane, one.thickness, moments, signal, noise_rng) for plane in one.planes]
+        course = [contraction_at(k, one.phases) for k in range(one.phases)]
+        slices = [expose(organ, scanner, plane, one.thickness, course, signal, noise_rng) for plane in one.planes]
         pixels, labels = zip(*slices, strict=True)
         acquired.append(Acquired(one, np.stack(pixels), np.stack(labels)))
     return PhantomStudy(anatomy, seed, index, phases, organ, tuple(acquired))

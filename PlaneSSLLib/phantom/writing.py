@@ -32,7 +32,7 @@ def write_study(study: PhantomStudy, folder: Path) -> None:
     write_json(folder / "study.json", {
         "subject": study.subject, "anatomy": study.anatomy, "labels": labels, "classes": study.organ.classes})
     write_json(folder / "truth.json", {
-        "kind": study.anatomy, "seed": study.seed, "index": study.index, **study.organ.description(study.phases),
+        "anatomy": study.anatomy, "seed": study.seed, "index": study.index, **study.organ.description(study.phases),
         "series": [{
             "number": a.series.number, "uid": uids.series(a), "description": a.series.description,
             "view": a.series.view, "localizer": a.series.localizer, "slices": len(a.series.planes),
@@ -98,7 +98,7 @@ def _header(study: PhantomStudy, acquired: Acquired, uids: _Uids, instance: int)
     image.SeriesDescription = image.ProtocolName = series.description
     image.PatientName, image.PatientID = f"Phantom^{study.anatomy.capitalize()} {study.index:04d}", study.subject
     image.PatientBirthDate, image.PatientSex = "", "O"
-    image.BodyPartExamined, image.PatientPosition = study.anatomy.upper(), "HFS"
+    image.BodyPartExamined, image.PatientPosition = study.anatomy.upper(), study.organ.patient_position
     if study.organ.side is not None:
         image.Laterality = study.organ.side
     image.MRAcquisitionType, image.MagneticFieldStrength = "2D", "1.5"

@@ -145,7 +145,7 @@ def test_true_lines_lie_on_both_planes_and_inside_both_images(folder):
 
 def test_the_reader_finds_the_true_views_phases_and_labels(folder):
     study, true = read_study(folder), truth(folder)
-    assert study.anatomy == true["kind"] and not study.problems
+    assert study.anatomy == true["anatomy"] and not study.problems
     assert len(study.labels) == len(label_files(folder))
     series = {str(one["number"]): one for one in true["series"]}
     for stack in study.stacks:
@@ -155,7 +155,7 @@ def test_the_reader_finds_the_true_views_phases_and_labels(folder):
 
 
 def test_label_values_and_classes_are_those_of_the_anatomy(folder):
-    model = anatomy.load(truth(folder)["kind"])
+    model = anatomy.load(truth(folder)["anatomy"])
     found = set()
     for entry in label_files(folder):
         found |= set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(folder / entry["file"])))).tolist())
