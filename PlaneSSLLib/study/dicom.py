@@ -26,6 +26,7 @@ from ..geometry import Plane
 from .images import Image, Series
 
 HEAD_BYTES = 24 * 1024  # where the image group of nearly every file is over
+MOST_PIXELS_PER_BYTE = 1000  # no compression of images does better, and decoders take memory for what is claimed
 ENDINGS = (".dcm", ".dicom", ".ima")
 
 _SERIES = {name: Tag(keyword) for name, keyword in {
@@ -72,7 +73,9 @@ class DicomImage:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 pixels = self._stored()
-        except Exception as error:  # decoders and damaged files raise anything at all
+        except BaseException as error:  # decoders raise anything at all; those in Rust not even an Exception
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             raise PlaneSSLError(f"The pixels of {self.file} cannot be decoded: {_first_line(error)}.") from None
         return pixels.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
 
@@ -124,6 +127,8 @@ class HeaderReader:
         if not 1 <= frames <= size:
             raise ValueError(f"claims {frames} frames, which its {size} bytes cannot hold")
         needed = rows * columns * frames * (_whole(header, _BITS) or 0) // 8
+        if rows * columns > MOST_PIXELS_PER_BYTE * size:
+            raise ValueError(f"claims {rows} x {columns} pixels, which its {size} bytes cannot hold")
         if size < header_bytes + needed and header.file_meta.get("TransferSyntaxUID") in (None, *_NATIVE):
             raise ValueError(f"is cut off: it has {size} bytes and needs at least {header_bytes + needed}")
         series = self._series_of(file, header)

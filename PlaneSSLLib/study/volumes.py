@@ -14,6 +14,8 @@ from ..geometry import Plane
 from .model import Frame, LabelFile, Stack
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+DETACHED = (".nhdr", ".mhd")  # headers whose voxels are in another file
+MOST_VOXELS_PER_BYTE = 1100  # gzip does no better; SimpleITK takes memory for what a header claims
 OFF_GRID = 0.25  # of a voxel: a label map further off than this is on another grid
 
 
@@ -35,6 +37,9 @@ class VolumeFile:
         if dimension not in (2, 3, 4) or reader.GetNumberOfComponents() != 1:
             raise ValueError(f"holds no grey image (dimensions {dimension}, values per pixel "
                              f"{reader.GetNumberOfComponents()})")
+        voxels, size_in_bytes = int(np.prod(size, dtype=float)), file.stat().st_size
+        if file.suffix.lower() not in DETACHED and voxels > MOST_VOXELS_PER_BYTE * size_in_bytes:
+            raise ValueError(f"claims {voxels} voxels, which its {size_in_bytes} bytes cannot hold")
         spatial = min(dimension, 3)
         direction, origin = np.eye(3), np.zeros(3)
         direction[:spatial, :spatial] = np.reshape(reader.GetDirection(), (dimension, dimension))[:spatial, :spatial]
