@@ -47,7 +47,6 @@ def show_model(node, color: tuple[float, float, float], line_width: float) -> No
     display.SetColor(color)
     display.SetActiveScalar(COLOR, 1)  # 1: cell data
     display.SetScalarRangeFlag(display.UseDirectMapping)
-    display.SetScalarRange(0, 255)  # slice views complain about an empty range, even where colours are direct
     display.ScalarVisibilityOn()
     display.SetLineWidth(line_width)
     display.LightingOff()

@@ -16,7 +16,7 @@ from ..study import Frame, Naming, Stack, Study
 
 VISIBILITIES = ("show", "dim", "hide")
 TEXTURES = ("none", "central", "all")
-_DIM, _DIM_LOCALIZER = 0.35, 0.25
+STRENGTHS = (1.0, 0.35, 0.25)  # of what is shown, of what is dimmed, of dimmed localizers
 _OTHER_COLORS = ((0.55, 0.70, 0.85), (0.85, 0.65, 0.75), (0.70, 0.80, 0.60), (0.75, 0.75, 0.75))
 _SERIES = ("series", "description", "series_uid", "frame_of_reference", "localizer", "thickness_mm", "dimension")
 
@@ -57,10 +57,11 @@ class DrawnStudy:
     def strength(self, stack: Stack) -> np.ndarray:
         """(slices,) how strongly the planes of a stack are shown, 0 (hidden) to 1."""
         visibility = self.look.localizers if stack.localizer else self.look.others
-        weak = {"show": 1.0, "dim": _DIM_LOCALIZER if stack.localizer else _DIM, "hide": 0.0}[visibility]
+        full, dim, dim_localizer = STRENGTHS
+        weak = {"show": full, "dim": dim_localizer if stack.localizer else dim, "hide": 0.0}[visibility]
         strength = np.full(len(stack.planes), weak)
         if not stack.localizer:
-            strength[stack.central] = 1.0
+            strength[stack.central] = full
         return strength
 
     def textured(self, stack: Stack) -> np.ndarray:

@@ -11,9 +11,9 @@ from ..study import Stack
 from .coordinates import to_ras
 from .lettering import letters, place_names
 from .meshes import mesh
-from .record import DrawnStudy
+from .record import STRENGTHS, DrawnStudy
 
-_LABEL = (0.0, 0.0, 0.0, 0.45)  # behind a name, so that it can be read on bright tissue
+LABEL = (0.0, 0.0, 0.0, 0.45)  # behind a name, so that it can be read on bright tissue
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def lines_mesh(now: DrawnStudy, lines: ImageLines, sheet: Sheet, letter_mm: floa
         label = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
         points.append(sheet.to_lps(place + letter_mm * np.concatenate([label, outline]) * [1, -1]))
         faces += [np.array([(0, 1, 2), (0, 2, 3)]) + count, triangles + count + 4]
-        face_colors += [np.broadcast_to(_LABEL, (2, 4)), np.broadcast_to((*color[:3], 1.0), (len(triangles), 4))]
+        face_colors += [np.broadcast_to(LABEL, (2, 4)), np.broadcast_to((*color[:3], 1.0), (len(triangles), 4))]
         count += 4 + len(outline)
     cells = np.arange(2 * (len(names) + len(extra))).reshape(-1, 2)
     return mesh(to_ras(np.concatenate(points)), lines=cells, faces=np.concatenate(faces) if faces else (),
@@ -93,8 +93,17 @@ def lines_mesh(now: DrawnStudy, lines: ImageLines, sheet: Sheet, letter_mm: floa
 def image_line_colors(now: DrawnStudy, lines: ImageLines) -> np.ndarray:
     """(n, 4) colours of the planes that cut an image; weak ones stay legible on it."""
     stacks = {stack for stack, _ in lines.planes}
-    strength = {stack: now.strength(now.study.stack(stack))**0.5 for stack in stacks}
+    strength = {stack: _in_image(now.strength(now.study.stack(stack))) for stack in stacks}
     return np.array([(*now.colors[stack], strength[stack][i]) for stack, i in lines.planes]).reshape(-1, 4)
+
+
+def image_strength() -> tuple[float, ...]:
+    """The opacities that lines can have in an image."""
+    return tuple(_in_image(np.array(STRENGTHS)))
+
+
+def _in_image(strength: np.ndarray) -> np.ndarray:
+    return strength**0.5
 
 
 def _order(now: DrawnStudy, lines: ImageLines, strength: np.ndarray) -> list[int]:

@@ -14,6 +14,7 @@ from . import nodes
 from .coordinates import array_of, to_lps, to_ras, vtk_matrix
 from .drawing import Drawing, drawings
 from .meshes import mesh
+from .palette import look_up
 from .planes import show_model
 from .predictions import predicted_on
 from .slicelines import Sheet, lines_mesh, lines_on
@@ -107,7 +108,6 @@ def draw_view_lines(slice_node):
     if old is None:
         old = nodes.add_node("vtkMRMLModelNode", f"Lines in {slice_node.GetName()}", "view lines", drawing.key)
         old.SetAttribute(_VIEW, slice_node.GetID())
-        old.SetAndObservePolyData(made)
         show_model(old, (1.0, 1.0, 1.0), line_width=2)
         display = old.GetDisplayNode()
         display.SetVisibility3D(False)
@@ -116,9 +116,10 @@ def draw_view_lines(slice_node):
         display.SetSliceIntersectionThickness(2)
         display.SetViewNodeIDs([slice_node.GetID()])
         nodes.file_under(old, drawing.folder())
-    else:
-        old.SetAttribute(nodes.STUDY, drawing.key)
-        old.SetAndObservePolyData(made)
+    old.SetAttribute(nodes.STUDY, drawing.key)
+    if made.GetNumberOfCells():
+        look_up(drawing, old.GetDisplayNode(), made)
+    old.SetAndObservePolyData(made)
     return old
 
 

@@ -3,7 +3,13 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
-from vtkmodules.vtkRenderingCore import vtkActor2D, vtkCoordinate, vtkImageMapper, vtkRenderer, vtkRenderWindowInteractor
+from vtkmodules.vtkRenderingCore import (
+    vtkActor2D,
+    vtkCoordinate,
+    vtkImageMapper,
+    vtkRenderer,
+    vtkRenderWindowInteractor,
+)
 
 from PlaneSSLLib.scene.coordinates import array_of, to_ras
 from PlaneSSLLib.scene.offscreen import picture_of, render_window
