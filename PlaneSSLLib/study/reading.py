@@ -62,7 +62,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | None = None, views: dic
         notes.append(f"the {side} {chosen.title.lower()}, {side_source}")
     return Study(folder, _subject(folder, document, images), chosen.name, tuple(stacks),
                  tuple(sorted({*problems, *label_problems}, key=lambda problem: str(problem.file))),
-                 tuple(notes), (*volumes.labels, *labels))
+                 tuple(notes), (*volumes.labels, *labels), _classes(document))
 
 
 def _contents(folder: Path, workers: int) -> tuple[list[Image], Volumes, dict, list[Problem]]:
@@ -102,6 +102,12 @@ def _text(images: Sequence[Image], folder: Path) -> str:
 
 def _body_part(images: Sequence[Image]) -> str:
     return " ".join(sorted({image.series.body_part for image in images}))
+
+
+def _classes(document: dict) -> dict[str, int]:
+    """What study.json says of the whole study: class -> 0 or 1."""
+    classes = document.get("classes")
+    return {name: int(value) for name, value in classes.items() if value in (0, 1)} if isinstance(classes, dict) else {}
 
 
 def _anatomy(document: dict) -> str | None:
