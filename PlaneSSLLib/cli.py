@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     def training(sub: argparse.ArgumentParser, epochs: int) -> None:
         sub.add_argument("--network", help="small (default), unet or resnet50")
         sub.add_argument("--epochs", type=_positive, default=epochs, help=f"of 50 steps each (default {epochs})")
-        sub.add_argument("--batch", type=_positive, default=16, help="images per step, over all processes (default 16)")
+        sub.add_argument("--batch", type=_positive, help="per step, over all processes (16 images, or 4 whole studies)")
         sub.add_argument("--learning-rate", type=float, default=1e-3)
         sub.add_argument("--seed", type=int, default=0)
         sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
@@ -101,9 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
     training(sub, epochs=100)
 
-    sub = command("finetune", "Learn a segmentation from labelled studies.", writes=True)
+    sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)
     sub.add_argument("cohort", type=Path)
-    sub.add_argument("--task", choices=("segmentation",), required=True)
+    sub.add_argument("--task", choices=("segmentation", "classification"), required=True)
     sub.add_argument("--init", required=True, help="a pretrained run, or none")
     which = sub.add_mutually_exclusive_group()
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")

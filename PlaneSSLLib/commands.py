@@ -108,7 +108,7 @@ def finetune(options: Namespace, console: Console) -> None:
 
     split = read_split(options.split, Cohort(options.cohort)) if options.split else None
     document = train(
-        options.cohort, options.out, init=None if options.init == "none" else Path(options.init),
+        options.cohort, options.out, options.task, init=None if options.init == "none" else Path(options.init),
         subjects=options.subjects, split=split, network=options.network, settings=_settings(options),
         overwrite=options.overwrite, resume=options.resume, report=console.event)
     console.result(document, lambda: _trained(document))
@@ -179,7 +179,8 @@ def demo(options: Namespace, console: Console) -> None:
 def _settings(options: Namespace):
     from .training.settings import Settings
 
-    return Settings(epochs=options.epochs, batch=options.batch, learning_rate=options.learning_rate, seed=options.seed,
+    whole_studies = getattr(options, "task", None) == "classification"
+    return Settings(epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16), learning_rate=options.learning_rate, seed=options.seed,
                     device=options.device, workers=options.workers)
 
 

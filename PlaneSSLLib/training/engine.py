@@ -49,7 +49,7 @@ class Engine:
         """Run to the end, or from the run's checkpoint to the end; returns the last row of metrics."""
         self._restore()
         started, first_step = time.monotonic(), self.step
-        saved = started
+        saved, saving = started, 0.0
         totals: dict[str, list[float]] = {}
         for batch in self._batches():
             for name, value in self._take_step(batch).items():
@@ -69,9 +69,12 @@ class Engine:
                          "metrics": {name: value for name, value in row.items() if name != "epoch"}}
                 self._tell(event)
                 out_of_patience = self.settings.patience is not None and self._stalled() >= self.settings.patience
-                if last or out_of_patience or time.monotonic() - saved > self.settings.checkpoint_s:
+                # Checkpoints may cost a twentieth of the time: often for small networks, seldom for large ones.
+                if last or out_of_patience or time.monotonic() - saved > 20 * saving:
+                    before = time.monotonic()
                     self._save()
                     saved = time.monotonic()
+                    saving = saved - before
                 if out_of_patience:
                     break
         self.processes.wait()
@@ -133,7 +136,6 @@ class Engine:
         for start in range(0, len(batch["image"]), size):
             piece = {name: values[start: start + size].to(self.device, non_blocking=True)
                      for name, values in batch.items()}
-            piece["image"] = piece["image"].contiguous(memory_format=torch.channels_last)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
                 outputs = self.network(piece["image"])
             sums = self.task.sums(outputs, piece)
@@ -151,7 +153,7 @@ class Engine:
         network = (self.mean if self.mean is not None else self.network).eval()
         values: dict[str, list[float]] = {}
         for batch in DataLoader(self.frames, batch_size=self.settings.batch):
-            outputs = network(batch["image"].to(self.device, memory_format=torch.channels_last))
+            outputs = network(batch["image"].to(self.device))
             measured = self.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
             for name, found in measured.items():
                 values.setdefault(name, []).extend(found)

@@ -9,35 +9,54 @@ from .networks import Network
 from .run import Run
 from .settings import Settings
 from .starting import run_training
-from .tasks import Segmentation
+from .tasks import Classification, Segmentation, Task
 
 
 def finetune(
-    cohort_folder: Path, out: Path, *, init: Path | None = None, subjects: int | None = None,
-    split: Split | None = None, network: str | None = None, settings: Settings = Settings(epochs=40), **running,
+    cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None,
+    subjects: int | None = None, split: Split | None = None, network: str | None = None,
+    settings: Settings = Settings(epochs=40), **running,
 ) -> dict:
-    """Train a segmentation. init: the run whose encoder and decoder are taken over, None for scratch.
+    """Train a segmentation or a classification.
 
-    subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
+    init: the run whose encoder and decoder are taken over, None for scratch. subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
     patient leaves none to validate on; else 15 % of the labelled ones validate. running: see `run_training`.
     """
     cohort = Cohort(cohort_folder)
-    if not cohort.plan.labels:
-        raise PlaneSSLError(f"The anatomy '{cohort.plan.anatomy}' names no labels, so there is nothing to segment.")
     if split is None:
-        pool = tuple(name for name in cohort.pseudonyms if cohort.studies[name].labelled)
-        if not pool:
-            raise PlaneSSLError(f"No study in the cohort {cohort_folder} has label maps.")
-        split = draw_split(pool, settings.seed, subjects)
+        split = draw_split(labelled_subjects(cohort, task), settings.seed, subjects)
     start = None if init is None else Run.open(init)
     if start is not None:
         start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
     name = network or (start.config["network"] if start else "small")
-    config = {"stage": "finetuning", "task": "segmentation", "init": None if init is None else Path(init).name,
+    config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
               "init_task": start.config["task"] if start else "scratch", "views": labelled_views(cohort, split.train)}
     return run_training(
-        cohort, Segmentation(cohort.plan), split, settings, name, Path(out), config,
+        cohort, target_task(task, cohort, split), split, settings, name, Path(out), config,
         prepare_network=lambda fresh: {} if start is None else take_over(fresh, start), **running)
+
+
+def target_task(name: str, cohort: Cohort, split: Split) -> Task:
+    """The task of this name for a cohort; PlaneSSLError if its anatomy has nothing of the kind."""
+    if name == "segmentation" and cohort.plan.labels:
+        return Segmentation(cohort.plan)
+    if name == "classification" and cohort.plan.classes:
+        return Classification.of(cohort, split.train)
+    if name not in {"segmentation", "classification"}:
+        raise PlaneSSLError(f"The tasks are segmentation and classification, not '{name}'.")
+    missing = "labels" if name == "segmentation" else "classes"
+    raise PlaneSSLError(f"The anatomy '{cohort.plan.anatomy}' names no {missing}: {name} has nothing to learn.")
+
+
+def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
+    """Who can be trained on: those with label maps, or with a known class; PlaneSSLError if there is nobody."""
+    def has(study) -> bool:
+        return study.labelled if task == "segmentation" else bool(study.classes.keys() & set(cohort.plan.classes))
+
+    found = tuple(name for name in cohort.pseudonyms if has(cohort.studies[name]))
+    if not found:
+        raise PlaneSSLError(f"No study in the cohort {cohort.folder} has labels for {task}.")
+    return found
 
 
 def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:

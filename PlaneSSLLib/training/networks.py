@@ -14,10 +14,10 @@ from .. import PlaneSSLError
 
 @dataclass(frozen=True)
 class Head:
-    """What a task wants of a network: `channels` values per pixel, or one vector of them per image."""
+    """What a task wants of a network: `channels` values per "pixel", per "image", or per "study" (a bag of images)."""
 
     channels: int
-    per_pixel: bool = True
+    per: str = "pixel"
 
 
 class Body(nn.Module):
@@ -39,8 +39,29 @@ class Body(nn.Module):
         raise NotImplementedError
 
 
+class Attention(nn.Module):
+    """A bag of images answers as one: gated attention pooling (Ilse et al. 2018, Attention-based deep MIL, eq. 9).
+
+    (n, images, features) -> (n, channels); `weights` gives each image's share of the answer.
+    """
+
+    def __init__(self, features: int, channels: int, units: int = 64) -> None:
+        super().__init__()
+        self.content, self.gate = nn.Linear(features, units), nn.Linear(features, units)
+        self.score = nn.Linear(units, 1)
+        self.answer = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, channels))
+
+    def weights(self, bag: Tensor) -> Tensor:
+        """(n, images, features) -> (n, images), adding up to one."""
+        return self.score(self.content(bag).tanh() * self.gate(bag).sigmoid())[..., 0].softmax(-1)
+
+    def forward(self, bag: Tensor) -> Tensor:
+        return self.answer((self.weights(bag)[..., None] * bag).sum(1))
+
+
 class Network(nn.Module):
-    """A body with one head per task. forward gives {head: (n, channels, rows, columns) or (n, channels)}.
+    """A body with one head per task. forward: (n, 1, rows, columns) images, or (n, images, 1, rows, columns) studies ->
+    {head: (n, channels, rows, columns) or (n, channels)}.
 
     All that a pretrained network hands on lies in `body`; the heads are new for every target task.
     """
@@ -53,7 +74,9 @@ class Network(nn.Module):
 
     @staticmethod
     def _head(body: Body, head: Head) -> nn.Module:
-        if head.per_pixel:
+        if head.per == "study":
+            return Attention(body.bottleneck, head.channels)
+        if head.per == "pixel":
             layers: list[nn.Module] = [nn.Conv2d(body.channels, head.channels * body.shuffle**2, 1)]
             return nn.Sequential(*layers, nn.PixelShuffle(body.shuffle)) if body.shuffle > 1 else layers[0]
         # Zhang et al. 2024: global pooling, 128 units, the answer.
@@ -61,10 +84,18 @@ class Network(nn.Module):
             nn.AdaptiveAvgPool2d(1), nn.Flatten(),
             nn.Linear(body.bottleneck, 128), nn.ReLU(), nn.Linear(128, head.channels))
 
+    def bag(self, studies: Tensor) -> Tensor:
+        """(n, images, 1, rows, columns) -> (n, images, features), the bottleneck's mean over each image."""
+        images = studies.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return self.body.encode(images)[-1].mean((2, 3)).unflatten(0, studies.shape[:2])
+
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        features = self.body.encode(image)
-        decoded = self.body.decode(features) if any(kind.per_pixel for kind in self.kinds.values()) else None
-        return {name: head(decoded if self.kinds[name].per_pixel else features[-1])
+        if image.ndim == 5:
+            bag = self.bag(image)
+            return {name: head(bag) for name, head in self.heads.items()}
+        features = self.body.encode(image.contiguous(memory_format=torch.channels_last))
+        decoded = self.body.decode(features) if any(kind.per == "pixel" for kind in self.kinds.values()) else None
+        return {name: head(decoded if self.kinds[name].per == "pixel" else features[-1])
                 for name, head in self.heads.items()}
 
 

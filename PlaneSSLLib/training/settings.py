@@ -36,7 +36,6 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     workers: int = 0
-    checkpoint_s: float = 30.0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:

@@ -12,6 +12,7 @@ from ..cohort import Cohort, Split
 from ..cohort.samples import Drawn, Listed, Place
 from ..files import write_json
 from .engine import Engine, Report
+from .memory import keep_freed_memory
 from .networks import Network, build
 from .processes import Processes, joined
 from .run import Run
@@ -40,6 +41,7 @@ def run_training(
     config: what else is to be known about the run. prepare_network: takes pretrained weights over and returns what it
     has to say about them. With resume, a run that is there goes on; if its choices differ from these, both are shown.
     """
+    keep_freed_memory()
     training = places_of(task, cohort, split.train)
     if not training:
         raise PlaneSSLError(f"None of the {len(split.train)} subjects to train on has a frame for this task.")
@@ -76,7 +78,7 @@ def run_training(
 def _kept(settings: Settings) -> dict:
     """The settings that decide the result; where and with how many workers it is computed may change on resuming."""
     kept = asdict(settings)
-    for name in ("device", "workers", "checkpoint_s"):
+    for name in ("device", "workers"):
         del kept[name]
     return kept
 

@@ -1,0 +1,89 @@
+"""Classification of whole studies from a bag of their slices."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ... import PlaneSSLError
+from ...cohort import Cohort
+from ...cohort.placing import Augmentation
+from ...cohort.plan import Plan
+from ...cohort.samples import Place, Sample, frames, working_image
+from ...cohort.store import PreparedStudy
+from ..networks import Head
+from .segmentation import MOVES
+from .task import Batch, Outputs
+
+SLICES = 12  # of a study, seen together
+
+
+class Classification:
+    """Several yes-or-no classes at once: binary cross entropy, the rarer answer of each class weighing more.
+
+    A sample is a study: slices drawn from all its stacks, each stack as often as the others. A class that is unknown
+    for a study is masked.
+    """
+
+    def __init__(self, plan: Plan, positive_weight: Mapping[str, float], augmentation: Augmentation = MOVES) -> None:
+        self.plan, self.augmentation = plan, augmentation
+        self.heads = {"classes": Head(len(plan.classes), "study")}
+        self.weights = {"classes": 1.0}
+        self.best = ("log_loss", False)
+        self._weight = torch.tensor([positive_weight.get(name, 1.0) for name in plan.classes])
+
+    @classmethod
+    def of(cls, cohort: Cohort, subjects: tuple[str, ...]) -> Classification:
+        """Weighted by how often each class stands among these subjects; PlaneSSLError if one has one answer only."""
+        weight = {}
+        for name in cohort.plan.classes:
+            answers = [cohort.studies[s].classes[name] for s in subjects if name in cohort.studies[s].classes]
+            if len(set(answers)) < 2:
+                raise PlaneSSLError(f"All {len(answers)} studies to train on give the same answer, or none, to the "
+                                    f"class '{name}'; give studies with and without it.")
+            weight[name] = (len(answers) - sum(answers)) / sum(answers)
+        return cls(cohort.plan, weight)
+
+    def places(self, study: PreparedStudy) -> list[Place]:
+        """One place stands for the whole study; none where no class is known."""
+        known = any(name in study.classes for name in self.plan.classes)
+        return frames(study)[:1] if known else []
+
+    def bag(self, study: PreparedStudy, rng: np.random.Generator | None) -> list[Place]:
+        """SLICES frames of a study, from its stacks in turn; without rng evenly spaced ones, always the same."""
+        by_stack: dict[int, list[Place]] = {}
+        for place in frames(study):
+            by_stack.setdefault(place.stack, []).append(place)
+        acquired = [p for s, p in by_stack.items() if not study.stacks[s].localizer] or list(by_stack.values())
+        chosen = []
+        for turn, places in enumerate(acquired):
+            share = len(range(turn, SLICES, len(acquired)))
+            if rng is None:
+                at = np.linspace(0, len(places) - 1, share).round().astype(int)
+            else:
+                at = np.sort(rng.choice(len(places), share, replace=share > len(places)))
+            chosen += [places[i] for i in at]
+        return chosen
+
+    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
+        """image (SLICES, 1, rows, columns); classes and known, (classes,) each."""
+        images = [working_image(study, p, self.plan, self.augmentation, rng)[0] for p in self.bag(study, rng)]
+        return {"image": np.stack(images)[:, None],
+                "classes": np.float32([study.classes.get(name, 0) for name in self.plan.classes]),
+                "known": np.array([name in study.classes for name in self.plan.classes])}
+
+    def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"classes": batch["known"].sum()}
+
+    def sums(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        losses = functional.binary_cross_entropy_with_logits(
+            outputs["classes"].float(), batch["classes"], reduction="none",
+            pos_weight=self._weight.to(batch["classes"].device))
+        return {"classes": (losses * batch["known"]).sum()}
+
+    def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
+        losses = functional.binary_cross_entropy_with_logits(
+            outputs["classes"].float(), batch["classes"], reduction="none")
+        return {"log_loss": losses[batch["known"]].tolist()}

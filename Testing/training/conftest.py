@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from Testing.made_up_study import write_study
+
+from PlaneSSLLib.anatomy import load
+from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.training.settings import Settings
+
+# Few steps teach little, but they teach it in seconds: a coarse grid, small batches, a quick rate.
+QUICK = Settings(epochs=2, batch=4, learning_rate=2e-3, warmup_steps=5, validate_every=1, ema=0.9)
+
+
+@pytest.fixture(scope="session")
+def coarse(tmp_path_factory) -> Path:
+    """The heart on a grid of 48 x 48 pixels of 3 mm."""
+    text = load("heart").file.read_text(encoding="utf-8")
+    text = text.replace("spacing = [1.5, 1.5]", "spacing = [3.0, 3.0]").replace("size = [144, 144]", "size = [48, 48]")
+    path = tmp_path_factory.mktemp("anatomy") / "coarse.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def cohort_folder(coarse, tmp_path_factory) -> Path:
+    """Eight made-up studies of two phases, with labels, on the coarse grid."""
+    root = tmp_path_factory.mktemp("studies")
+    for seed in range(8):
+        write_study(root / f"s{seed}", seed, phases=2)
+    out = tmp_path_factory.mktemp("cohort") / "c"
+    prepare([root], str(coarse), out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def cohort(cohort_folder) -> Cohort:
+    return Cohort(cohort_folder)

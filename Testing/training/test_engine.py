@@ -1,0 +1,267 @@
+"""Training learns, is never lost, and is the same however it is cut up."""
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort import Cohort, Split
+from PlaneSSLLib.training.finetuning import finetune
+from PlaneSSLLib.training.pretraining import pretrain
+from PlaneSSLLib.training.run import Run
+from PlaneSSLLib.training.settings import choose_device
+from PlaneSSLLib.training.tasks.planes import Planes
+
+from .conftest import QUICK
+
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+COMMAND = [sys.executable, "-m", "PlaneSSLLib", "pretrain"]
+
+
+def rows_of(run: Path) -> list[dict]:
+    with open(run / "metrics.csv", newline="") as rows:
+        return list(csv.DictReader(rows))
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, two = Run.open(first).weights(), Run.open(second).weights()
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def pretrained(cohort_folder, tmp_path_factory) -> Path:
+    """A run long enough to have learnt both tasks."""
+    out = tmp_path_factory.mktemp("runs") / "pretrained"
+    pretrain(cohort_folder, out, settings=replace(QUICK, epochs=8, batch=8, validate_every=4))
+    return out
+
+
+def test_both_tasks_are_learnt(pretrained):
+    """Fails if a task stops learning, a mask is dropped, or images and targets part ways."""
+    rows = rows_of(pretrained)
+    assert float(rows[-1]["loss_lines"]) < 0.55 * float(rows[0]["loss_lines"])
+    assert float(rows[-1]["loss_location"]) < 0.5 * float(rows[0]["loss_location"])
+    assert float(rows[-1]["distance_mm_median"]) < 8
+    assert float(rows[-1]["angle_deg_median"]) < 12
+    assert float(rows[-1]["location_error_slices_median"]) < 0.8
+
+
+def test_a_run_explains_itself_without_names(pretrained, cohort):
+    for name in ("config.json", "plan.json", "anatomy.toml", "splits.json", "versions.json", "events.jsonl",
+                 "metrics.csv", "weights.safetensors", "state.pt", "results.json"):
+        assert (pretrained / name).is_file(), name
+    for path in pretrained.rglob("*"):
+        assert b"subject-0" not in path.read_bytes(), path
+    split = Run.open(pretrained).split
+    assert sorted(split.train + split.validation) == sorted(cohort.pseudonyms)
+    events = [json.loads(line) for line in (pretrained / "events.jsonl").read_text().splitlines()]
+    assert [event["step"] for event in events] == [50 * k for k in range(1, 9)]
+
+
+def test_a_segmentation_is_learnt_from_what_was_pretrained(pretrained, cohort_folder, tmp_path):
+    told = finetune(cohort_folder, tmp_path / "run", init=pretrained, settings=QUICK)
+    assert told["taken_over"] > 50
+    assert all(name.startswith("heads.segmentation") for name in told["new"])
+    assert told["validation"]["dice"] > 0.5
+
+
+def test_killed_and_resumed_is_as_if_nothing_had_happened(cohort_folder, tmp_path):
+    options = [str(cohort_folder), "--epochs", "4", "--batch", "2", "--json"]
+    whole = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "whole")], env=ONE_THREAD,
+                           capture_output=True, text=True, check=False)
+    assert whole.returncode == 0, whole.stderr
+    killed = subprocess.Popen([*COMMAND, *options, "--out", str(tmp_path / "killed")], env=ONE_THREAD,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(tmp_path / "killed" / "state.pt", killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "results.json").exists()
+    resumed = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "killed"), "--resume"], env=ONE_THREAD,
+                             capture_output=True, text=True, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    assert same_weights(tmp_path / "whole", tmp_path / "killed")
+    assert rows_of(tmp_path / "whole") == rows_of(tmp_path / "killed")
+
+
+def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the training ended before its first checkpoint"
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def test_two_processes_train_as_one(cohort_folder, tmp_path):
+    options = [str(cohort_folder), "--epochs", "1", "--batch", "4", "--json"]
+    one = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "one")], env=ONE_THREAD, capture_output=True,
+                         text=True, check=False)
+    assert one.returncode == 0, one.stderr
+    two = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "PlaneSSLLib",
+         "pretrain", *options, "--device", "cpu", "--out", str(tmp_path / "two")],
+        env=ONE_THREAD, capture_output=True, text=True, check=False)
+    assert two.returncode == 0, two.stderr
+    first, second = rows_of(tmp_path / "one")[0], rows_of(tmp_path / "two")[0]
+    for loss in ("loss_lines", "loss_location"):
+        assert float(first[loss]) == pytest.approx(float(second[loss]), rel=1e-3)
+    one, two = Run.open(tmp_path / "one").weights(), Run.open(tmp_path / "two").weights()
+    difference = max(float((one[name] - two[name]).abs().max()) for name in one)
+    assert difference < 0.02
+
+
+def test_out_of_memory_works_the_batch_in_pieces_to_the_same_end(cohort_folder, tmp_path, monkeypatch):
+    settings = replace(QUICK, epochs=1, batch=8)
+    pretrain(cohort_folder, tmp_path / "whole", settings=settings)
+    sums = Planes.sums
+
+    def short_of_memory(task, outputs, batch):
+        if len(batch["image"]) > 2:
+            raise torch.OutOfMemoryError("too much")
+        return sums(task, outputs, batch)
+
+    monkeypatch.setattr(Planes, "sums", short_of_memory)
+    heard = []
+    pretrain(cohort_folder, tmp_path / "pieces", settings=settings, report=heard.append)
+    assert [event["text"] for event in heard if event["event"] == "notice"] == [
+        f"Out of GPU memory: going on with the batch in {n} pieces, added up to the same batch." for n in (2, 4)]
+    first, second = rows_of(tmp_path / "whole")[0], rows_of(tmp_path / "pieces")[0]
+    assert float(first["loss_lines"]) == pytest.approx(float(second["loss_lines"]), rel=1e-3)
+
+
+def test_memory_that_never_suffices_ends_in_a_sentence(cohort_folder, tmp_path, monkeypatch):
+    def never(task, outputs, batch):
+        raise torch.OutOfMemoryError("too much")
+
+    monkeypatch.setattr(Planes, "sums", never)
+    with pytest.raises(PlaneSSLError, match="smaller network"):
+        pretrain(cohort_folder, tmp_path / "run", settings=QUICK)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cohort_folder, tmp_path, monkeypatch):
+    sums, calls = Planes.sums, []
+
+    def breaks(task, outputs, batch):
+        calls.append(1)
+        found = sums(task, outputs, batch)
+        return {name: value * float("nan") for name, value in found.items()} if len(calls) > 70 else found
+
+    monkeypatch.setattr(Planes, "sums", breaks)
+    with pytest.raises(PlaneSSLError, match="no longer a number at step 70"):
+        pretrain(cohort_folder, tmp_path / "run", settings=QUICK)
+    assert Run.open(tmp_path / "run").state()["step"] == 50
+    monkeypatch.undo()
+    pretrain(cohort_folder, tmp_path / "run", settings=QUICK, resume=True)
+    assert Run.open(tmp_path / "run").finished
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(pretrained, monkeypatch):
+    before = (pretrained / "state.pt").read_bytes()
+
+    def full(state, path):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(PlaneSSLError, match="No space left"):
+        Run.open(pretrained).save_state({"step": 1})
+    assert (pretrained / "state.pt").read_bytes() == before
+    assert not [path for path in pretrained.iterdir() if path.name.startswith(".")]
+
+
+class Malice:
+    def __reduce__(self):
+        return os.system, ("touch should-not-exist",)
+
+
+def test_pickled_code_is_refused(pretrained, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    torch.save({"step": Malice()}, tmp_path / "run" / "state.pt")
+    with pytest.raises(PlaneSSLError, match="was not loaded"):
+        Run(tmp_path / "run").state()
+    (tmp_path / "run" / "weights.safetensors").write_bytes(pickle.dumps(Malice()))
+    with pytest.raises(PlaneSSLError, match="damaged"):
+        Run(tmp_path / "run").network()
+
+
+def test_weights_of_another_network_show_both_sides(pretrained, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["heads"]["lines"]["channels"] = 9
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(PlaneSSLError, match=r"network \(36, .*file \(16,"):
+        Run(tmp_path / "run").network()
+
+
+def test_a_run_on_another_grid_is_refused_with_both_sides(pretrained, cohort_folder, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    (tmp_path / "run" / "plan.json").write_text(json.dumps({**plan, "spacing": [1.0, 1.0]}))
+    with pytest.raises(PlaneSSLError, match=r"spacing: \(1\.0, 1\.0\) and \(3\.0, 3\.0\)"):
+        finetune(cohort_folder, tmp_path / "out", init=tmp_path / "run", settings=QUICK)
+    assert not (tmp_path / "out").exists()
+
+
+def test_resuming_with_other_choices_is_refused(pretrained, cohort_folder):
+    with pytest.raises(PlaneSSLError, match="task: lines,location and location"):
+        pretrain(cohort_folder, pretrained, tasks=("location",), settings=QUICK, resume=True)
+
+
+def test_existing_runs_are_not_overwritten_silently(pretrained, cohort_folder):
+    before = (pretrained / "weights.safetensors").read_bytes()
+    with pytest.raises(PlaneSSLError, match="exists already"):
+        pretrain(cohort_folder, pretrained, settings=QUICK)
+    assert (pretrained / "weights.safetensors").read_bytes() == before
+
+
+def test_training_never_opens_the_test_split(cohort_folder, tmp_path):
+    """Fault 13 of the published code: model selection on the test set. Here the test set cannot even be read."""
+    shutil.copytree(cohort_folder, tmp_path / "c")
+    names = Cohort(tmp_path / "c").pseudonyms
+    split = Split(names[:3], names[3:5], names[5:])
+    runs = []
+    for poisoned in (False, True):
+        if poisoned:
+            for name in split.test:
+                for file in ("pixels.npy", "labels.npy"):
+                    (tmp_path / "c" / "studies" / name / file).write_bytes(b"poison")
+        runs.append(tmp_path / f"run{poisoned}")
+        finetune(tmp_path / "c", runs[-1], split=split, settings=replace(QUICK, epochs=1))
+    assert same_weights(*runs)
+
+
+def test_damage_is_found_before_any_work(cohort_folder, tmp_path):
+    shutil.copytree(cohort_folder, tmp_path / "c")
+    victim = tmp_path / "c" / "studies" / Cohort(tmp_path / "c").pseudonyms[-1] / "pixels.npy"
+    victim.write_bytes(victim.read_bytes()[:-100])
+    with pytest.raises(PlaneSSLError, match=r"pixels\.npy"):
+        pretrain(tmp_path / "c", tmp_path / "run", settings=QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_learning_rate_warms_up_and_ends_at_nothing():
+    settings = replace(QUICK, epochs=10, warmup_steps=50)
+    rates = [settings.rate(step) for step in range(settings.steps)]
+    assert rates[0] == pytest.approx(0.02)
+    assert max(rates) == pytest.approx(1, abs=0.03)
+    assert rates[-1] < 1e-4
+    assert (np.diff(rates[55:]) < 0).all()
+
+
+def test_a_device_that_is_not_there_is_named():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(PlaneSSLError, match="'cuda' is not present here"):
+        choose_device("cuda")

@@ -1,0 +1,154 @@
+"""Losses, masks and metrics of the tasks, against values worked out by hand or by plain arithmetic."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from torch.utils.data import default_collate
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort.samples import Drawn, Listed
+from PlaneSSLLib.geometry import heatmaps
+from PlaneSSLLib.training.pretraining import pretext_task
+from PlaneSSLLib.training.tasks import Segmentation
+from PlaneSSLLib.training.tasks.baselines import Masked, Position
+from PlaneSSLLib.training.tasks.planes import Planes
+
+
+def batch_of(task, cohort, n=6, seed=0):
+    places = [place for study in cohort.studies.values() for place in task.places(study)]
+    drawn = Drawn(cohort, places, task.sample, seed, n)
+    return default_collate([drawn[i] for i in range(n)])
+
+
+def test_the_lines_loss_is_the_mean_over_valid_maps_alone(cohort):
+    task = Planes(cohort.plan, cohort.anatomy)
+    batch = batch_of(task, cohort)
+    outputs = {"lines": torch.rand_like(batch["maps"]), "location": torch.rand(6, 1)}
+    valid = batch["lines_mask"]
+    assert 0 < valid.sum() < valid.numel()
+    expected = np.mean([float((outputs["lines"][i, t] - batch["maps"][i, t]).square().mean())
+                        for i, t in valid.nonzero().tolist()])
+    found = task.sums(outputs, batch)["lines"] / task.counts(batch)["lines"]
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_is_masked_does_not_matter(cohort):
+    """A network may say anything of a line or a location that is not there."""
+    task = Planes(cohort.plan, cohort.anatomy)
+    batch = batch_of(task, cohort, n=12)
+    assert not batch["location_mask"].all()
+    outputs = {"lines": torch.rand_like(batch["maps"]), "location": torch.rand(12, 1)}
+    before = task.sums(outputs, batch)
+    wild = {"lines": torch.where(batch["lines_mask"][..., None, None], outputs["lines"], 1e3),
+            "location": torch.where(batch["location_mask"][:, None], outputs["location"], 1e3)}
+    after = task.sums(wild, batch)
+    assert {k: float(v) for k, v in before.items()} == pytest.approx({k: float(v) for k, v in after.items()})
+
+
+def test_targets_are_geometrys(cohort):
+    task = Planes(cohort.plan, cohort.anatomy)
+    batch = batch_of(task, cohort)
+    for i, t in batch["lines_mask"].nonzero().tolist():
+        ideal = heatmaps(batch["lines"][i, t][None].numpy(), cohort.plan.size, cohort.plan.spacing, cohort.plan.sigma_mm)
+        np.testing.assert_allclose(batch["maps"][i, t], ideal[0], atol=1e-6)
+        assert 0.99 < float(batch["maps"][i, t].max()) <= 1
+
+
+def test_perfect_heatmaps_measure_no_error(cohort):
+    task = Planes(cohort.plan, cohort.anatomy)
+    batch = batch_of(task, cohort)
+    measured = task.measure({"lines": batch["maps"], "location": batch["location"][:, None]}, batch)
+    assert np.median(measured["angle_deg"]) < 0.01
+    assert np.median(measured["distance_mm"]) < 0.01
+    assert max(measured["location_error_slices"]) == 0
+
+
+def test_a_line_that_is_not_found_is_not_flattered(cohort):
+    task = Planes(cohort.plan, cohort.anatomy, location=False)
+    batch = batch_of(task, cohort)
+    measured = task.measure({"lines": torch.zeros_like(batch["maps"])}, batch)
+    assert set(measured["angle_deg"]) == {90.0}
+    assert set(measured["distance_mm"]) == {36.0}
+
+
+def test_location_error_is_in_slices(cohort):
+    task = Planes(cohort.plan, cohort.anatomy, lines=False)
+    batch = batch_of(task, cohort)
+    measured = task.measure({"location": batch["location"][:, None] + 0.25}, batch)
+    np.testing.assert_allclose(measured["location_error_slices"], 1.0, atol=1e-5)  # a quarter of five slices' four steps
+
+
+def test_every_sample_follows_from_its_number_alone(cohort):
+    task = Planes(cohort.plan, cohort.anatomy)
+    places = [place for study in cohort.studies.values() for place in task.places(study)]
+    one, other = (Drawn(cohort, places, task.sample, 5, 40) for _ in range(2))
+    list(map(other.__getitem__, range(7)))
+    for name, value in one[7].items():
+        np.testing.assert_array_equal(value, other[7][name])
+    assert not np.array_equal(one[7]["image"], Drawn(cohort, places, task.sample, 6, 40)[7]["image"])
+
+
+def test_validation_frames_are_not_augmented(cohort):
+    task = Segmentation(cohort.plan)
+    places = task.places(next(iter(cohort.studies.values())))
+    first, again = (Listed(cohort, places, task.sample)[3] for _ in range(2))
+    np.testing.assert_array_equal(first["image"], again["image"])
+
+
+def test_every_phase_is_used(cohort):
+    study = next(iter(cohort.studies.values()))
+    assert {place.phase for place in Planes(cohort.plan, cohort.anatomy).places(study)} == {0, 1}
+
+
+def test_views_choose_the_input(cohort):
+    study = next(iter(cohort.studies.values()))
+    places = Planes(cohort.plan, cohort.anatomy, views=("SAX",)).places(study)
+    assert {study.stacks[place.stack].view for place in places} == {"SAX"}
+    # Location alone: one-slice stacks teach nothing.
+    places = Planes(cohort.plan, cohort.anatomy, lines=False).places(study)
+    assert {study.stacks[place.stack].view for place in places} == {"SAX"}
+
+
+def test_segmentation_labels_are_channels_and_the_loss_is_torchs(cohort):
+    gap = replace(cohort.plan, labels=((3, "LV"), (1, "RV"), (2, "MYO")))  # a map with another order
+    task = Segmentation(gap)
+    batch = batch_of(task, cohort)
+    assert set(batch["labels"].unique().tolist()) <= {0, 1, 2, 3}
+    logits = torch.randn(6, 4, *gap.size)
+    sums, counts = task.sums({"segmentation": logits}, batch), task.counts(batch)
+    expected = functional.cross_entropy(logits, batch["labels"])
+    assert float(sums["cross_entropy"] / counts["cross_entropy"]) == pytest.approx(float(expected), rel=1e-5)
+    perfect = functional.one_hot(batch["labels"], 4).permute(0, 3, 1, 2) * 50.0
+    sums = task.sums({"segmentation": perfect}, batch)
+    assert float(sums["dice"] / counts["dice"]) == pytest.approx(0, abs=1e-4)
+    assert min(task.measure({"segmentation": perfect}, batch)["dice"]) == 1.0
+
+
+def test_masked_counts_hidden_pixels_alone(cohort):
+    task = Masked(cohort.plan)
+    batch = batch_of(task, cohort)
+    assert (batch["image"][batch["hidden"]] == 0).all()
+    outputs = {"pixels": torch.where(batch["hidden"], batch["pixels"] + 2, 1e3)}
+    assert float(task.sums(outputs, batch)["pixels"] / task.counts(batch)["pixels"]) == pytest.approx(4, rel=1e-4)
+
+
+def test_position_boxes_lie_along_the_lines(cohort):
+    task = Position(cohort.plan, cohort.anatomy, views=("SAX",))
+    lines = np.array([[3.0, 0.0, -72.0], [0.0, 3.0, -60.0]])  # column 24 and row 20, on pixels of 3 mm
+    boxes = task._boxes(lines)
+    assert boxes[20, 24] == 1
+    assert sorted(np.unique(boxes)) == list(range(10))
+    on_vertical = {int(boxes[row, 24]) for row in range(48)} - {0}
+    on_horizontal = {int(boxes[20, column]) for column in range(48)} - {0}
+    assert on_vertical == {1, 2, 3, 4, 5}
+    assert on_horizontal == {1, 6, 7, 8, 9}
+
+
+@pytest.mark.parametrize("names", [(), ("line",), ("masked", "lines")])
+def test_tasks_that_do_not_exist_or_go_together(cohort, names):
+    with pytest.raises(PlaneSSLError):
+        pretext_task(names, cohort, ())
