@@ -180,8 +180,9 @@ def _settings(options: Namespace):
     from .training.settings import Settings
 
     whole_studies = getattr(options, "task", None) == "classification"
-    return Settings(epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16), learning_rate=options.learning_rate, seed=options.seed,
-                    device=options.device, workers=options.workers)
+    return Settings(
+        epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16),
+        learning_rate=options.learning_rate, seed=options.seed, device=options.device, workers=options.workers)
 
 
 def _names(text: str) -> tuple[str, ...]:

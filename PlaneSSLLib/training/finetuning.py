@@ -19,8 +19,9 @@ def finetune(
 ) -> dict:
     """Train a segmentation or a classification.
 
-    init: the run whose encoder and decoder are taken over, None for scratch. subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
-    patient leaves none to validate on; else 15 % of the labelled ones validate. running: see `run_training`.
+    init: the run whose encoder and decoder are taken over, None for scratch. subjects: train on so many labelled ones,
+    drawn by the seed, for a fixed time and without validation, since one patient leaves none to validate on; else 15 %
+    of the labelled ones validate. running: see `run_training`.
     """
     cohort = Cohort(cohort_folder)
     if split is None:
