@@ -3,31 +3,23 @@ from .draw import draw_study, restyle
 from .drawing import Drawing, drawings
 from .figure import draw_figure, save_figure
 from .host import start
+from .inhand import PlaneInHand
 from .lines import Lines, crossing_lines, lines_in_scene
 from .nodes import clear
 from .offscreen import NoOpenGL
+from .pairs import draw_pairs, pairs, show_all, show_pair, write_pairs
+from .predictions import draw_predictions
 from .record import DrawnStudy, Look
 from .saving import load_scene, save_scene
 from .segmentations import add_segmentation
-from .textures import draw_textures
+from .targets import Target, draw_targets, overlay, targets_of
+from .textures import CineTextures, draw_textures, restore_textures
+from .views import ViewLines, draw_view_lines, show_image, show_views
 
 __all__ = [
-    "Drawing",
-    "DrawnStudy",
-    "Lines",
-    "Look",
-    "NoOpenGL",
-    "add_segmentation",
-    "clear",
-    "crossing_lines",
-    "draw_figure",
-    "draw_study",
-    "draw_textures",
-    "drawings",
-    "lines_in_scene",
-    "load_scene",
-    "restyle",
-    "save_figure",
-    "save_scene",
-    "start",
+    "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
+    "add_segmentation", "clear", "crossing_lines", "draw_figure", "draw_pairs", "draw_predictions", "draw_study",
+    "draw_targets", "draw_textures", "draw_view_lines", "drawings", "lines_in_scene", "load_scene", "overlay", "pairs",
+    "restore_textures", "restyle", "save_figure", "save_scene", "show_all", "show_image", "show_pair", "show_views",
+    "start", "targets_of", "write_pairs",
 ]

@@ -14,7 +14,7 @@ from vtkmodules.vtkRenderingCore import (
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..files import refuse_existing, replacing
-from ..study import Stack, Study
+from ..study import Stack
 from .camera import look_at, telling_direction
 from .coordinates import to_ras
 from .drawing import Drawing
@@ -66,7 +66,7 @@ class _Figure:
         self.background = _BACKGROUNDS[background]
         self.ink = tuple(0.92 - 0.84 * c for c in self.background)
         self.unit = min(self.height, 0.7 * self.width) / 36  # height of a line of text
-        self.shown = _stacks_to_show(self.study)
+        self.shown = self.now.foremost()[:_MOST_IMAGES]
         self.window = render_window(self.width, self.height)
         self.window.SetNumberOfLayers(2)
         self.renderer(0, 0, self.width, self.height)  # the paper
@@ -242,14 +242,3 @@ class _Figure:
         path = np.array([(x, y, 0.0) for x, y in points])
         pairs = np.stack([path[:-1], path[1:]], axis=1) * [-1, -1, 1]
         self.sheet.AddActor(self.mesh_actor(segments_mesh(pairs, np.full((len(pairs), 4), (*color, 1.0))), line_width))
-
-
-def _stacks_to_show(study: Study) -> list[Stack]:
-    """One stack a view: acquired for reading rather than as a localizer, with most phases, then with most slices."""
-    best: dict[str, Stack] = {}
-    for stack in study.stacks:
-        def worth(one: Stack) -> tuple:
-            return not one.localizer, one.phases, len(one.planes)
-        if stack.view not in best or worth(stack) > worth(best[stack.view]):
-            best[stack.view] = stack
-    return list(best.values())[:_MOST_IMAGES]

@@ -9,6 +9,7 @@ from . import nodes
 from .coordinates import to_lps, to_ras
 from .drawing import Drawing, drawings
 from .lines import crossing_lines, lines_of_plane, set_lines
+from .observing import Observers
 from .planes import show_model, update_planes
 
 
@@ -36,12 +37,10 @@ class PlaneInHand:
         self._redraw_others(without_this=True)
         self._draw_own()
         show_model(self._lines, now.colors[stack], line_width=3)
-        scene = nodes.scene()
-        self._observed = [
-            (self.handle, self.handle.AddObserver(self.handle.PointModifiedEvent, self._moved)),
-            (scene, scene.AddObserver(scene.NodeRemovedEvent, self._removed)),
-            (scene, scene.AddObserver(scene.StartCloseEvent, self._forget)),
-        ]
+        self._observers = Observers()
+        self._observers.add(self.handle, self.handle.PointModifiedEvent, self._moved)
+        self._observers.add(nodes.scene(), nodes.scene().NodeRemovedEvent, self._removed)
+        self._observers.add(nodes.scene(), nodes.scene().StartCloseEvent, self._observers.stop)
 
     @property
     def plane(self) -> Plane:
@@ -63,26 +62,21 @@ class PlaneInHand:
 
     def release(self) -> None:
         """Take the handles away; the plane stays where it is now, and its lines join the others."""
-        if not self._observed:
+        if not self._observers:
             return
-        self._forget()
+        self._observers.stop()
         nodes.remove(self.handle)
         nodes.remove(self._lines)
         if self.drawing in drawings():
             self._redraw_others(without_this=False)
 
-    def _moved(self, *_) -> None:
+    def _moved(self) -> None:
         self.drawing.move(self.stack, self.index, self.plane)
         self._draw_own()
 
-    def _removed(self, *_) -> None:
+    def _removed(self) -> None:
         if not nodes.scene().IsNodePresent(self.handle):
             self.release()
-
-    def _forget(self, *_) -> None:
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        self._observed = []
 
     def _place(self, plane: Plane) -> None:
         with slicer.util.NodeModify(self.handle):

@@ -22,7 +22,7 @@ def palette_node(drawing: Drawing):
         colors = _colors(drawing.now)
         node = nodes.add_node("vtkMRMLColorTableNode", "Colours of planes", "palette", drawing.key)
         node.SetTypeToUser()
-        node.SetHideFromEditors(True)
+        node.HideFromEditorsOff()
         node.SetNumberOfColors(len(colors))
         for k, color in enumerate(colors):
             node.SetColor(k, f"{k}", *color)

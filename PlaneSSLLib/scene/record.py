@@ -25,17 +25,20 @@ _SERIES = ("series", "description", "series_uid", "frame_of_reference", "localiz
 class Look:
     """What is shown of a study. localizers, others (slices beside the central one): show, dim or hide.
 
-    textures: which rectangles carry their image in 3D: none, central (one a stack) or all.
+    textures: which rectangles carry their image in 3D: none, central (one a stack) or all. pair: two planes, (stack id,
+    slice) each, that are shown alone; empty for all.
     """
 
     localizers: str = "dim"
     others: str = "dim"
     textures: str = "none"
+    pair: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (("localizers", VISIBILITIES), ("others", VISIBILITIES), ("textures", TEXTURES)):
             if getattr(self, name) not in known:
                 raise PlaneSSLError(f"{name} is '{getattr(self, name)}' instead of one of {', '.join(known)}.")
+        object.__setattr__(self, "pair", tuple((str(stack), int(index)) for stack, index in self.pair))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,8 @@ class DrawnStudy:
         """(slices,) how strongly the planes of a stack are shown, 0 (hidden) to 1."""
         visibility = self.look.localizers if stack.localizer else self.look.others
         full, dim, dim_localizer = STRENGTHS
+        if self.look.pair:
+            return np.array([full * ((stack.id, i) in self.look.pair) for i in range(len(stack.planes))])
         weak = {"show": full, "dim": dim_localizer if stack.localizer else dim, "hide": 0.0}[visibility]
         strength = np.full(len(stack.planes), weak)
         if not stack.localizer:
@@ -74,6 +79,14 @@ class DrawnStudy:
         """How a plane is called on screen: "4CH", or "SAX 7" (counted from 1) in a stack of several slices."""
         several = len(self.acquired.stack(stack).planes) > 1
         return f"{self.names[stack]} {index + 1}" if several else self.names[stack]
+
+    def foremost(self) -> list[Stack]:
+        """One stack a view: no localizer if there is another, then the one with most phases, then with most slices."""
+        best: dict[str, Stack] = {}
+        for stack in self.study.stacks:
+            best[stack.view] = max(best.get(stack.view, stack), stack, key=lambda one: (
+                not one.localizer, one.phases, len(one.planes)))
+        return list(best.values())
 
     def partners(self, stack: str) -> Iterator[Stack]:
         """The stacks whose planes may cut those of this one; a plane that was turned may cut any."""

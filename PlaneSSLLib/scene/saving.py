@@ -6,24 +6,37 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
 
 from .. import PlaneSSLError
-from ..files import refuse_existing
+from ..files import refuse_existing, replacing, replacing_folder
 from . import nodes
 from .drawing import Drawing, drawings
+from .textures import restore_textures
 
 
 def save_scene(path: str | Path, overwrite: bool = False) -> Path:
-    """Write the whole scene as one .mrb file, which opens in 3D Slicer. PlaneSSLError if it cannot be written."""
+    """Write the whole scene, for 3D Slicer to open: one .mrb file, or a .mrml file with a folder of data beside it.
+
+    PlaneSSLError if it cannot be written, or is there already; then nothing is changed on disk.
+    """
     path = Path(path).resolve()
+    if path.suffix.lower() not in (".mrb", ".mrml"):
+        raise PlaneSSLError(f"A scene is saved as .mrb or .mrml, and {path.name} is neither.")
     refuse_existing(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A folder rather than a side file: MRML names the scene inside the bundle by the file, and cannot take a dot first.
+    # A folder rather than a side file: MRML names the scene inside by the file, and cannot take a dot at its start.
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-        side = Path(folder, f"{path.stem.lstrip('.') or 'scene'}.mrb")
-        if not nodes.scene().WriteToMRB(str(side)):
-            raise PlaneSSLError(f"The scene could not be written to {path}: is there room on the disk?")
-        os.replace(side, path)
+        bundle = Path(folder, "scene")
+        if path.suffix.lower() == ".mrb":
+            side = bundle.with_suffix(".mrb")
+            _written(nodes.scene().WriteToMRB(str(side)), path)
+            os.replace(side, path)
+        else:
+            bundle.mkdir()
+            _written(nodes.scene().SaveSceneToSlicerDataBundleDirectory(str(bundle), None), path)
+            _unbundle(bundle, path)
     return path
 
 
@@ -53,4 +66,26 @@ def _read(file: Path, asked_for: Path) -> list[Drawing]:
     scene.SetURL(str(file))
     if not scene.Connect():
         raise PlaneSSLError(f"The scene {asked_for} could not be read whole: a file in it is missing or damaged.")
+    restore_textures()
     return drawings()
+
+
+def _written(done: bool, path: Path) -> None:
+    if not done:
+        raise PlaneSSLError(f"The scene could not be written to {path}: is there room on the disk?")
+
+
+def _unbundle(bundle: Path, path: Path) -> None:
+    """Put a bundle's .mrml at path, and its data into a folder beside it, to which the .mrml is made to point."""
+    data = path.with_name(f"{path.stem}-data")
+    folders = [folder.name for folder in bundle.iterdir() if folder.is_dir()]
+    document = ET.parse(bundle / "scene.mrml")
+    for element in document.iter():
+        for name, value in element.attrib.items():
+            if value.partition("/")[0] in folders and "/" in value:
+                element.set(name, f"{quote(data.name)}/{value}")  # file names in MRML are percent-encoded
+    with replacing_folder(data) as side:
+        for folder in folders:
+            os.replace(bundle / folder, side / folder)
+    with replacing(path) as side:
+        document.write(side, encoding="UTF-8", xml_declaration=True)

@@ -15,8 +15,9 @@ from vtkmodules.vtkCommonExecutionModel import vtkTrivialProducer
 from ..geometry import Plane
 from . import nodes
 from .coordinates import to_ras
-from .drawing import Drawing
+from .drawing import Drawing, drawings
 from .meshes import mesh
+from .observing import Observers
 from .volumes import image_data
 
 
@@ -90,3 +91,23 @@ def _show(node, shape: vtkPolyData, image: vtkImageData) -> None:
     producer = vtkTrivialProducer()
     producer.SetOutput(image)
     display.SetTextureImageDataConnection(producer.GetOutputPort())
+
+
+class CineTextures:
+    """Lets the images in 3D follow a playing cine. Call `stop` when done; closing the scene does so, too."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        self._observers = Observers()
+        self._observers.add(nodes.scene(), nodes.scene().StartCloseEvent, self.stop)
+        for browser in drawing.nodes("browser"):
+            self._observers.add(browser, browser.ProxyNodeModifiedEvent, lambda: draw_textures(drawing))
+
+    def stop(self) -> None:
+        """Follow no longer."""
+        self._observers.stop()
+
+
+def restore_textures() -> None:
+    """Put the images of all studies in the scene back; MRML does not save them. Call after a scene was loaded."""
+    for drawing in drawings():
+        draw_textures(drawing)

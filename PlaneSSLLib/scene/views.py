@@ -14,6 +14,7 @@ from . import nodes
 from .coordinates import array_of, to_lps, to_ras, vtk_matrix
 from .drawing import Drawing, drawings
 from .meshes import mesh
+from .observing import Observers
 from .palette import look_up
 from .planes import show_model
 from .predictions import predicted_on
@@ -33,7 +34,7 @@ def show_image(slice_node, drawing: Drawing, stack: str, index: int) -> None:
     volume = drawing.volume_of(stack, index)
     if volume is None:
         raise PlaneSSLError(f"The images of {stack} are not in the scene: draw the study again, with its volumes.")
-    composite = _composite(slice_node)
+    composite = composite_of(slice_node)
     if composite is not None:
         composite.SetBackgroundVolumeID(volume.GetID())
     placed = np.eye(4)
@@ -63,7 +64,7 @@ def shown_image(slice_node) -> Shown | None:
 
     A view that lies like the stack's images, nearer than half a step to one of them, shows that image.
     """
-    composite = _composite(slice_node)
+    composite = composite_of(slice_node)
     volume = composite and composite.GetBackgroundVolumeID() and nodes.scene().GetNodeByID(
         composite.GetBackgroundVolumeID())
     if not volume or volume.GetAttribute(nodes.ROLE) != "volume":
@@ -131,49 +132,60 @@ class ViewLines:
 
     def __init__(self, slice_nodes: Iterable | None = None) -> None:
         """slice_nodes: vtkMRMLSliceNodes, by default all of the scene."""
-        scene = nodes.scene()
-        found = slice_nodes if slice_nodes is not None else nodes.nodes_of("vtkMRMLSliceNode")
-        self._views = list(found)
-        self._busy = False
-        self._observed = [(scene, scene.AddObserver(scene.StartCloseEvent, lambda *_: self.stop()))]
+        self._views = list(nodes.nodes_of("vtkMRMLSliceNode") if slice_nodes is None else slice_nodes)
+        self._observers = Observers()
+        self._observers.add(nodes.scene(), nodes.scene().StartCloseEvent, self.stop)
         for view in self._views:
-            self._observe(view, view)
-            composite = _composite(view)
-            if composite is not None:
-                self._observe(composite, view)
+            for node in filter(None, (view, composite_of(view))):
+                self._observers.add(node, "ModifiedEvent", lambda view=view: _draw(view))
         for drawing in drawings():
-            self._observe(drawing.record, None)
+            self._observers.add(drawing.record, "ModifiedEvent", self.update)
         self.update()
 
     def update(self) -> None:
         """Draw the lines of all views anew."""
         for view in self._views:
-            self._draw(view)
+            _draw(view)
 
     def stop(self) -> None:
         """Follow no longer; the lines that are drawn stay."""
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        self._observed, self._views = [], []
-
-    def _observe(self, node, view) -> None:
-        def changed(*_) -> None:
-            self.update() if view is None else self._draw(view)
-
-        self._observed.append((node, node.AddObserver("ModifiedEvent", changed)))
-
-    def _draw(self, view) -> None:
-        if self._busy or not nodes.scene().IsNodePresent(view):
-            return
-        self._busy = True  # filing a node in the hierarchy may modify a view again
-        try:
-            draw_view_lines(view)
-        finally:
-            self._busy = False
+        self._observers.stop()
 
 
-def _composite(slice_node):
-    """The vtkMRMLSliceCompositeNode of a slice view: the one of the same layout name."""
+def _draw(view) -> None:
+    if nodes.scene().IsNodePresent(view):
+        draw_view_lines(view)
+
+
+def show_views(drawing: Drawing) -> list:
+    """Show a study's foremost images in the Red, Green and Yellow slice views, with their lines; returns the views.
+
+    Views that are absent (slicer-core) are made, so that Slicer shows the images when it opens the saved scene.
+    """
+    stacks = [stack for stack in drawing.now.foremost() if drawing.volume_of(stack.id, stack.central)]
+    views = []
+    for name, stack in zip(("Red", "Green", "Yellow"), stacks, strict=False):
+        view = next((n for n in nodes.nodes_of("vtkMRMLSliceNode") if n.GetLayoutName() == name), None) or _view(name)
+        show_image(view, drawing, stack.id, stack.central)
+        draw_view_lines(view)
+        views.append(view)
+    return views
+
+
+def _view(name: str):
+    for class_name in ("vtkMRMLSliceCompositeNode", "vtkMRMLSliceNode"):
+        node = nodes.scene().CreateNodeByClass(class_name)
+        node.UnRegister(None)
+        node.SetSingletonTag(name)
+        node.SetLayoutName(name)
+        node.SetName(name)
+        node = nodes.scene().AddNode(node)
+    node.SetDimensions(400, 400, 1)
+    return node
+
+
+def composite_of(slice_node):
+    """The vtkMRMLSliceCompositeNode of a slice view, the one of the same layout name; None if it has none."""
     for node in nodes.nodes_of("vtkMRMLSliceCompositeNode"):
         if node.GetLayoutName() == slice_node.GetLayoutName():
             return node
