@@ -19,7 +19,7 @@ from pydicom.filereader import read_partial
 from pydicom.multival import MultiValue
 from pydicom.pixels import pixel_array
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from .. import PlaneSSLError
 from ..geometry import Plane
@@ -87,7 +87,9 @@ class DicomImage:
             implicit, little = header.original_encoding
             header.file_meta.TransferSyntaxUID = (
                 ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
-        return pixel_array(header)
+        # pydicom's own RLE decoder is slower than the one in Rust, which prints a page when it meets a damaged file.
+        own = header.file_meta.TransferSyntaxUID == RLELossless
+        return pixel_array(header, decoding_plugin="pydicom" if own else "")
 
 
 class HeaderReader:

@@ -15,7 +15,7 @@ from ..anatomy import Anatomy
 from .grouping import group, without_copies
 from .images import Image
 from .irregularities import irregularities
-from .layouts import Volumes, inside, loose_volumes, named_views, one_case, read_document
+from .layouts import Volumes, inside, loose_volumes, named_views, one_case, read_document, stem
 from .localizers import are_localizers
 from .model import LabelFile, Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
@@ -120,7 +120,7 @@ def _subject(folder: Path, document: dict, images: Sequence[Image]) -> str:
     if isinstance(named, str | int) and str(named):
         return str(named)
     found = next((image.series.subject for image in images if image.series.subject), "")
-    return found or folder.name.removesuffix(".gz").removesuffix(".nii")
+    return found or (stem(folder) if folder.is_file() else folder.name)
 
 
 def _several(images: Sequence[Image]) -> list[str]:

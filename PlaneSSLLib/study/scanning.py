@@ -14,7 +14,8 @@ from .model import Problem
 from .volumes import ENDINGS as VOLUME_ENDINGS
 
 WORTH_WORKERS = 1000  # with fewer files, starting processes takes longer than reading
-SKIPPED_FOLDERS = {"labels", "__MACOSX"}  # label maps are looked for by name, not found by walking
+# Label maps are looked for by name, not found by walking.
+SKIPPED_FOLDERS = {"labels", "labelsTr", "labelsTs", "__MACOSX"}
 
 
 def scan(files: list[Path], workers: int = 1) -> tuple[list[Image], list[Path], list[Problem]]:

@@ -28,6 +28,7 @@ EXACT_SPREAD_DEG = 1.0  # a plane this close to a patient axis was laid there on
 WORD_RATIO = 20.0  # how much likelier a description names the view that it shows than another one
 PRIOR_OBLIQUE, PRIOR_EXACT, PRIOR_PERPENDICULAR = 0.03, 0.1, 0.4  # against 1 for a view with a normal
 LONELY_CONFIDENCE = 0.7  # at most, where no stack of another direction confirms an organ's view
+OBLIQUE_DEG = 37.0  # further from its axis than this (a cosine of 0.8), a patient plane is not called by its name
 GRID_STEP_DEG = 6.0
 PART = 200  # stacks at a time: the densities of thousands would not fit into memory
 
@@ -99,10 +100,9 @@ class _Constellation:
         self.names = [*(view.name for view in anatomy.views), *PATIENT_PLANES, OBLIQUE]
         self.turns, self.log_prior = _turns(anatomy.turn_deg)
         self.parts = [slice(start, start + PART) for start in range(0, len(stacks), PART)]
-        # (stacks, views): what a stack's words say, and what its number of slices allows.
+        # (stacks, views): what a stack's words say, and what it may show at all.
         self.said = np.array([[says(view.words, stack.description) for view in anatomy.views] for stack in stacks])
-        allowed = [[view.most_slices is None or len(stack.planes) <= view.most_slices for view in anatomy.views]
-                   for stack in stacks]
+        allowed = [[_may_show(view, stack) for view in anatomy.views] for stack in stacks]
         rest = np.ones((len(stacks), len(PATIENT_PLANES) + 1))
         self.allowed = np.hstack([np.array(allowed, dtype=float), rest])
         self.ratio = np.hstack([np.where(self.said, WORD_RATIO, 1.0), rest])
@@ -156,6 +156,13 @@ class _Constellation:
         for name, row in zip(self.names, probability, strict=True):
             summed[name] = summed.get(name, 0) + row
         return summed
+
+
+def _may_show(view: View, stack: Stack) -> bool:
+    if view.most_slices is not None and len(stack.planes) > view.most_slices:
+        return False
+    axis = PATIENT_PLANES.get(view.name)
+    return axis is None or bool(angle_between(np.array(axis), stack.planes[0].normal) < OBLIQUE_DEG)
 
 
 def _typical(view: View, mirrored: bool) -> np.ndarray:

@@ -1,7 +1,10 @@
 """Volume files (NIfTI, NRRD, MetaImage): their planes from the header, their pixels when asked for, their labels."""
 from __future__ import annotations
 
+import gzip
+import os
 import re
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +43,8 @@ class VolumeFile:
         voxels, size_in_bytes = int(np.prod(size, dtype=float)), file.stat().st_size
         if file.suffix.lower() not in DETACHED and voxels > MOST_VOXELS_PER_BYTE * size_in_bytes:
             raise ValueError(f"claims {voxels} voxels, which its {size_in_bytes} bytes cannot hold")
+        if reader.HasMetaDataKey("bitpix") and _is_cut_off(file, voxels * int(reader.GetMetaData("bitpix")) // 8):
+            raise ValueError("is cut off: it ends before its last voxel")
         spatial = min(dimension, 3)
         direction, origin = np.eye(3), np.zeros(3)
         direction[:spatial, :spatial] = np.reshape(reader.GetDirection(), (dimension, dimension))[:spatial, :spatial]
@@ -123,6 +128,24 @@ def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
             raise PlaneSSLError(f"The label map {label.file} is not on the grid of stack {stack.id}, see slice {i}.")
         labels[i] = values[index[..., 2], index[..., 1], index[..., 0]]
     return labels
+
+
+def _is_cut_off(file: Path, needed: int) -> bool:
+    """Does a NIfTI file end before it has given so many bytes? ITK would fill the rest with zeros, without a word."""
+    if file.suffix.lower() != ".gz":
+        return file.stat().st_size < needed
+    with open(file, "rb") as stream:
+        stream.seek(-4, os.SEEK_END)
+        told = int.from_bytes(stream.read(4), "little")  # gzip ends with the length of what it holds
+    if 0 <= told - needed % 2**32 < 2**16:
+        return False
+    try:
+        with gzip.open(file) as stream:
+            while needed > 0 and (part := stream.read(2**20)):
+                needed -= len(part)
+    except (EOFError, OSError, zlib.error):
+        return True
+    return needed > 0
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,256 @@
+"""How images of made-up series become stacks, and what is said of them."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from made_images import image, write
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from PlaneSSLLib.study import lines_of, read_labels, read_study
+
+AXIAL = [1, 0, 0, 0, 1, 0]
+
+
+@pytest.fixture
+def study_of(tmp_path):
+    """study_of(images) writes them as one study, in an order that says nothing, and reads it."""
+
+    def read(images, folder="study", **named):
+        order = np.random.default_rng(1).permutation(len(images))
+        for name, i in enumerate(order):
+            write(images[i], tmp_path / folder / f"{name:04d}")
+        return read_study(tmp_path / folder, **named)
+
+    return read
+
+
+def shape(study) -> list[tuple]:
+    return [(stack.series, len(stack.planes), stack.phases, stack.dimension) for stack in study.stacks]
+
+
+def test_series_are_told_apart_by_number_where_their_uid_is_repeated(study_of):
+    study = study_of([image(n, SeriesNumber=s, ImagePositionPatient=[3.0 * n, 0, 0]) for n in (1, 2) for s in (3, 4)])
+    assert shape(study) == [("3", 2, 1, "phase"), ("4", 2, 1, "phase")]
+    assert len({stack.id for stack in study.stacks}) == 2
+
+
+def test_series_without_uid_are_told_apart_by_number_description_and_folder(tmp_path):
+    blank = {"SeriesInstanceUID": "", "StudyInstanceUID": "", "SOPInstanceUID": ""}
+    for folder, number, description in (("a", 3, "x"), ("b", 3, "x"), ("a", 4, "x"), ("a", 3, "y")):
+        for n in (1, 2):
+            write(image(n, SeriesNumber=number, SeriesDescription=description, **blank),
+                  tmp_path / folder / f"{number}{description}{n}.dcm")
+    assert [row[1:] for row in shape(read_study(tmp_path))] == [(2, 1, "phase")] * 4
+
+
+def test_one_series_spread_over_folders_is_one(tmp_path):
+    for n in (1, 2, 3):
+        write(image(n), tmp_path / str(n) / "image")
+    assert shape(read_study(tmp_path)) == [("3", 3, 1, "phase")]
+
+
+def test_directions_mixed_in_one_series_become_stacks(study_of):
+    images = [image(n) for n in (1, 2, 3)] + [
+        image(10 + n, ImageOrientationPatient=AXIAL, ImagePositionPatient=[0, 0, 5.0 * n]) for n in (1, 2)]
+    study = study_of(images)
+    assert [(stack.view, len(stack.planes), stack.step_mm) for stack in study.stacks] == [
+        ("sagittal", 3, 3.0), ("axial", 2, 5.0)]
+
+
+def test_slices_come_in_canonical_order_whatever_the_file_says(study_of):
+    numbers = {1: 3, 2: 1, 3: 2}
+    study = study_of([image(numbers[n], ImagePositionPatient=[3.0 * n, 0, 0]) for n in (1, 2, 3)])
+    assert [plane.position[0] for plane in study.stacks[0].planes] == [3, 6, 9]
+    backwards = study_of([image(n, ImageOrientationPatient=[0, -1, 0, 0, 0, -1]) for n in (1, 2, 3)], "backwards")
+    assert [plane.position[0] for plane in backwards.stacks[0].planes] == [3, 6, 9]
+
+
+@pytest.mark.parametrize(("element", "values", "dimension"), [
+    ("TriggerTime", [0.5, 40, 700], "phase"),
+    ("TemporalPositionIdentifier", [1, 2, 10], "phase"),
+    ("EchoTime", [1.2, 12.6, 101], "echo"),
+    ("DiffusionBValue", [0.0, 50.0, 800.0], "b-value"),
+    ("InversionTime", [80, 160, 2400], "inversion"),
+    ("AcquisitionNumber", [1, 2, 10], "phase"),
+])
+def test_what_tells_images_at_one_place_apart(study_of, element, values, dimension):
+    images = [image(10 * n - k, ImagePositionPatient=[3.0 * n, 0, 0], **{element: value})
+              for n in (1, 2) for k, value in enumerate(values)]
+    study = study_of(images)
+    assert shape(study) == [("3", 2, 3, dimension)]
+    first_pixels = [[stack.pixels(i, k)[0, 0] for k in range(3)] for stack in study.stacks for i in range(2)]
+    assert first_pixels == [[10, 9, 8], [20, 19, 18]], "in the order of the values, not of the instances"
+
+
+def test_images_that_only_their_instance_number_tells_apart(study_of):
+    study = study_of([image(n, ImagePositionPatient=[0, 0, 0]) for n in (10, 9, 1)])
+    assert shape(study) == [("3", 1, 3, "phase")]
+    assert [frame.source.read()[0, 0] for frame in study.stacks[0].frames[0]] == [1, 9, 10]
+    assert any("instance number alone" in note for note in study.stacks[0].notes)
+
+
+def test_images_that_nothing_tells_apart_are_kept_and_said(study_of):
+    study = study_of([image(1, ImagePositionPatient=[0, 0, 0]) for _ in range(3)])
+    assert shape(study) == [("3", 1, 3, "phase")]
+    assert any("nothing tells" in note for note in study.stacks[0].notes)
+
+
+def test_a_cine_of_magnitudes_and_phase_maps_becomes_two_cines(study_of):
+    images = [image(k, ImagePositionPatient=[0, 0, 0], TriggerTime=40 * t, ImageType=["ORIGINAL", "PRIMARY", kind])
+              for k, (t, kind) in enumerate(((t, kind) for t in range(4) for kind in "MP"), start=1)]
+    assert shape(study_of(images)) == [("3", 1, 4, "phase")] * 2
+
+
+def test_diffusion_directions_stay_with_their_b_value(study_of):
+    values = [0.0, 500.0, 500.0, 500.0]
+    study = study_of([image(4 * n + k, ImagePositionPatient=[3.0 * n, 0, 0], DiffusionBValue=b)
+                      for n in (1, 2) for k, b in enumerate(values)])
+    assert shape(study) == [("3", 2, 4, "b-value")]
+    assert any("same b-value" in note for note in study.stacks[0].notes)
+
+
+@pytest.mark.parametrize(("positions", "note"), [
+    ([0, 3, 6, 12, 15], "1 missing after slice 2: 6.00 mm instead of 3.00 mm"),
+    ([0, 3, 6, 9, 13.4, 16.4], "uneven steps: 3.00 to 4.40 mm"),
+])
+def test_missing_and_uneven_positions_are_measured(study_of, positions, note):
+    stack, = study_of([image(n, ImagePositionPatient=[x, 0, 0]) for n, x in enumerate(positions, start=1)]).stacks
+    assert [plane.position[0] for plane in stack.planes] == positions
+    assert stack.notes == (note,)
+    assert not stack.is_volume()
+
+
+def test_slices_shifted_within_one_plane_are_kept(study_of):
+    stack, = study_of([image(1, ImagePositionPatient=[3, 0, 0]), image(2, ImagePositionPatient=[3, 30, 0]),
+                       image(3, ImagePositionPatient=[6, 0, 0])]).stacks
+    assert len(stack.planes) == 3
+    assert any("lie in one plane" in note for note in stack.notes)
+
+
+def test_a_sheared_stack_keeps_its_planes(study_of):
+    stack, = study_of([image(n, ImagePositionPatient=[3.0 * n, 1.5 * n, 0]) for n in (1, 2, 3)]).stacks
+    np.testing.assert_allclose([plane.position[1] for plane in stack.planes], [1.5, 3, 4.5])
+    assert any("26.6 degrees" in note for note in stack.notes)  # arctan(1.5 / 3)
+    assert not stack.is_volume()
+
+
+def test_series_of_one_slice_each_are_joined(study_of):
+    images = [image(k, SeriesNumber=10 + n, SeriesInstanceUID=f"1.9.{n}", SeriesDescription=f"cine slice {n}",
+                    ImagePositionPatient=[6.0 * n, 0, 0], TriggerTime=40 * k) for n in range(5) for k in range(3)]
+    study = study_of(images)
+    assert shape(study) == [("10", 5, 3, "phase")]
+    assert any("joined from 5 series" in note and "10 to 14" in note for note in study.stacks[0].notes)
+
+
+def test_repeats_of_one_slice_are_not_joined(study_of):
+    study = study_of([image(k, SeriesNumber=n, SeriesInstanceUID=f"1.9.{n}", ImagePositionPatient=[0, 0, 0],
+                            TriggerTime=40 * k) for n in (1, 2) for k in range(3)])
+    assert shape(study) == [("1", 1, 3, "phase"), ("2", 1, 3, "phase")]
+
+
+def crossing(frames: tuple[str, str]) -> list:
+    return [image(1, ImagePositionPatient=[2, -4, 4], FrameOfReferenceUID=frames[0]),
+            image(2, SeriesNumber=4, SeriesInstanceUID="1.9.4", ImageOrientationPatient=AXIAL,
+                  ImagePositionPatient=[0, -4, 0], FrameOfReferenceUID=frames[1])]
+
+
+def test_frames_of_reference(study_of):
+    same = study_of(crossing(("1.2.3", "1.2.3")), "same")
+    other = study_of(crossing(("1.2.3", "1.2.4")), "other")
+    blank = study_of(crossing(("1.2.3", "")), "blank")
+    assert [len(lines_of(study)) for study in (same, other, blank)] == [2, 0, 2]
+    assert len(lines_of(other, any_frame=True)) == 2
+    assert (same.notes, len(other.notes), len(blank.notes)) == ((), 1, 1)
+    assert "not crossed by default" in other.notes[0]
+
+
+def test_lines_are_where_planes_cut(study_of):
+    """The sagittal image at x = 2 cuts the axial one at z = 0 in the line x = 2, z = 0."""
+    study = study_of(crossing(("1.2.3", "1.2.3")))
+    document = lines_of(study)
+    sagittal, axial = (stack.id for stack in study.stacks)
+    assert [(line["image"]["stack"], line["plane"]["stack"]) for line in document] == [
+        (sagittal, axial), (axial, sagittal)]
+    for line in document:
+        np.testing.assert_allclose(np.array(line["lps"])[:, [0, 2]], [[2, 0], [2, 0]], atol=1e-9)
+        assert line["angle_deg"] == pytest.approx(90)
+    np.testing.assert_allclose(np.array(document[1]["pixels"])[:, 0], [2, 2], atol=1e-9)  # column 2 of the axial image
+    np.testing.assert_allclose(np.array(document[0]["pixels"])[:, 1], [4 / 1.5, 4 / 1.5], atol=1e-9)
+
+
+def test_signed_and_large_values_and_rescale(study_of):
+    values = np.array([[-32768, -1, 0], [1, 1000, 32767]], "<i2")
+    signed = image(1, Rows=2, Columns=3, PixelRepresentation=1, PixelData=values.tobytes(), RescaleSlope=2,
+                   RescaleIntercept=-5)
+    unsigned = image(2, Rows=2, Columns=3, PixelData=values.astype("<u2").tobytes())
+    stack, = study_of([signed, unsigned]).stacks
+    np.testing.assert_array_equal(stack.pixels(0), values.astype(np.float32) * 2 - 5)
+    np.testing.assert_array_equal(stack.pixels(1), values.astype("<u2").astype(np.float32))
+
+
+def test_each_frame_of_an_enhanced_file_has_its_own_geometry_time_and_rescale(study_of):
+    made = image(1, ImagePositionPatient=None, ImageOrientationPatient=None, PixelSpacing=None, SliceThickness=None,
+                 NumberOfFrames=4, Rows=2, Columns=2)
+    made.PixelData = np.repeat(np.arange(4, dtype="<u2"), 4).tobytes()
+    shared = Dataset()
+    shared.PlaneOrientationSequence = Sequence([Dataset()])
+    shared.PlaneOrientationSequence[0].ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    shared.PixelMeasuresSequence = Sequence([Dataset()])
+    shared.PixelMeasuresSequence[0].PixelSpacing, shared.PixelMeasuresSequence[0].SliceThickness = [2, 1], 7
+    made.SharedFunctionalGroupsSequence = Sequence([shared])
+    frames = []
+    for k in range(4):
+        frame = Dataset()
+        frame.PlanePositionSequence = Sequence([Dataset()])
+        frame.PlanePositionSequence[0].ImagePositionPatient = [5.0 * (k % 2), 0, 0]
+        frame.CardiacSynchronizationSequence = Sequence([Dataset()])
+        frame.CardiacSynchronizationSequence[0].NominalCardiacTriggerDelayTime = 90.0 - 40 * (k // 2)
+        frame.PixelValueTransformationSequence = Sequence([Dataset()])
+        frame.PixelValueTransformationSequence[0].RescaleSlope = 10 + k
+        frame.PixelValueTransformationSequence[0].RescaleIntercept = 0.5
+        frames.append(frame)
+    made.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    stack, = study_of([made]).stacks
+    assert (len(stack.planes), stack.phases, stack.dimension, stack.thickness_mm) == (2, 2, "phase", 7)
+    assert [[frame.frame_number for frame in place] for place in stack.frames] == [[3, 1], [4, 2]]
+    assert [frame.time_ms for frame in stack.frames[0]] == [50, 90]
+    assert stack.pixels(1, 0)[0, 0] == 3 * 13 + 0.5
+    assert stack.planes[0].spacing == (2, 1)
+
+
+def test_label_maps_that_study_json_names(tmp_path):
+    folder = tmp_path / "study"
+    for n in (1, 2, 3):
+        write(image(n, SeriesInstanceUID="1.9.1"), folder / f"{n}.dcm")
+    # The label map is stored from the last slice to the first: its own geometry tells where each slice belongs.
+    values = np.stack([np.full((8, 6), n, np.uint8) for n in (3, 2, 1)])
+    values[:, 1, 2] = 9
+    volume = sitk.GetImageFromArray(values)
+    volume.SetOrigin([9, 0, 0])
+    volume.SetSpacing([1, 1.5, 3])
+    volume.SetDirection([0, 0, -1, 1, 0, 0, 0, -1, 0])
+    (folder / "labels").mkdir()
+    sitk.WriteImage(volume, str(folder / "labels" / "x.nii.gz"))
+    (folder / "study.json").write_text(json.dumps({"subject": "someone", "anatomy": "knee", "labels": [
+        {"file": "labels/x.nii.gz", "series": "1.9.1", "phase": 0},
+        {"file": "labels/gone.nii.gz", "series": "1.9.1", "phase": 0},
+        {"file": "labels/x.nii.gz", "series": "1.9.2", "phase": 0}]}))
+    study = read_study(folder)
+    assert (study.subject, study.anatomy) == ("someone", "knee")
+    label, = study.labels
+    maps = read_labels(label, study.stack(label.stack))
+    assert [plane.position[0] for plane in study.stacks[0].planes] == [3, 6, 9]
+    assert [m[0, 0] for m in maps] == [1, 2, 3]
+    assert (maps[:, 1, 2] == 9).all()
+    assert sorted(problem.reason for problem in study.problems) == [
+        "is a label map of a series that is not in this folder", "study.json names labels that are not there"]
+
+
+def test_several_studies_in_one_folder_are_said(study_of):
+    study = study_of([image(1), image(2, StudyInstanceUID="1.3", PatientID="q", SeriesInstanceUID="1.9.9")])
+    assert sorted(study.notes) == ["the folder holds images of 2 studies, read as one",
+                                   "the folder holds images of 2 subjects, read as one"]

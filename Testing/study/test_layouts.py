@@ -1,0 +1,187 @@
+"""Volume files: alone, in a folder, with a study.json, in the nnU-Net layout."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.study import LabelFile, find_studies, read_labels, read_study
+
+SHAPE = (3, 4, 5)  # slices, rows, columns
+
+
+def volume(path, value=0, origin=(10, -20, 30), direction=None, spacing=(1.25, 1.5, 8), dtype=np.int16, shape=SHAPE):
+    """Voxels count up from value; returns them."""
+    array = (np.arange(np.prod(shape)).reshape(shape) + value).astype(dtype)
+    made = sitk.GetImageFromArray(array, isVector=False)
+    made.SetOrigin([*origin, 0][:array.ndim])
+    made.SetSpacing([*spacing, 1][:array.ndim])
+    if direction is not None:
+        made.SetDirection(direction)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(made, str(path))
+    return array
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha", ".nhdr", ".mhd"])
+def test_a_lone_volume(tmp_path, ending):
+    array = volume(tmp_path / f"brain{ending}", value=-30)
+    study = read_study(tmp_path / f"brain{ending}")
+    stack, = study.stacks
+    assert (study.subject, study.problems) == ("brain", ())
+    assert (stack.id, stack.view, len(stack.planes), stack.phases, stack.step_mm) == ("brain", "axial", 3, 1, 8)
+    plane = stack.planes[1]
+    assert (plane.shape, plane.spacing) == ((4, 5), (1.5, 1.25))
+    np.testing.assert_allclose(plane.position, [10, -20, 38])
+    np.testing.assert_allclose(plane.to_lps([4, 3]), [10 + 4 * 1.25, -20 + 3 * 1.5, 38])
+    assert stack.pixels(1).dtype == np.float32
+    np.testing.assert_array_equal(stack.pixels(1), array[1])
+    assert read_study(tmp_path).stacks[0].id == "brain"
+
+
+def test_points_agree_with_simpleitk_in_any_direction(tmp_path):
+    rng = np.random.default_rng(8)
+    direction = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    volume(tmp_path / "x.nrrd", direction=direction.ravel().tolist(), spacing=(0.7, 1.9, 6.5))
+    stack, = read_study(tmp_path).stacks
+    made = sitk.ReadImage(str(tmp_path / "x.nrrd"))
+    values = sitk.GetArrayFromImage(made)
+    for k, plane in enumerate(stack.planes):
+        index = made.TransformPhysicalPointToIndex(plane.position.tolist())
+        assert index[:2] == (0, 0)
+        theirs = made.TransformIndexToPhysicalPoint((4, 2, index[2]))
+        np.testing.assert_allclose(plane.to_lps([4, 2]), theirs, atol=1e-9)
+        np.testing.assert_array_equal(stack.pixels(k), values[index[2]])
+
+
+def test_slope_and_intercept_of_a_nifti_file(tmp_path):
+    volume(tmp_path / "x.nii")
+    header = bytearray((tmp_path / "x.nii").read_bytes())
+    header[112:120] = np.array([2.5, -7], "<f4").tobytes()  # scl_slope, scl_inter of NIfTI-1
+    (tmp_path / "x.nii").write_bytes(header)
+    stack, = read_study(tmp_path).stacks
+    np.testing.assert_allclose(stack.pixels(0)[0, :3], [-7, -4.5, -2])
+
+
+def test_four_dimensions_are_phases(tmp_path):
+    array = volume(tmp_path / "cine.nii.gz", shape=(6, *SHAPE))
+    stack, = read_study(tmp_path).stacks
+    assert (len(stack.planes), stack.phases, stack.dimension) == (3, 6, "phase")
+    np.testing.assert_array_equal(stack.pixels(2, 5), array[5, 2])
+
+
+def test_files_that_differ_in_their_number_are_phases_and_label_maps_are_recognised(tmp_path):
+    for n in (1, 2, 12):
+        volume(tmp_path / f"patient_frame{n}.nii.gz", value=100 * n)
+    volume(tmp_path / "patient_frame2_gt.nii.gz", dtype=np.uint8)
+    volume(tmp_path / "other.nii.gz", origin=(0, 0, 0))
+    study = read_study(tmp_path)
+    assert [(stack.id, stack.phases) for stack in study.stacks] == [("other", 1), ("patient_frame1", 3)]
+    assert [study.stack("patient_frame1").pixels(0, k)[0, 0] for k in range(3)] == [100, 200, 1200]
+    assert study.labels == (LabelFile(tmp_path / "patient_frame2_gt.nii.gz", "patient_frame1", 1),)
+
+
+def test_files_of_different_grids_are_stacks_of_their_own(tmp_path):
+    volume(tmp_path / "2ch.nii.gz", direction=[1, 0, 0, 0, 0, 1, 0, -1, 0])
+    volume(tmp_path / "4ch.nii.gz")
+    assert [(stack.id, stack.phases) for stack in read_study(tmp_path).stacks] == [("2ch", 1), ("4ch", 1)]
+
+
+def test_the_layout_of_nnunet(tmp_path):
+    for case in ("heart_001", "heart_002"):
+        for channel in (0, 1):
+            volume(tmp_path / "imagesTr" / f"{case}_000{channel}.nii.gz", value=50 * channel)
+        volume(tmp_path / "labelsTr" / f"{case}.nii.gz", dtype=np.uint8)
+    volume(tmp_path / "imagesTs" / "heart_003_0000.nii.gz")
+    (tmp_path / "dataset.json").write_text("{}")
+    cases = find_studies(tmp_path)
+    assert [path.name for path in cases] == [f"heart_00{n}_0000.nii.gz" for n in (1, 2, 3)]
+    study = read_study(cases[1])
+    stack, = study.stacks
+    assert (stack.id, stack.phases, stack.dimension) == ("heart_002", 2, "channel")
+    assert stack.pixels(0, 1)[0, 0] == 50
+    label, = study.labels
+    assert (label.file.name, label.phase) == ("heart_002.nii.gz", 0)
+    np.testing.assert_array_equal(read_labels(label, stack), np.arange(60).reshape(SHAPE))
+
+
+def test_a_study_json(tmp_path):
+    for name in ("ed", "es"):
+        volume(tmp_path / f"{name}.nii.gz")
+        volume(tmp_path / "labels" / f"{name}.nii.gz", dtype=np.uint8)
+    volume(tmp_path / "long.nii.gz", direction=[1, 0, 0, 0, 0, 1, 0, -1, 0], shape=(1, 4, 5))
+    volume(tmp_path / "odd.nii.gz", origin=(0, 0, 0))
+    (tmp_path / "study.json").write_text(json.dumps({
+        "subject": "s", "anatomy": "heart",
+        "views": {"SAX": ["ed.nii.gz", "es.nii.gz", "odd.nii.gz", "gone.nii.gz"], "4CH": "long.nii.gz"}}))
+    study = read_study(tmp_path)
+    assert [(stack.id, stack.view, stack.naming.confidence, stack.phases) for stack in study.stacks] == [
+        ("SAX", "SAX", 1, 2), ("4CH", "4CH", 1, 1)]
+    assert {problem.file.name: problem.reason for problem in study.problems} == {
+        "odd.nii.gz": "is on another grid than ed.nii.gz", "gone.nii.gz": "is missing, though study.json names it"}
+    assert [(label.file.name, label.stack, label.phase) for label in study.labels] == [
+        ("ed.nii.gz", "SAX", 0), ("es.nii.gz", "SAX", 1)]
+
+
+@pytest.mark.parametrize(("direction", "order"), [
+    ([1, 0, 0, 0, 1, 0, 0, 0, 1], [30, 38, 46]), ([1, 0, 0, 0, -1, 0, 0, 0, -1], [30, 22, 14])])
+def test_the_order_of_a_study_json_is_trusted_for_organ_views_only(tmp_path, direction, order):
+    """Base to apex is what the file says; for a plain axial stack the axis tells foot from head."""
+    volume(tmp_path / "x.nii.gz", direction=direction)
+    for view, expected in (("SAX", order), ("axial", sorted(order))):
+        (tmp_path / "study.json").write_text(json.dumps({"anatomy": "heart", "views": {view: ["x.nii.gz"]}}))
+        stack, = read_study(tmp_path).stacks
+        assert [plane.position[2] for plane in stack.planes] == expected
+
+
+def test_label_maps_of_another_axis_order_and_of_another_grid(tmp_path):
+    array = volume(tmp_path / "x.nii.gz", dtype=np.uint8)
+    stack, = read_study(tmp_path / "x.nii.gz").stacks
+    turned = sitk.PermuteAxes(sitk.ReadImage(str(tmp_path / "x.nii.gz")), [2, 0, 1])
+    sitk.WriteImage(sitk.Flip(turned, [True, False, True]), str(tmp_path / "turned.nii.gz"))
+    labels = read_labels(LabelFile(tmp_path / "turned.nii.gz", stack.id, 0), stack)
+    np.testing.assert_array_equal(labels, array)
+    volume(tmp_path / "shifted.nii.gz", origin=(10, -20, 33), dtype=np.uint8)
+    with pytest.raises(PlaneSSLError, match=r"shifted\.nii\.gz is not on the grid of stack x"):
+        read_labels(LabelFile(tmp_path / "shifted.nii.gz", stack.id, 0), stack)
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "cannot be read"), (b"text" * 200, "cannot be read")])
+def test_volumes_that_cannot_be_read(tmp_path, content, reason):
+    (tmp_path / "bad.nii.gz").write_bytes(content)
+    with pytest.raises(PlaneSSLError, match=reason) as error:
+        read_study(tmp_path)
+    assert "bad.nii.gz" in str(error.value)
+    volume(tmp_path / "good.nii.gz")
+    study = read_study(tmp_path)
+    assert [stack.id for stack in study.stacks] == ["good"]
+    assert [problem.file.name for problem in study.problems] == ["bad.nii.gz"]
+
+
+def test_a_volume_that_claims_more_than_it_holds(tmp_path):
+    volume(tmp_path / "x.nii.gz")
+    volume(tmp_path / "huge.nii")
+    header = bytearray((tmp_path / "huge.nii").read_bytes())
+    header[42:48] = np.array([20000, 20000, 20000], "<i2").tobytes()  # dim of NIfTI-1
+    (tmp_path / "huge.nii").write_bytes(header)
+    problem, = read_study(tmp_path).problems
+    assert "cannot hold" in problem.reason
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_a_truncated_volume_names_its_file(tmp_path, ending):
+    """Where the header cannot tell, it is when the pixels are asked for."""
+    path = tmp_path / f"x{ending}"
+    volume(path, shape=(3, 40, 50))
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(PlaneSSLError, match="x" + ending.replace(".", r"\.")):
+        read_study(path).stacks[0].pixels(2)
+
+
+def test_colour_volumes_are_refused(tmp_path):
+    sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkVectorUInt8, 3), str(tmp_path / "rgb.nrrd"))
+    with pytest.raises(PlaneSSLError, match="no grey image"):
+        read_study(tmp_path)

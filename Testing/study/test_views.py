@@ -1,0 +1,206 @@
+"""Naming views: from directions first, with words as evidence."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_images import image, write
+from scipy.spatial.transform import Rotation
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib import anatomy as anatomies
+from PlaneSSLLib.geometry import Plane
+from PlaneSSLLib.study import Naming, Stack, read_study, reading
+from PlaneSSLLib.study.localizers import are_localizers
+from PlaneSSLLib.study.recognition import recognise
+from PlaneSSLLib.study.sides import side_of
+from PlaneSSLLib.study.views import counting_direction, name_views
+from PlaneSSLLib.study.wording import mentions, says
+
+HEART = anatomies.load("heart")
+
+
+def stack(normal, slices: int = 1, description: str = "", phases: int = 1, series: str = "1", **changes) -> Stack:
+    normal = np.array(normal, dtype=float) / np.linalg.norm(normal)
+    row = np.cross(normal, np.eye(3)[np.abs(normal).argmin()])
+    row /= np.linalg.norm(row)
+    planes = tuple(Plane(5.0 * k * normal, row, np.cross(normal, row), (1, 1), (9, 9)) for k in range(slices))
+    return Stack("", planes, tuple((None,) * phases for _ in planes), Naming("", 0), description=description,
+                 series=series, **changes)
+
+
+def views(stacks, anatomy=HEART, **named) -> list[str]:
+    return [naming.view for naming in name_views(stacks, anatomy, **named).namings]
+
+
+def heart_stacks(turn=None, scatter_deg=0.0, rng=None) -> tuple[list[Stack], list[str]]:
+    names = ["SAX", "2CH", "3CH", "4CH", "SAX"]
+    made = []
+    for name, slices in zip(names, (10, 1, 1, 1, 1), strict=True):
+        normal = np.array(HEART.view(name).normal)
+        if turn is not None:
+            normal = turn.apply(normal)
+        if scatter_deg:
+            normal = Rotation.from_rotvec(np.radians(rng.normal(0, scatter_deg / np.sqrt(2), 3))).apply(normal)
+        made.append(stack(normal * (1 if rng is None else rng.choice([-1, 1])), slices))
+    return made, names
+
+
+def test_turned_and_scattered_hearts_are_named_without_a_word():
+    """Hearts turned about any axis by up to 30 degrees, each plane 5 degrees off, written in either direction."""
+    rng = np.random.default_rng(5)
+    right = total = 0
+    for _ in range(60):
+        axis = rng.normal(size=3)
+        turn = Rotation.from_rotvec(np.radians(rng.uniform(0, 30)) * axis / np.linalg.norm(axis))
+        stacks, names = heart_stacks(turn, 5.0, rng)
+        right += sum(found == name for found, name in zip(views(stacks), names, strict=True))
+        total += len(names)
+    assert right / total > 0.97
+
+
+@pytest.mark.parametrize("names", ["as they are", "blank", "wrong"])
+def test_the_real_heart_is_named_alike_with_any_descriptions(data, monkeypatch, names):
+    wrong = {"3": "4ch", "4": "sax", "5": "localizer 2ch", "6": "LVOT", "7": "kurzachse", "8": "2-Kammer", "10": "cine"}
+    group = reading.group
+    change = {"as they are": lambda s: s.description, "blank": lambda s: "", "wrong": lambda s: wrong[s.series]}[names]
+    monkeypatch.setattr(reading, "group", lambda images: [replace(s, description=change(s)) for s in group(images)])
+    study = read_study(data("heart-multiview"))
+    assert [(s.view, s.localizer) for s in study.stacks] == [
+        ("2CH", True), ("4CH", True), ("SAX", True), ("4CH", False), ("2CH", False), ("3CH", False), ("SAX", False)]
+    assert study.anatomy == "heart"
+    if names == "wrong":
+        assert "outweighed" in " ".join(study.stack("s07-2CH").naming.reasons)
+
+
+def test_thick_parallel_stacks_are_not_long_axis_views():
+    fourteen = stack(HEART.view("4CH").normal, slices=14, description="long axis")
+    one = stack(HEART.view("4CH").normal)
+    sax = stack(HEART.view("SAX").normal, slices=10)
+    assert views([sax, fourteen]) == ["SAX", "LAX"]
+    assert views([sax, one]) == ["SAX", "4CH"]
+
+
+def test_scouts_along_the_patient_axes_are_no_heart_views():
+    stacks, names = heart_stacks()
+    scouts = [stack(axis) for axis in np.eye(3)]
+    assert views([*stacks, *scouts]) == [*names, "sagittal", "coronal", "axial"]
+
+
+def test_oblique_stacks_are_oblique_and_say_what_is_nearest():
+    generic = anatomies.load("generic")
+    naming, = name_views([stack([1, 1, 1])], generic).namings
+    assert naming.view == "oblique"
+    assert any("nearest patient plane is" in reason and "55 degrees" in reason for reason in naming.reasons)
+    assert views([stack([0.98, 0.1, 0.17]), stack([0.1, 0.95, -0.3])], generic) == ["sagittal", "coronal"]
+
+
+def test_a_single_direction_is_less_sure():
+    alone, = name_views([stack(HEART.view("SAX").normal, 10)], HEART).namings
+    stacks, _ = heart_stacks()
+    together = name_views(stacks, HEART).namings[0]
+    assert alone.view == together.view == "SAX"
+    assert alone.confidence <= 0.7 < together.confidence
+
+
+def test_words_tip_a_balance():
+    between = np.array(HEART.view("3CH").normal) + np.array(HEART.view("4CH").normal)
+    sax = stack(HEART.view("SAX").normal, 10)
+    assert views([sax, stack(between, description="lvot")])[1] == "3CH"
+    assert views([sax, stack(between, description="Vierkammerblick 4-kammer")])[1] == "4CH"
+
+
+def test_slices_count_along_the_organ_in_every_turn():
+    rng = np.random.default_rng(3)
+    normal = np.array(HEART.view("SAX").normal)
+    for _ in range(20):
+        turn = Rotation.from_rotvec(np.radians(rng.uniform(-20, 20, 3)))
+        stacks, _ = heart_stacks(turn, 0, rng)
+        fit = name_views(stacks, HEART)
+        direction = counting_direction("SAX", stacks[0].planes[0].normal, HEART, fit.turn)
+        assert direction @ turn.apply(normal) > 0.99
+    assert counting_direction("LAX", np.array([0.1, -0.9, 0.4]), HEART, np.eye(3))[1] > 0, "to the back"
+
+
+def test_right_knees_count_the_other_way():
+    knee = anatomies.load("knee")
+    sagittal = np.array([1.0, 0, 0])
+    assert counting_direction("sagittal", sagittal, knee, np.eye(3))[0] == 1
+    assert counting_direction("sagittal", sagittal, knee, np.eye(3), mirrored=True)[0] == -1
+    assert counting_direction("axial", np.array([0, 0, -1.0]), knee, np.eye(3), mirrored=True)[2] == 1
+
+
+@pytest.mark.parametrize(("laterality", "texts", "x", "side", "source"), [
+    (["R"], ["left knee"], 90, "right", "laterality"),
+    (["L", "R"], ["genou gauche"], 0, "left", "words"),
+    ([""], ["Knie rechts", "t2_sag"], 90, "right", "words"),
+    ([""], ["left and right knee"], -80, "right", "80 mm off the midline"),
+    ([""], ["copyright", "leftover"], 5, "", ""),
+])
+def test_sides(laterality, texts, x, side, source):
+    there = stack([1, 0, 0])
+    plane = there.planes[0]
+    moved = replace(there, planes=(replace(plane, position=plane.position + [x, 0, 0] - plane.centre),))
+    found, how = side_of(laterality, texts, [moved])
+    assert found == side
+    assert source in how
+
+
+def test_an_unknown_side_is_said(tmp_path):
+    for number in (1, 2):
+        write(image(number), tmp_path / f"{number}.dcm")
+    study = read_study(tmp_path, anatomy="knee")
+    assert study.notes == ("the side is unknown: slices count as in a left one",)
+
+
+@pytest.mark.parametrize(("text", "body_part", "anatomy"), [
+    ("", "HEART", "heart"), ("cine sax", "", "heart"), ("ORIGINAL PRIMARY CARDIAC", "", "heart"),
+    ("Genou gauche T2", "", "knee"), ("mr prostata", "", "prostate"), ("t2 sag", "BRAIN", "generic"),
+    ("", "", "generic"), ("cardiac gated", "KNEE", "knee"),
+])
+def test_anatomies_are_recognised_by_words(text, body_part, anatomy):
+    patient = [stack(axis, 10) for axis in ([1, 0, 0.1], [0.1, 1, 0], [0, 0.2, 1])]
+    assert recognise(patient, text, body_part, "").anatomy.name == anatomy
+
+
+def test_a_heart_is_recognised_by_its_directions_alone():
+    assert recognise(heart_stacks()[0], "", "", "").anatomy.name == "heart"
+
+
+def test_a_caller_can_override(data):
+    folder = data("heart-pig")
+    study = read_study(folder, views={"s06-LAX": "4CH"})
+    changed = study.stack("s06-LAX")
+    assert (changed.view, changed.naming.confidence, changed.naming.reasons) == ("4CH", 1.0, ("given by the caller",))
+    assert study.stack("s05-SAX").view == "SAX"
+    with pytest.raises(PlaneSSLError, match=r"no stack 's99'.*s05-SAX, s06-LAX"):
+        read_study(folder, views={"s99": "4CH"})
+    with pytest.raises(PlaneSSLError, match="no view '5CH'"):
+        read_study(folder, views={"s06-LAX": "5CH"})
+
+
+def test_localizers_by_image_type_word_or_order():
+    still, cine = stack([1, 0, 0]), stack([0, 1, 0], phases=20)
+    assert are_localizers([still, cine, still]) == [True, False, False]
+    assert are_localizers([still, still]) == [False, False], "a study without cines says nothing by its order"
+    assert are_localizers([replace(still, description="Survey_SSh"), replace(still, localizer=True), still]) == [
+        True, True, False]
+    echoes = replace(cine, dimension="echo")
+    assert are_localizers([still, echoes]) == [False, False]
+    files = [replace(one, series="") for one in (still, cine)]
+    assert are_localizers(files) == [False, False], "volume files have no order of acquisition"
+
+
+@pytest.mark.parametrize(("word", "text", "said"), [
+    ("sax", "TF_cine_SAX_10", True), ("sax", "saxony", False), ("4ch", "cine 4CH", True), ("4ch", "14ch", False),
+    ("short axis", "trufi_short-axis", True), ("ka", "Karotis", False), ("sag", "t2sag", True),
+    ("2-kammer", "SSFP 2 Kammer", True), ("sag", "t2_sag_384", True),
+])
+def test_words_are_whole_words(word, text, said):
+    assert says([word], text) is said
+
+
+def test_long_words_may_begin_longer_ones():
+    assert mentions(["prostat"], "MR Prostatakarzinom")
+    assert not mentions(["acl"], "aclaration")
