@@ -1,6 +1,7 @@
 """What each command does: it calls a room of the library and shows what comes back."""
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,9 +11,25 @@ from .files import refuse_existing
 
 
 def study(options: Namespace, console: Console) -> None:
-    from .study import describe, read_study
+    """One study's document; where a folder holds many, {"studies": [a document with its folder each], "problems"}."""
+    from .study import Problem, describe, find_studies, read_studies, read_study
 
-    document = describe(read_study(options.folder, anatomy=options.anatomy))
+    workers = os.cpu_count() or 1
+    folders = find_studies(options.folder)
+    if len(folders) > 1:
+        read = list(read_studies(folders, anatomy=options.anatomy, workers=workers))
+        many = [{"folder": str(one.folder), **describe(one)} for one in read if not isinstance(one, Problem)]
+        broken = [{"file": str(one.file), "reason": one.reason} for one in read if isinstance(one, Problem)]
+
+        def listing() -> str:
+            rows = [[s["folder"], s["anatomy"], len(s["stacks"]), " ".join(stack["view"] for stack in s["stacks"]),
+                     len(s["problems"])] for s in many]
+            header = ["study", "anatomy", "stacks", "views", "problems"]
+            return "\n".join([f"{len(rows)} studies", table(header, rows), *(p["reason"] for p in broken)])
+
+        console.result({"studies": many, "problems": broken}, listing)
+        return
+    document = describe(read_study(options.folder, anatomy=options.anatomy, workers=workers))
 
     def text() -> str:
         rows = [[s["id"], s["view"], f"{s['confidence']:.2f}", s["slices"], s["phases"],

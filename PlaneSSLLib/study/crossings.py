@@ -13,16 +13,13 @@ def lines_of(study: Study, any_frame: bool = False) -> list[dict]:
     for image_stack in study.stacks:
         for plane_stack in study.partners(image_stack, any_frame):
             pairs = crossings(image_stack.planes, plane_stack.planes)
-            for i, image in enumerate(image_stack.planes):
-                for j in range(len(plane_stack.planes)):
-                    if np.isnan(pairs.segments[i, j]).any():
-                        continue
-                    segment = pairs.segments[i, j]
-                    found.append({
-                        "image": {"stack": image_stack.id, "slice": i},
-                        "plane": {"stack": plane_stack.id, "slice": j},
-                        "lps": segment.tolist(),
-                        "pixels": image.to_pixels(segment).tolist(),
-                        "angle_deg": float(pairs.angle_deg[i, j]),
-                    })
+            for i, j in np.argwhere(~np.isnan(pairs.segments).any((-1, -2))).tolist():
+                segment = pairs.segments[i, j]
+                found.append({
+                    "image": {"stack": image_stack.id, "slice": i},
+                    "plane": {"stack": plane_stack.id, "slice": j},
+                    "lps": segment.tolist(),
+                    "pixels": image_stack.planes[i].to_pixels(segment).tolist(),
+                    "angle_deg": float(pairs.angle_deg[i, j]),
+                })
     return found

@@ -52,8 +52,8 @@ def _series(images: Iterable[Image]) -> list[list[Image]]:
     found = defaultdict(list)
     for image in images:
         series = image.series
-        place = "" if series.uid else str(series.folder)
-        found[series.study_uid, series.uid, series.number, series.description, place].append(image)
+        place = () if series.uid else (series.study_uid, str(series.folder))
+        found[series.uid, series.number, series.description, place].append(image)
     return list(found.values())
 
 
