@@ -1,0 +1,14 @@
+"""The sections of the PlaneSSL panel, top to bottom. They show and ask; what is done is in PlaneSSLLogic."""
+from .planes import PlanesSection
+from .study import StudySection
+
+# .ui file -> the section that it shows.
+SECTIONS = {"PlaneSSLStudy": StudySection, "PlaneSSLPlanes": PlanesSection}
+
+
+class Widgets:
+    """All widgets of the panel by their names, over all .ui files."""
+
+    def add(self, more) -> None:
+        """Take over the widgets of one .ui file."""
+        vars(self).update(vars(more))

@@ -1,0 +1,75 @@
+"""Every setting of the panel, kept in the scene, so that a saved scene brings the panel back."""
+from __future__ import annotations
+
+from typing import Annotated
+
+import ctk
+import slicer
+from slicer.parameterNodeWrapper import Choice, GuiConnector, parameterNodeGuiConnector, parameterNodeWrapper
+
+from PlaneSSLLib import anatomy as anatomies
+from PlaneSSLLib.scene.record import TEXTURES, VISIBILITIES
+
+GUESS = "guess"  # the anatomy that fits a study best
+
+
+@parameterNodeWrapper
+class PlaneSSLParameterNode:
+    """Names are those of the widgets (SlicerParameterName in the .ui files). Folders are text: empty is none."""
+
+    studyFolder: str = ""
+    anatomy: Annotated[str, Choice([GUESS, *anatomies.available()])] = GUESS
+    localizers: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
+    others: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
+    textures: Annotated[str, Choice(list(TEXTURES))] = "none"
+    anyFrame: bool = False
+
+
+@parameterNodeGuiConnector
+class PathText(GuiConnector):
+    """A path line edit for a text parameter: the built-in connector would show an unset Path as '.'."""
+
+    @staticmethod
+    def canRepresent(widget, datatype) -> bool:
+        return type(widget) is ctk.ctkPathLineEdit and datatype is str
+
+    @staticmethod
+    def create(widget, datatype):
+        return PathText(widget) if PathText.canRepresent(widget, datatype) else None
+
+    def __init__(self, widget) -> None:
+        super().__init__()
+        self._widget = widget
+
+    def _connect(self) -> None:
+        self._widget.currentPathChanged.connect(self.changed)
+
+    def _disconnect(self) -> None:
+        self._widget.currentPathChanged.disconnect(self.changed)
+
+    def widget(self):
+        return self._widget
+
+    def read(self) -> str:
+        return self._widget.currentPath
+
+    def write(self, value: str) -> None:
+        if value != self._widget.currentPath:
+            self._widget.currentPath = value
+
+
+def wrap(node) -> PlaneSSLParameterNode:
+    """The settings in a vtkMRMLScriptedModuleNode; what this version cannot read (an older scene) gets its default."""
+    try:
+        settings = PlaneSSLParameterNode(node)
+    except Exception:  # a value of another type: which one cannot be told
+        with slicer.util.NodeModify(node):
+            for name in node.GetParameterNames():
+                node.UnsetParameter(name)
+        settings = PlaneSSLParameterNode(node)
+    for name in settings.allParameters:
+        try:
+            settings.setValue(name, settings.getValue(name))
+        except ValueError:  # a choice that is no longer offered, or out of range
+            settings.setValue(name, settings.default(name).value)
+    return settings

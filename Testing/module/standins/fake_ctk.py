@@ -1,0 +1,112 @@
+"""The few CTK widgets that the panel uses, with the properties and signals that it uses."""
+from __future__ import annotations
+
+from PySide6.QtCore import Property, Signal
+from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QGroupBox, QHBoxLayout, QLineEdit, QToolButton, QWidget
+
+from .fake_qt import register
+
+
+class _Collapsing:
+    """The content goes away when collapsed."""
+
+    def _collapse(self, collapsed: bool) -> None:
+        self._collapsed = collapsed
+        for child in self.children():
+            if isinstance(child, QWidget) and child is not getattr(self, "_head", None):
+                child.setVisible(not collapsed)
+
+
+@register
+class ctkCollapsibleButton(_Collapsing, QWidget):
+    contentsCollapsed = Signal(bool)
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._collapsed, self._text = False, ""
+        self._head = QToolButton(self)
+        self._head.setAutoRaise(True)
+        self._head.clicked.connect(lambda: self.setCollapsed(not self._collapsed))
+        self.setContentsMargins(0, 26, 0, 0)
+
+    def resizeEvent(self, event) -> None:
+        self._head.setGeometry(0, 0, self.width, 24)
+        super().resizeEvent(event)
+
+    def showEvent(self, event) -> None:
+        self._collapse(self._collapsed)
+        super().showEvent(event)
+
+    def setText(self, text: str) -> None:
+        self._text = text
+        self._head.setText(("▸ " if self._collapsed else "▾ ") + text)
+
+    def setCollapsed(self, collapsed: bool) -> None:
+        self._collapse(collapsed)
+        self.setText(self._text)
+        self.contentsCollapsed.emit(collapsed)
+
+    text = Property(str, lambda self: self._text, setText)
+    collapsed = Property(bool, lambda self: self._collapsed, setCollapsed)
+
+
+@register
+class ctkCollapsibleGroupBox(_Collapsing, QGroupBox):
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._collapsed = False
+
+    def showEvent(self, event) -> None:
+        self._collapse(self._collapsed)
+        super().showEvent(event)
+
+    collapsed = Property(bool, lambda self: self._collapsed, lambda self, value: self._collapse(value))
+
+
+@register
+class ctkPathLineEdit(QWidget):
+    Dirs, Files = 1, 2
+    currentPathChanged = Signal(str)
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._edit, self._key, self.filters = QLineEdit(self), "", 0
+        self._edit.textChanged.connect(self.currentPathChanged.emit)
+        button = QToolButton(self)
+        button.setText("…")
+        button.clicked.connect(lambda: self._edit.setText(QFileDialog.getExistingDirectory(self)))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._edit)
+        layout.addWidget(button)
+
+    filters = 0
+    currentPath = Property(str, lambda self: self._edit.text, lambda self, value: self._edit.setText(value))
+    settingKey = Property(str, lambda self: self._key, lambda self, value: setattr(self, "_key", value))
+
+    def addCurrentPathToHistory(self) -> None:
+        pass
+
+
+@register
+class ctkSliderWidget(QWidget):
+    valueChanged = Signal(float)
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._box = QDoubleSpinBox(self)
+        self._box.setDecimals(0)
+        self._box.valueChanged.connect(self.valueChanged.emit)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._box)
+
+    def _property(name):
+        return Property(float, lambda self: self._box.property(name), lambda self, v: self._box.setProperty(name, v))
+
+    value, minimum, maximum, singleStep = map(_property, ("value", "minimum", "maximum", "singleStep"))
+    decimals = Property(int, lambda self: self._box.decimals, lambda self, value: self._box.setDecimals(value))
+
+
+ctkCheckBox = ctkComboBox = ctkCheckablePushButton = ctkDoubleSlider = ctkDoubleSpinBox = ctkRangeWidget = None
+ctkDoubleRangeSlider = ctkDirectoryButton = ctkColorPickerButton = None  # named by Slicer's own connectors
