@@ -48,7 +48,7 @@ if __name__ == "__main__":
 def write_files(folder: Path) -> int:
     """One study of SERIES x SLICES x PHASES small images; returns how many."""
     phantom, = write_phantoms("heart", studies=1, seed=1, out=folder / "phantom", phases=2)
-    image = pydicom.dcmread(next(phantom.rglob("*SAX*/*.dcm"), None) or next(phantom.rglob("*.dcm")))
+    image = pydicom.dcmread(next(phantom.rglob("*.dcm")))
     image.Rows = image.Columns = 16
     image.PixelData = bytes(2 * 16 * 16)
     normal = [float(x) for x in image.ImageOrientationPatient]

@@ -134,7 +134,7 @@ class HeaderReader:
         if size < header_bytes + needed and header.file_meta.get("TransferSyntaxUID") in (None, *_NATIVE):
             raise ValueError(f"is cut off: it has {size} bytes and needs at least {header_bytes + needed}")
         series = self._series_of(file, header)
-        if _numbers(header, _POSITION) is None and _PER_FRAME in header:
+        if _PER_FRAME in header and (frames > 1 or _numbers(header, _POSITION) is None):
             return self._functional_groups(file, header, series)
         if frames > 1:
             return [self._image(file, number, header, header, series) for number in range(frames)]
@@ -218,7 +218,8 @@ def _read_header(file: Path, head: bytes, size: int) -> tuple[Dataset, int]:
     try:
         stream = io.BytesIO(head)
         header = read_partial(stream, after_image_group, force=True, specific_tags=TAGS)
-        if _POSITION in header and (passed or size == len(head)):
+        single = _FRAMES not in header or (_numbers(header, _FRAMES) or [1]) == [1]
+        if _POSITION in header and single and (passed or size == len(head)):
             return header, stream.tell()
     except Exception:
         if size == len(head):

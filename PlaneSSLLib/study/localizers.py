@@ -10,13 +10,15 @@ WORDS = ("localizer", "localiser", "loc", "locator", "scout", "survey", "pilot",
          "topogram", "lokalisator", "übersicht", "reperage", "repérage", "localizador", "localizzatore")
 
 
-def are_localizers(stacks: Sequence[Stack]) -> list[bool]:
-    """By image type, by words, or because the stack is still and was acquired before the study's first cine.
+def are_localizers(stacks: Sequence[Stack], beating: bool) -> list[bool]:
+    """By image type, by words, or because the stack is still and was acquired before the first cine of a beating organ.
 
-    Operators plan a cine on still images; still images that come later (late enhancement, maps) are no localizers.
-    The stacks come in the order of their series; volume files have no such order.
+    Operators plan a cine on still images; still images that come later (late enhancement, maps) are no localizers. In
+    an organ that does not beat, the phases are those of a contrast agent, and what comes before is no localizer. The
+    stacks come in the order of their series; volume files have no such order.
     """
-    first_cine = next((i for i, stack in enumerate(stacks) if stack.phases > 1 and stack.dimension == "phase"), 0)
+    cines = (i for i, stack in enumerate(stacks) if beating and stack.phases > 1 and stack.dimension == "phase")
+    first_cine = next(cines, 0)
     return [
         stack.localizer or says(WORDS, stack.description)
         or (stack.series != "" and stack.phases == 1 and i < first_cine)

@@ -54,7 +54,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | None = None, views: dic
     stacks = _overridden(stacks, views or {}, chosen)
     stacks = [_counted(stack, recognised, in_order=bool(document.get("views"))) for stack in stacks]
     stacks = [replace(stack, localizer=localizer, notes=(*stack.notes, *irregularities(stack)))
-              for stack, localizer in zip(stacks, are_localizers(stacks), strict=True)]
+              for stack, localizer in zip(stacks, are_localizers(stacks, beating=_beats(chosen)), strict=True)]
     stacks, frame_notes = _one_frame(stacks)
     labels, label_problems = _labels(folder, document, stacks)
     notes = [*recognised.notes, *frame_notes, *_several(images)]
@@ -130,6 +130,10 @@ def _several(images: Sequence[Image]) -> list[str]:
         if len(values - {""}) > 1:
             notes.append(f"the folder holds images of {len(values - {''})} {what}, read as one")
     return notes
+
+
+def _beats(anatomy: Anatomy) -> bool:
+    return any(label.ejects for label in anatomy.labels)
 
 
 def _identified(stacks: Sequence[Stack]) -> list[Stack]:

@@ -19,13 +19,15 @@ from .model import Frame, LabelFile, Stack
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 DETACHED = (".nhdr", ".mhd")  # headers whose voxels are in another file
 MOST_VOXELS_PER_BYTE = 1100  # gzip does no better; SimpleITK takes memory for what a header claims
+THICK = 1.5  # times the pixels: an axis of such steps is the one that slices lie along
 OFF_GRID = 0.25  # of a voxel: a label map further off than this is on another grid
 
 
 class VolumeFile:
     """A volume file: its planes at once, its pixels when they are asked for, read once.
 
-    The slices run along the third axis of the file. ValueError if the file cannot be read or is no grey image.
+    The slices run along the third axis of the file, unless another is clearly the thick one: programs that turn
+    volumes to fixed axes leave the slices on any. ValueError if the file cannot be read or is no grey image.
     """
 
     def __init__(self, file: Path) -> None:
@@ -49,15 +51,17 @@ class VolumeFile:
         direction, origin = np.eye(3), np.zeros(3)
         direction[:spatial, :spatial] = np.reshape(reader.GetDirection(), (dimension, dimension))[:spatial, :spatial]
         origin[:spatial] = reader.GetOrigin()[:spatial]
-        spacing = (*reader.GetSpacing()[:spatial], 1.0)
+        spacing, count = (*reader.GetSpacing()[:spatial], 1.0)[:3], (*size[:spatial], 1)[:3]
         self.phases = size[3] if dimension == 4 else 1
-        self.thickness_mm = float(spacing[2])
-        self.matrix = direction * spacing[:3]  # (3, 3) voxel (i, j, k) to LPS mm, from origin
+        self.axes = _slices_last(spacing, count)  # which axes of the file run along a row, down a column, across
+        x, y, z = self.axes
+        self.thickness_mm = float(spacing[z])
+        self.matrix = (direction * spacing)[:, self.axes]  # (3, 3) pixel (column, row, slice) to LPS mm, from origin
         self.origin = origin
         try:
             self.planes = tuple(
-                Plane(origin + k * self.matrix[:, 2], direction[:, 0], direction[:, 1], (spacing[1], spacing[0]),
-                      (size[1], size[0])) for k in range(size[2] if dimension > 2 else 1))
+                Plane(origin + k * self.matrix[:, 2], direction[:, x], direction[:, y], (spacing[y], spacing[x]),
+                      (count[y], count[x])) for k in range(count[z]))
         except ValueError as error:
             raise ValueError(f"its geometry is impossible: {error}") from None
 
@@ -68,7 +72,9 @@ class VolumeFile:
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(self.file)))
         except RuntimeError as error:
             raise PlaneSSLError(f"The pixels of {self.file} cannot be read: {_reason(error)}.") from None
-        return array.reshape(self.phases, len(self.planes), *self.planes[0].shape)
+        x, y, z = self.axes
+        array = array.reshape(self.phases, *array.shape[-3:] if array.ndim > 2 else (1, *array.shape))
+        return array.transpose(0, 3 - z, 3 - y, 3 - x)  # SimpleITK's arrays have the axes of the file backwards
 
     def same_grid(self, planes: tuple[Plane, ...]) -> bool:
         """Are these the planes of the volume, in either order?"""
@@ -128,6 +134,14 @@ def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
             raise PlaneSSLError(f"The label map {label.file} is not on the grid of stack {stack.id}, see slice {i}.")
         labels[i] = values[index[..., 2], index[..., 1], index[..., 0]]
     return labels
+
+
+def _slices_last(spacing: tuple[float, ...], count: tuple[int, ...]) -> list[int]:
+    thick = int(np.argmax(spacing))
+    others = max(spacing[axis] for axis in range(3) if axis != thick)
+    if thick == 2 or count[2] == 1 or spacing[thick] < THICK * others:
+        return [0, 1, 2]
+    return [axis for axis in range(3) if axis != thick] + [thick]
 
 
 def _is_cut_off(file: Path, needed: int) -> bool:

@@ -57,6 +57,19 @@ def test_points_agree_with_simpleitk_in_any_direction(tmp_path):
         np.testing.assert_array_equal(stack.pixels(k), values[index[2]])
 
 
+def test_slices_are_found_on_the_thick_axis(tmp_path):
+    """A sagittal stack that a program has turned to axes right-left, front-back, foot-head."""
+    array = volume(tmp_path / "x.nii.gz", spacing=(4, 0.5, 0.6), shape=(6, 7, 3))  # axes k, j, i
+    stack, = read_study(tmp_path).stacks
+    assert (stack.view, len(stack.planes), stack.step_mm, stack.thickness_mm) == ("sagittal", 3, 4, 4)
+    plane = stack.planes[1]
+    assert (plane.shape, plane.spacing) == ((6, 7), pytest.approx((0.6, 0.5)))
+    np.testing.assert_allclose(plane.to_lps([5, 2]), [10 + 4, -20 + 5 * 0.5, 30 + 2 * 0.6], atol=1e-5)
+    assert stack.pixels(1)[2, 5] == array[2, 5, 1]
+    labels = read_labels(LabelFile(tmp_path / "x.nii.gz", stack.id, 0), stack)
+    np.testing.assert_array_equal(labels, array.transpose(2, 0, 1))
+
+
 def test_slope_and_intercept_of_a_nifti_file(tmp_path):
     volume(tmp_path / "x.nii")
     header = bytearray((tmp_path / "x.nii").read_bytes())

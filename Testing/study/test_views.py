@@ -182,14 +182,14 @@ def test_a_caller_can_override(data):
 
 def test_localizers_by_image_type_word_or_order():
     still, cine = stack([1, 0, 0]), stack([0, 1, 0], phases=20)
-    assert are_localizers([still, cine, still]) == [True, False, False]
-    assert are_localizers([still, still]) == [False, False], "a study without cines says nothing by its order"
-    assert are_localizers([replace(still, description="Survey_SSh"), replace(still, localizer=True), still]) == [
-        True, True, False]
+    assert are_localizers([still, cine, still], beating=True) == [True, False, False]
+    two = [replace(still, description="Survey_SSh"), replace(still, localizer=True), still]
+    assert are_localizers(two, beating=True) == [True, True, False]
+    assert are_localizers([still, cine], beating=False) == [False, False], "a contrast agent's phases are no cine"
     echoes = replace(cine, dimension="echo")
-    assert are_localizers([still, echoes]) == [False, False]
+    assert are_localizers([still, echoes], beating=True) == [False, False]
     files = [replace(one, series="") for one in (still, cine)]
-    assert are_localizers(files) == [False, False], "volume files have no order of acquisition"
+    assert are_localizers(files, beating=True) == [False, False], "volume files have no order of acquisition"
 
 
 @pytest.mark.parametrize(("word", "text", "said"), [
