@@ -120,8 +120,17 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("segment", "Segment an image file or a study.", writes=True)
     sub.add_argument("run", type=Path)
     sub.add_argument("input", type=Path, help="an image file or a study's folder")
-    sub.add_argument("--out", type=Path, required=True, help=".nii.gz, .seg.nrrd or .mrb")
+    sub.add_argument("--out", type=Path, required=True,
+                     help=".nii.gz, .seg.nrrd, .mrb, .npz, or a folder (no ending) of DICOM SEG")
+    sub.add_argument("--stack", help="this stack only, by its id in planessl study (default: the run's views)")
+    sub.add_argument("--phase", type=int, help="this phase only, counted from 0 (default: all)")
+    sub.add_argument("--clean", action="store_true", help="keep the largest piece of every structure")
     sub.add_argument("--device", default="auto")
+
+    sub = command("measure", "Volumes, ejection fractions and masses of label maps.", writes=True)
+    sub.add_argument("input", type=Path, help="a study's folder with labels, a label map, or DICOM SEG")
+    sub.add_argument("--anatomy", help="what the labels mean, where the input does not say")
+    sub.add_argument("--out", type=Path, help="also write .json or .csv")
 
     sub = command("anatomy", "List, show or check anatomy files.")
     sub.add_argument("what", choices=("list", "show", "check"))

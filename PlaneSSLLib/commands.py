@@ -146,16 +146,38 @@ def evaluate(options: Namespace, console: Console) -> None:
 
 
 def segment(options: Namespace, console: Console) -> None:
-    from .prediction.segmenting import Segmenter
-    from .prediction.volumes import segment_file
-    from .training.run import Run
+    from . import calls
 
-    refuse_existing(options.out, options.overwrite)
-    segmenter = Segmenter(Run.open(options.run), options.device)
-    if options.input.is_dir():
-        raise PlaneSSLError("Segmenting a study's folder is not there yet; give an image file.")
-    document = segment_file(segmenter, options.input, options.out, options.overwrite)
-    console.result(document, lambda: "\n".join(f"{name}: {n} voxels" for name, n in document["voxels"].items()))
+    found = calls.segment(
+        options.run, options.input, options.out, stack=options.stack, phase=options.phase, clean=options.clean,
+        device=options.device, overwrite=options.overwrite, report=console.event)
+    document = {"out": str(options.out), "stacks": [{
+        "stack": one.stack.id, "view": one.stack.view, "slices": len(one.stack.planes), "phases": list(one.phases),
+        "voxels": {label.name: one.voxels(label.value) for label in found.anatomy.labels}} for one in found.stacks]}
+
+    def text() -> str:
+        rows = [[s["stack"], s["view"], s["slices"], len(s["phases"]), *s["voxels"].values()]
+                for s in document["stacks"]]
+        titles = [f"{label.title}, voxels" for label in found.anatomy.labels]
+        return f"{options.out}\n{table(['stack', 'view', 'slices', 'phases', *titles], rows)}"
+
+    console.result(document, text)
+
+
+def measure(options: Namespace, console: Console) -> None:
+    from . import calls
+    from .prediction.measuring import rows
+
+    document = calls.measure(options.input, options.out, anatomy=options.anatomy, overwrite=options.overwrite)
+
+    def text() -> str:
+        single = {s["stack"] for s in document["stacks"] if not s["cavities"]}
+        shown = [[r["stack"], r["structure"], r["measure"], r["phase"], r["value"], r["unit"]]
+                 for r in rows(document) if r["measure"] != "volume" or r["stack"] in single]
+        notes = [f"{s['stack']}: {note}" for s in document["stacks"] for note in s["notes"]]
+        return "\n".join([table(["stack", "structure", "measure", "phase", "", "unit"], shown), *notes])
+
+    console.result(document, text)
 
 
 def anatomy(options: Namespace, console: Console) -> None:

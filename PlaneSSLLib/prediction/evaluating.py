@@ -42,10 +42,15 @@ def evaluate(
 def _measure(segmenter: Segmenter, study: PreparedStudy) -> dict[str, list[dict[str, float]]]:
     found: dict[str, list[dict[str, float]]] = {name: [] for _, name in segmenter.plan.labels}
     for stack in study.stacks:
+        if not stack.labelled:
+            continue
+        # The pixels of a cohort are scaled already.
+        labels = dict(zip(stack.labelled, segmenter.segment(
+            [study.image(stack, i, k) for i, k in stack.labelled], [stack.planes[i] for i, _ in stack.labelled],
+            intensities=(0.0, 1.0)), strict=True))
         for phase in sorted({k for _, k in stack.labelled}):
             slices = [i for i, k in stack.labelled if k == phase]
-            predicted = np.stack(list(segmenter.frames(
-                (study.image(stack, i, phase), stack.planes[i]) for i in slices)))
+            predicted = np.stack([labels[i, phase] for i in slices])
             reference = np.stack([study.labels(stack, i, phase) for i in slices])
             spacing = (_step(stack), *stack.planes[0].spacing)
             for value, name in segmenter.plan.labels:

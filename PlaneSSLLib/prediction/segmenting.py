@@ -1,55 +1,121 @@
 """Label maps of whole stacks, on the pixels they were acquired on."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import PlaneSSLError
-from ..cohort.placing import placement, resample
+from ..cohort.plan import intensity_range, scale
 from ..geometry import Plane
 from ..training.run import Run
 from ..training.settings import choose_device
+from .looking import MIDDLE, grid_on, middle_of, pixels_cut
+from .sampling import Sampler
+
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
 
 
 class Segmenter:
-    """A finetuned run at work. frames: (scaled image, plane) -> label values on the plane's pixels.
+    """A finetuned run at work.
 
     Probabilities, not labels, are resampled back to the acquired grid, once; what lies outside the working grid is
-    background.
+    background. Out of memory, it goes on with smaller batches, then on the CPU, and says so in a notice to `report`.
     """
 
-    def __init__(self, run: Run, device: str = "auto", batch: int = 16, flip: bool = False) -> None:
+    def __init__(self, run: Run, device: str = "auto", batch: int = 16, flip: bool = False,
+                 report: Callable[[dict], None] = lambda event: None) -> None:
         if "segmentation" not in run.config["heads"]:
             raise PlaneSSLError(f"The run {run.folder} was trained for {run.config['task']}, not for segmentation.")
-        self.plan, self.batch, self.flip = run.plan, batch, flip
+        self.run, self.plan, self.batch, self.flip, self.report = run, run.plan, batch, flip, report
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
         self._values = np.array([0, *(value for value, _ in self.plan.labels)], dtype=np.uint8)
 
-    def frames(self, frames: Iterable[tuple[np.ndarray, Plane]]) -> Iterator[np.ndarray]:
-        """(rows, columns) images, scaled as the plan says, with their planes -> (rows, columns) uint8 label values."""
-        frames = iter(frames)
-        while chunk := list(islice(frames, self.batch)):
-            matrices = [placement(plane, self.plan) for _, plane in chunk]
-            images = [resample(image, matrix, self.plan.size)
-                      for (image, _), matrix in zip(chunk, matrices, strict=True)]
-            for (_, plane), matrix, probability in zip(chunk, matrices, self._probabilities(images), strict=True):
-                yield self._back(probability, matrix, plane)
+    def segment(self, images: Sequence[np.ndarray], planes: Sequence[Plane],
+                intensities: tuple[float, float] | None = None,
+                progress: Callable[[int, int], None] = lambda done, of: None) -> list[np.ndarray]:
+        """Label all frames of one stack, of any phases: (rows, columns) images -> (rows, columns) uint8 label values.
+
+        planes: that of each image. intensities: the two that the plan takes to 0 and 1; by default those of these
+        images. progress: called with (frames done, of). If what is found touches the border of the working grid,
+        inside the images, a second look is taken with the grid centred on it, and kept if less is cut off.
+        """
+        if intensities is None:
+            intensities = self.intensities(images)
+        found = self._look(images, planes, intensities, MIDDLE, progress)
+        cut = pixels_cut(found, planes, self.plan)
+        if not cut:
+            return found
+        self.report({"event": "notice", "text": "What was found reaches the border of the working grid: "
+                                                "looking again, with the grid centred on it."})
+        centre = middle_of(found, planes)
+        again = self._look(images, planes, intensities, centre, progress)
+        return again if pixels_cut(again, planes, self.plan, centre) < cut else found
+
+    def intensities(self, images: Sequence[np.ndarray]) -> tuple[float, float]:
+        """The two intensities of a stack, given all its images, that the plan takes to 0 and 1."""
+        return intensity_range(list(images), self.plan.percentiles)
+
+    def _look(self, images: Sequence[np.ndarray], planes: Sequence[Plane], intensities: tuple[float, float],
+              centre: tuple[float, float], progress: Callable[[int, int], None]) -> list[np.ndarray]:
+        """centre: of the working grid, (column, row) mm from each image's centre."""
+        labels: list[np.ndarray] = []
+        for first, last in self._alike(planes):
+            scaled = np.stack([scale(image, intensities) for image in images[first:last]])[:, None]
+            labels.extend(self._labels(torch.from_numpy(scaled), grid_on(planes[first], self.plan, centre)))
+            progress(last, len(planes))
+        return labels
+
+    def _alike(self, planes: Sequence[Plane]) -> Iterator[tuple[int, int]]:
+        """Runs of frames that share a pixel grid, a batch at most."""
+        first = 0
+        for i in range(1, len(planes) + 1):
+            if i == len(planes) or i - first == self.batch or (
+                    (planes[i].shape, planes[i].spacing) != (planes[first].shape, planes[first].spacing)):
+                yield first, i
+                first = i
+
+    def _labels(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
+        """(n, 1, rows, columns), scaled -> (n, rows, columns) label values, with as little memory as there is."""
+        while True:
+            try:
+                return np.concatenate([self._labels_at_once(part, matrix) for part in images.split(self.batch)])
+            except RuntimeError as error:
+                if not any(words in str(error).lower() for words in _NO_MEMORY):
+                    raise
+            self._make_do_with_less()  # not while the error is handled: it holds on to the tensors
 
     @torch.inference_mode()
-    def _probabilities(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """(n, channels, rows, columns) on the working grid."""
-        batch = torch.from_numpy(np.stack(images)[:, None]).to(self.device, memory_format=torch.channels_last)
-        logits = self.network(batch)["segmentation"].float().softmax(1)
+    def _labels_at_once(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
+        shape = tuple(images.shape[2:])
+        to_grid = Sampler(matrix, shape, self.plan.size, self.device)
+        back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device)
+        batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
+        probabilities = self.network(batch)["segmentation"].float().softmax(1)
         if self.flip:
-            logits = (logits + self.network(batch.flip(3))["segmentation"].float().softmax(1).flip(3)) / 2
-        return logits.cpu().numpy()
+            mirrored = self.network(batch.flip(3))["segmentation"].float().softmax(1).flip(3)
+            probabilities = (probabilities + mirrored) / 2
+        structures = back.in_box(probabilities[:, 1:])
+        strongest, channel = structures.max(1)
+        channel = torch.where(strongest > 1 - structures.sum(1), channel + 1, 0)  # the background is the rest
+        labels = np.zeros((len(images), *shape), np.uint8)
+        labels[:, back.box[0], back.box[1]] = self._values[channel.cpu().numpy()]
+        return labels
 
-    def _back(self, probability: np.ndarray, matrix: np.ndarray, plane: Plane) -> np.ndarray:
-        back = np.linalg.inv(matrix)
-        foreground = np.stack([resample(channel, back, plane.shape) for channel in probability[1:]])
-        background = resample(probability[0], back, plane.shape, outside=1.0)
-        return self._values[np.concatenate([background[None], foreground]).argmax(0)]
+    def _make_do_with_less(self) -> None:
+        if self.batch > 1:
+            self.batch //= 2
+            text = f"Out of memory on {self.device}: going on with {self.batch} images at a time."
+        elif self.device.type != "cpu":
+            text = f"Out of memory on {self.device} with a single image: going on on the CPU."
+            self.device = torch.device("cpu")
+            self.network = self.network.to(self.device)
+        else:
+            raise PlaneSSLError("There is not enough memory to segment even one image at a time; close other programs.")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.report({"event": "notice", "text": text})
+

@@ -2,22 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from .. import PlaneSSLError
-from ..cohort.plan import intensity_range, scale
 from ..study import Stack, Study
+from .cleaning import largest_components
+from .results import SegmentedStack
 from .segmenting import Segmenter
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentedStack:
-    """labels[phase][slice]: (rows, columns) uint8 label values; None where that slice lacks the phase."""
-
-    stack: Stack
-    labels: tuple[tuple[np.ndarray | None, ...], ...]
 
 
 def stacks_to_segment(study: Study, views: Sequence[str], chosen: str | None = None) -> list[Stack]:
@@ -39,19 +31,43 @@ def stacks_to_segment(study: Study, views: Sequence[str], chosen: str | None = N
     return [stack for stack in able if not stack.localizer] or able
 
 
-def segment_stack(segmenter: Segmenter, stack: Stack, report: Callable[[int, int], None] = lambda done, of: None,
-                  ) -> SegmentedStack:
-    """Segment every frame of a stack. report: called with (frames done, of).
+def best_stack(stacks: Sequence[Stack]) -> Stack:
+    """The one that shows most of the organ: of a regular grid if there is one, then of most slices, then phases."""
+    return max(stacks, key=lambda stack: (stack.is_volume(), len(stack.planes), stack.phases))
 
-    The intensities are scaled over the whole stack, as they were when the cohort was prepared, so its pixels are held
-    in memory while it is worked on; the network sees a batch at a time.
+
+def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, clean: bool = False,
+                  report: Callable[[int, int], None] = lambda done, of: None) -> SegmentedStack:
+    """Segment every frame of a stack, or of one phase of it (counted from 0).
+
+    clean: keep the largest piece of every structure (the slices must then be of one shape). report: called with (frames
+    done, of). The intensities are scaled over the whole stack, as they were when the cohort was prepared, so its pixels
+    are held in memory while it is worked on; the network sees a batch at a time. PlaneSSLError if there is no such
+    phase, or pixels cannot be decoded.
     """
-    images = [[stack.pixels(i, k) for k in range(len(frames))] for i, frames in enumerate(stack.frames)]
-    span = intensity_range([image for of_slice in images for image in of_slice], segmenter.plan.percentiles)
-    places = [(i, k) for i, of_slice in enumerate(images) for k in range(len(of_slice))]
-    labels: list[list[np.ndarray | None]] = [[None] * len(stack.planes) for _ in range(stack.phases)]
-    frames = ((scale(images[i][k], span), stack.planes[i]) for i, k in places)
-    for done, ((i, k), found) in enumerate(zip(places, segmenter.frames(frames), strict=True), start=1):
-        labels[k][i] = found
-        report(done, len(places))
-    return SegmentedStack(stack, tuple(map(tuple, labels)))
+    if phase is not None and not 0 <= phase < stack.phases:
+        raise PlaneSSLError(f"{stack.id} has the phases 0 to {stack.phases - 1}, and no phase {phase}.")
+    places = [(i, k) for i, frames in enumerate(stack.frames) for k in range(len(frames))]
+    images = [stack.pixels(i, k) for i, k in places]
+    intensities = segmenter.intensities(images)
+    wanted = [n for n, (_, k) in enumerate(places) if phase in (None, k)]
+    found = segmenter.segment([images[n] for n in wanted], [stack.planes[places[n][0]] for n in wanted], intensities,
+                              progress=report)
+    phases = tuple(range(stack.phases)) if phase is None else (phase,)
+    labels: list[list[np.ndarray | None]] = [[None] * len(stack.planes) for _ in phases]
+    for n, image in zip(wanted, found, strict=True):
+        i, k = places[n]
+        labels[phases.index(k)][i] = image
+    segmented = SegmentedStack(stack, phases, tuple(map(tuple, labels)))
+    return _cleaned(segmented) if clean else segmented
+
+
+def _cleaned(segmented: SegmentedStack) -> SegmentedStack:
+    shapes = {plane.shape for plane in segmented.stack.planes}
+    if len(shapes) > 1:
+        raise PlaneSSLError(f"The slices of {segmented.stack.id} differ in size, so that pieces cannot be followed "
+                            "through them: segment it without --clean.")
+    cleaned = [largest_components(segmented.filled(n)) for n in range(len(segmented.phases))]
+    return SegmentedStack(segmented.stack, segmented.phases, tuple(
+        tuple(None if before is None else after for before, after in zip(phase, clean, strict=True))
+        for phase, clean in zip(segmented.labels, cleaned, strict=True)))

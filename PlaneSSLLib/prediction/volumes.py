@@ -1,54 +1,96 @@
-"""Segment an image file: the label map lies on the file's own voxels."""
+"""Label maps as volume files on the grid of their images; 3D Slicer finds its segments in a .seg.nrrd."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from .. import PlaneSSLError
-from ..cohort.plan import intensity_range, scale
+from ..anatomy import Label, terminology_entry
 from ..files import refuse_existing, replacing
-from ..geometry import Plane
-from .segmenting import Segmenter
+from ..study import Stack
+from .results import SegmentedStack
+
+SEGMENTATION = ".seg.nrrd"
+ENDINGS = (".nii.gz", ".nii", SEGMENTATION, ".nrrd", ".mha")
 
 
-def planes_of(image: sitk.Image) -> list[Plane]:
-    """The plane of every slice (third index) of a volume, in the order of the file."""
-    direction = np.array(image.GetDirection()).reshape(3, 3)
-    width, height, depth = image.GetSize()
-    wide, high, _ = image.GetSpacing()
-    return [Plane(image.TransformIndexToPhysicalPoint((0, 0, k)), direction[:, 0], direction[:, 1],
-                  (high, wide), (height, width)) for k in range(depth)]
+def is_volume_file(path: Path) -> bool:
+    return path.name.lower().endswith(ENDINGS)
 
 
-def segment_file(segmenter: Segmenter, path: Path, out: Path, overwrite: bool = False) -> dict:
-    """Segment a volume (or a cine: a fourth dimension of phases) into `out`, an image of the very same geometry.
+def require_fit(path: Path, stack: Stack, phases: int) -> None:
+    """PlaneSSLError if one volume file cannot hold the planes where they are, or a .seg.nrrd should hold a cine."""
+    if not stack.is_volume():
+        raise PlaneSSLError(
+            f"The slices of {stack.id} lie unevenly, tilted or turned against each other, which no volume file can "
+            "hold: write .mrb or a folder of DICOM SEG, or choose another stack with --stack.")
+    if phases > 1 and path.name.lower().endswith(SEGMENTATION):
+        raise PlaneSSLError(f"A {SEGMENTATION} file holds one phase, and {stack.id} has {phases}: choose one with "
+                            "--phase, or write .nii.gz, .mrb or a folder of DICOM SEG.")
 
-    Returns {"voxels": {label name: number}}. PlaneSSLError if the file is no volume, or cannot be read or written.
+
+def write_stack(segmented: SegmentedStack, structures: Sequence[Label], path: Path, overwrite: bool = False) -> None:
+    """Write the label maps of a stack as one volume; a cine's phases are its fourth dimension.
+
+    Slices that come from a volume file keep the order that they have there, so that the arrays match, too. In a
+    .seg.nrrd lie names, colours and codes. PlaneSSLError as of `require_fit`, or where the file cannot be written.
     """
-    refuse_existing(out, overwrite)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise PlaneSSLError(f"{path} cannot be read as an image: {reason}") from None
-    if image.GetDimension() not in (3, 4) or image.GetNumberOfComponentsPerPixel() != 1:
-        raise PlaneSSLError(f"{path} has {image.GetDimension()} dimensions and "
-                            f"{image.GetNumberOfComponentsPerPixel()} values per voxel; a grey volume is needed.")
-    volume = image if image.GetDimension() == 3 else image[:, :, :, 0]
-    planes = planes_of(volume)
-    values = sitk.GetArrayFromImage(image).astype(np.float32)
-    phases = values if values.ndim == 4 else values[None]
-    span = intensity_range([slice_ for phase in phases for slice_ in phase], segmenter.plan.percentiles)
-    frames = ((scale(slice_, span), plane) for phase in phases for slice_, plane in zip(phase, planes, strict=True))
-    labels = np.stack(list(segmenter.frames(frames))).reshape(values.shape)
-    result = sitk.GetImageFromArray(labels)
-    result.CopyInformation(image)
-    with replacing(out) as side:
+    require_fit(path, segmented.stack, len(segmented.phases))
+    refuse_existing(path, overwrite)
+    image = _image(segmented)
+    if path.name.lower().endswith(SEGMENTATION):
+        for key, text in _segments(structures, image.GetSize()).items():
+            image.SetMetaData(key, text)
+    with replacing(path) as side:
         try:
-            sitk.WriteImage(result, str(side), True)
+            sitk.WriteImage(image, str(side), True)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise PlaneSSLError(f"{out} cannot be written: {reason}") from None
-    return {"voxels": {name: int((labels == value).sum()) for value, name in segmenter.plan.labels}}
+            raise PlaneSSLError(f"{path} cannot be written: {reason}") from None
+
+
+def _image(segmented: SegmentedStack) -> sitk.Image:
+    stack = segmented.stack
+    order = np.argsort([getattr(frames[0].source, "slice_index", i) for i, frames in enumerate(stack.frames)])
+    labels = np.stack([segmented.filled(n)[order] for n in range(len(segmented.phases))])
+    image = sitk.GetImageFromArray(labels if len(labels) > 1 else labels[0], isVector=False)
+    first, last = stack.planes[order[0]], stack.planes[order[-1]]
+    if len(order) > 1:
+        step = (last.position - first.position) / (len(order) - 1)
+    else:
+        step = first.normal * (stack.thickness_mm or 1.0)
+    distance = np.linalg.norm(step)
+    time = [1.0] * (image.GetDimension() - 3)
+    direction = np.eye(image.GetDimension())
+    direction[:3, :3] = np.stack([first.row, first.column, step / distance], axis=1)
+    image.SetSpacing([first.spacing[1], first.spacing[0], distance, *time])
+    image.SetOrigin([*first.position, *(0.0 for _ in time)])
+    image.SetDirection(direction.ravel())
+    return image
+
+
+def _segments(structures: Sequence[Label], size: Sequence[int]) -> dict[str, str]:
+    """The header fields of Slicer's segmentation files (vtkMRMLSegmentationStorageNode)."""
+    extent = " ".join(f"0 {n - 1}" for n in size[:3])
+    found = {"Segmentation_MasterRepresentation": "Binary labelmap",
+             "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+             "Segmentation_ReferenceImageExtentOffset": "0 0 0"}
+    for i, label in enumerate(structures):
+        fields = {
+            "ID": label.name, "Name": label.title, "NameAutoGenerated": "0", "ColorAutoGenerated": "0",
+            "Color": " ".join(f"{part:g}" for part in label.color), "Extent": extent, "Layer": "0",
+            "LabelValue": str(label.value), "Tags": f"TerminologyEntry:{terminology_entry(label.code)}|"}
+        found.update({f"Segment{i}_{name}": text for name, text in fields.items()})
+    return found
+
+
+def says_no_direction(path: Path) -> bool:
+    """Is this a NIfTI file without qform and sform? Readers then take its axes as the patient's."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    codes = [reader.GetMetaData(key) for key in ("qform_code", "sform_code") if key in reader.GetMetaDataKeys()]
+    return bool(codes) and all(code == "0" for code in codes)

@@ -72,6 +72,11 @@ class Run:
         return Split(**{part: tuple(names) for part, names in read_json(self.folder / "splits.json").items()})
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Of PlaneSSL and the libraries that it was trained with."""
+        return read_json(self.folder / "versions.json")
+
+    @property
     def finished(self) -> bool:
         return (self.folder / "results.json").is_file()
 
@@ -87,6 +92,14 @@ class Run:
         writer.writeheader()
         writer.writerows(history)
         write_text(self.folder / "metrics.csv", text.getvalue())
+
+    def history(self) -> list[dict[str, float]]:
+        """The rows of metrics.csv; what was not measured in an epoch is left out."""
+        try:
+            with open(self.folder / "metrics.csv", newline="", encoding="utf-8") as rows:
+                return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(rows)]
+        except FileNotFoundError:
+            raise PlaneSSLError(f"{self.folder} has no metrics.csv: its first epoch has not ended.") from None
 
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         with replacing(self.folder / "weights.safetensors") as side:

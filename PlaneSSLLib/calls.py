@@ -1,0 +1,163 @@
+"""PlaneSSL in one call each, for scripts and consoles: plain Python, slicer-core and 3D Slicer alike.
+
+    from PlaneSSLLib import calls
+    found = calls.segment("runs/heart", "studies/patient7")              label maps of all stacks of the run's views
+    calls.segment("runs/heart", "studies/patient7", "patient7.mrb")      the same, and written
+    calls.show(found)                                                    into the scene, with tables and plots
+    calls.measure(found)                                                 volumes, ejection fractions, masses
+    calls.measure("studies/patient7")                                    of a study that has labels
+
+Paths may be text. PlaneSSLError says in a sentence what cannot be done, and then nothing is written.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import PlaneSSLError
+from .files import refuse_existing, replacing_folder
+
+if TYPE_CHECKING:
+    from .prediction.results import Results
+    from .scene import Drawing
+    from .study import Stack, Study
+    from .training.run import Run
+
+Report = Callable[[dict], None]
+
+
+def segment(run: str | Path, source: str | Path, out: str | Path | None = None, *, stack: str | None = None,
+            phase: int | None = None, clean: bool = False, device: str = "auto", overwrite: bool = False,
+            report: Report = lambda event: None) -> Results:
+    """Segment a study's folder or an image file with a finetuned run, and write it where `out` is given.
+
+    out: .nii.gz or .seg.nrrd (one stack: the one named, or the best of the run's views), .mrb (all stacks of the run's
+    views, in the scene of this process), .npz (the same as bare arrays, for `Results.load`), or a folder, a name
+    without an ending, of DICOM SEG. stack: the id of the only one wanted; phase: the only one, from 0. clean: keep the
+    largest piece of every structure. report: gets progress and notice events. What can be checked beforehand is checked
+    before the network runs.
+    """
+    from .prediction.results import Results
+    from .prediction.segmenting import Segmenter
+    from .prediction.studies import segment_stack
+    from .study import read_study
+    from .training.run import Run
+
+    run, source, out = Run.open(Path(run)), Path(source), None if out is None else Path(out)
+    if out is not None:
+        refuse_existing(out, overwrite)
+    study = read_study(source)
+    stacks = _chosen(study, run, stack, out, report)
+    write = _writer(out, stacks, phase, run, overwrite)
+    segmenter = Segmenter(run, device, report=report)
+    counts = [sum(len(frames) if phase is None else phase < len(frames) for frames in one.frames) for one in stacks]
+    found = []
+    for i, one in enumerate(stacks):
+        def progress(done: int, of: int, before: int = sum(counts[:i])) -> None:
+            report({"event": "progress", "task": "segment", "step": before + done, "of": sum(counts)})
+
+        found.append(segment_stack(segmenter, one, phase, clean, progress))
+        if not any(found[-1].voxels(label.value) for label in run.anatomy.labels):
+            report({"event": "notice", "text": f"Nothing was found in {one.id}."})
+    results = Results(study, run.anatomy, tuple(found))
+    write(results)
+    return results
+
+
+def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,
+            overwrite: bool = False) -> dict:
+    """Volumes, ejection fractions and masses, see `prediction.measuring`; also written where `out` is given.
+
+    source: what `segment` returned; a study's folder with labels; a label map (.nii.gz, .nrrd), a .seg.nrrd, a DICOM
+    SEG or a folder of them. out: .json or .csv. anatomy: its name or file, where the source does not tell.
+    """
+    from .prediction import labelled, measuring
+
+    if out is not None:
+        refuse_existing(Path(out), overwrite)
+        measuring.require_form(Path(out))
+    results = labelled.read(Path(source), anatomy) if isinstance(source, str | Path) else source
+    document = measuring.measure(results)
+    if out is not None:
+        measuring.write(document, Path(out))
+    return document
+
+
+def show(found: Results, surface: bool = True) -> Drawing:
+    """Show segmentations in the scene, cines as sequences, with a table and a plot of the measures.
+
+    The study is drawn if it is not in the scene yet. surface: also make closed surfaces.
+    """
+    from . import scene
+    from .prediction import measuring
+
+    scene.start()
+    drawing = next((one for one in scene.drawings() if one.now.acquired.folder == found.study.folder), None)
+    drawing = drawing or scene.draw_study(found.study)
+    for one in found.stacks:
+        scene.add_segmentation(drawing, one.stack, one.labels, found.anatomy.labels, surface=surface)
+    scene.add_measures(drawing, list(measuring.rows(measuring.measure(found))), found.anatomy.labels)
+    return drawing
+
+
+def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report: Report) -> list[Stack]:
+    """The stacks to segment: the one that is named, the only one of a file, else those of the run's views."""
+    from .prediction.studies import best_stack, stacks_to_segment
+    from .prediction.volumes import ENDINGS, is_volume_file, says_no_direction
+
+    if study.folder.is_file() and stack is None and len(study.stacks) == 1:
+        if study.folder.name.endswith(ENDINGS) and says_no_direction(study.folder):
+            report({"event": "notice", "text": f"{study.folder} does not say how it lies in the patient: the result "
+                                               "has its voxels, and the axes that readers assume for both."})
+        return [study.stacks[0]]
+    if stack is None and study.anatomy != run.plan.anatomy:
+        raise PlaneSSLError(f"The run was trained on the anatomy '{run.plan.anatomy}', and {study.folder} reads as "
+                            f"'{study.anatomy}'. Name a stack with --stack to segment it all the same.")
+    stacks = stacks_to_segment(study, run.config["views"], stack)
+    if out is not None and is_volume_file(out) and len(stacks) > 1:
+        stacks = [best_stack(stacks)]
+        report({"event": "notice", "text": f"{out.name} holds one stack: {stacks[0].id} is taken (see --stack)."})
+    return stacks
+
+
+def _writer(out: Path | None, stacks: list[Stack], phase: int | None, run: Run, overwrite: bool,
+            ) -> Callable[[Results], None]:
+    """What writes the results; PlaneSSLError if their form cannot hold these stacks."""
+    from .prediction import volumes
+
+    ending = "" if out is None else out.suffix.lower()
+    if out is None:
+        return lambda results: None
+    if volumes.is_volume_file(out):
+        volumes.require_fit(out, stacks[0], stacks[0].phases if phase is None else 1)
+        return lambda results: volumes.write_stack(results.stacks[0], run.anatomy.labels, out, overwrite)
+    if ending == ".npz":
+        return lambda results: results.save(out, overwrite)
+    if ending == ".mrb":
+        return lambda results: _save_scene(results, out, overwrite)
+    if not ending:
+        return _dicom_writer(out, stacks, run)
+    raise PlaneSSLError(f"{out} has an ending that says nothing here: choose .nii.gz, .seg.nrrd, .mrb, .npz, or a name "
+                        "without an ending for a folder of DICOM SEG.")
+
+
+def _save_scene(results: Results, out: Path, overwrite: bool) -> None:
+    from . import scene
+
+    show(results)
+    scene.save_scene(out, overwrite=overwrite)
+
+
+def _dicom_writer(out: Path, stacks: list[Stack], run: Run) -> Callable[[Results], None]:
+    from .prediction.dicom_seg import Source, require_replaceable, write_dicom_seg
+
+    require_replaceable(out)
+    sources = [Source(stack) for stack in stacks]
+
+    def write(results: Results) -> None:
+        with replacing_folder(out) as folder:
+            for segmented, source in zip(results.stacks, sources, strict=True):
+                write_dicom_seg(segmented, source, run, folder)
+
+    return write

@@ -1,0 +1,172 @@
+"""Label maps as DICOM Segmentation objects that reference the images they were found in, one object per phase."""
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from .. import PlaneSSLError
+from ..anatomy import ANATOMICAL_STRUCTURE
+from ..study import Frame, Stack
+from ..training.run import Run
+from .results import SegmentedStack
+
+_NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+_MAY_BE_BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
+                 "StudyDate", "StudyTime")
+_OTHER_FORMS = "write .nii.gz, .seg.nrrd or .mrb instead"
+
+
+class Source:
+    """The DICOM headers behind a stack. PlaneSSLError says why a segmentation cannot reference them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._headers: dict[Path, Dataset] = {}
+        for frames in stack.frames:
+            for frame in frames:
+                self._header(frame)
+        self._check()
+
+    def images(self, phase: int) -> tuple[list[Dataset], list[int], list[int] | None]:
+        """The images of a phase, the slices they show, and their frame numbers in a multi-frame image (else None).
+
+        Several single images, or one multi-frame image cut down to the frames of the phase.
+        """
+        slices = [i for i, frames in enumerate(self.stack.frames) if phase < len(frames)]
+        frames = [self.stack.frames[i][phase] for i in slices]
+        headers = [self._header(frame) for frame in frames]
+        numbers = [frame.frame_number for frame in frames]
+        if None in numbers:
+            return headers, slices, None
+        cut = Dataset()
+        cut.update(headers[0])
+        cut.file_meta = headers[0].file_meta
+        groups = headers[0].PerFrameFunctionalGroupsSequence
+        cut.PerFrameFunctionalGroupsSequence = [groups[number - 1] for number in numbers]
+        cut.NumberOfFrames = len(numbers)
+        return [cut], slices, numbers
+
+    def _header(self, frame: Frame) -> Dataset:
+        file = frame.source.file
+        if file not in self._headers:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # what is wrong with a source is told once, in `_check`
+                    self._headers[file] = pydicom.dcmread(file, stop_before_pixels=True)
+            except (OSError, pydicom.errors.InvalidDicomError):
+                raise PlaneSSLError(
+                    f"{self.stack.id} does not come from DICOM files, so that there is nothing a DICOM SEG could "
+                    f"reference; {_OTHER_FORMS}.") from None
+        return self._headers[file]
+
+    def _check(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._check_headers(list(self._headers.values()))
+
+    def _check_headers(self, headers: list[Dataset]) -> None:
+        for keyword in _NEEDED:
+            if not all(header.get(keyword) for header in headers):
+                raise PlaneSSLError(
+                    f"The images of {self.stack.id} have no {pydicom.datadict.dictionary_description(keyword)}: a "
+                    "DICOM SEG names the images it belongs to by their unique identifiers, and here nothing can be "
+                    f"named; {_OTHER_FORMS}.")
+        for keyword in _NEEDED[2:]:
+            found = {header[keyword].value for header in headers}
+            if len(found) > 1:
+                raise PlaneSSLError(
+                    f"The images of {self.stack.id} have {len(found)} different values of "
+                    f"{pydicom.datadict.dictionary_description(keyword)}, and a DICOM SEG can belong to one only; "
+                    f"{_OTHER_FORMS}.")
+        multiframe = [header for header in headers if header.get("NumberOfFrames", 1) > 1]
+        if multiframe and (len(headers) > 1 or "PerFrameFunctionalGroupsSequence" not in multiframe[0]):
+            raise PlaneSSLError(f"The multi-frame images of {self.stack.id} are not of the kind (one enhanced image) "
+                                f"that a DICOM SEG can reference frame by frame; {_OTHER_FORMS}.")
+        for header in headers:
+            for keyword in _MAY_BE_BLANK:
+                if keyword not in header:
+                    setattr(header, keyword, "")
+
+
+def require_replaceable(folder: Path) -> None:
+    """PlaneSSLError if there is such a folder with anything but an earlier segmentation in it."""
+    others = [path.name for path in folder.iterdir() if not re.fullmatch(r".+_phase\d+\.dcm", path.name)] if (
+        folder.is_dir()) else []
+    if others:
+        raise PlaneSSLError(f"{folder} holds more than segmentations ({others[0]}), and is not replaced by one; choose "
+                            "another folder.")
+
+
+def write_dicom_seg(segmented: SegmentedStack, source: Source, run: Run, folder: Path) -> list[Path]:
+    """Write STACK_phaseNN.dcm into a folder, one per phase, all of one new series; returns the files."""
+    import highdicom
+
+    series, stack = highdicom.UID(), segmented.stack
+    tracking = {label.value: highdicom.UID() for label in run.anatomy.labels}
+    files = []
+    for n, phase in enumerate(segmented.phases):
+        images, slices, frame_numbers = source.images(phase)
+        labels = np.stack([segmented.labels[n][i] for i in slices])
+        try:
+            found = _segmentation(images, labels, run, series, n + 1, tracking)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise PlaneSSLError(f"A DICOM SEG of {stack.id} cannot be made: {str(error).rstrip('.')}; "
+                                f"{_OTHER_FORMS}.") from None
+        if frame_numbers is not None:
+            _name_frames(found, frame_numbers)
+        files.append(folder / f"{stack.id}_phase{phase:02d}.dcm")
+        found.save_as(files[-1], enforce_file_format=True)
+    return files
+
+
+def _segmentation(images: list[Dataset], labels: np.ndarray, run: Run, series: str, instance: int,
+                  tracking: dict[int, str]):
+    import highdicom
+
+    structures, weights = run.anatomy.labels, _fingerprint(run)
+    version = run.versions["planessl"]
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        name=f"PlaneSSL {run.anatomy.name} {run.config['network']}"[:64], family=codes.DCM.ArtificialIntelligence,
+        version=f"{version}, weights {weights}", source="PlaneSSL")
+    descriptions = [highdicom.seg.SegmentDescription(
+        segment_number=n, segment_label=label.title, segmented_property_category=_code(ANATOMICAL_STRUCTURE),
+        segmented_property_type=_code(label.code), algorithm_type="AUTOMATIC", algorithm_identification=algorithm,
+        tracking_id=label.name, tracking_uid=tracking[label.value],
+        display_color=highdicom.color.CIELabColor.from_rgb(*(round(255 * part) for part in label.color)),
+    ) for n, label in enumerate(structures, start=1)]
+    numbers = np.zeros(256, np.uint8)
+    numbers[[label.value for label in structures]] = np.arange(1, len(structures) + 1)
+    description = f"Segmentation of {images[0].get('SeriesDescription', '')}".removesuffix(" of ")
+    return highdicom.seg.Segmentation(
+        source_images=images, pixel_array=numbers[labels], segmentation_type="BINARY",
+        segment_descriptions=descriptions, series_instance_uid=series,
+        series_number=9000 + int(images[0].get("SeriesNumber") or 0) % 900, sop_instance_uid=highdicom.UID(),
+        instance_number=instance, manufacturer="PlaneSSL", manufacturer_model_name="PlaneSSL",
+        software_versions=version, device_serial_number=weights, series_description=description[:64],
+        content_label="SEGMENTATION", content_creator_name="PlaneSSL^", omit_empty_frames=False)
+
+
+def _code(code) -> Code:
+    return Code(code.value, code.scheme, code.meaning)
+
+
+def _fingerprint(run: Run) -> str:
+    """Tells one trained network from another, and nothing about those it was trained on."""
+    return hashlib.sha256((run.folder / "weights.safetensors").read_bytes()).hexdigest()[:12]
+
+
+def _name_frames(found: Dataset, numbers: Sequence[int]) -> None:
+    """References to the n-th frame of a phase become references to the frame of that number in the source."""
+    for groups in found.PerFrameFunctionalGroupsSequence:
+        for derivation in groups.get("DerivationImageSequence", []):
+            for item in derivation.SourceImageSequence:
+                item.ReferencedFrameNumber = numbers[int(item.ReferencedFrameNumber) - 1]

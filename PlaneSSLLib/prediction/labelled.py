@@ -1,0 +1,156 @@
+"""Label maps that exist already: of a labelled study, in a volume file, or in DICOM Segmentation objects."""
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+
+from .. import PlaneSSLError
+from ..anatomy import Anatomy, available, load
+from ..geometry import Plane
+from ..study import Frame, Naming, Stack, Study, read_labels, read_study
+from ..study.volumes import ENDINGS, VolumeFile, frames_of
+from .results import Results, SegmentedStack
+
+_SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def read(source: Path, anatomy: str | None = None) -> Results:
+    """The label maps of a study's folder, of a volume file of labels, of a DICOM SEG or of a folder of them.
+
+    anatomy: its name or file; needed only where the source names neither an anatomy nor its structures. PlaneSSLError
+    if there are no labels, or nothing says what they mean.
+    """
+    if not source.exists():
+        raise PlaneSSLError(f"There is no file or folder {source}.")
+    if source.is_file() and source.name.lower().endswith(ENDINGS):
+        return _volume(source, anatomy)
+    segs = [file for file in ([source] if source.is_file() else sorted(source.glob("*.dcm"))) if _is_seg(file)]
+    return _dicom_segs(source, segs, anatomy) if segs else _study(source, anatomy)
+
+
+def _study(folder: Path, anatomy: str | None) -> Results:
+    study = read_study(folder, anatomy=anatomy)
+    by_stack = defaultdict(list)
+    for label in study.labels:
+        by_stack[label.stack].append(label)
+    if not by_stack:
+        raise PlaneSSLError(f"{folder} has no labels to measure; make some with planessl segment.")
+    stacks = []
+    for name, files in by_stack.items():
+        stack, files = study.stack(name), sorted(files, key=lambda label: label.phase)
+        stacks.append(SegmentedStack(stack, tuple(label.phase for label in files),
+                                     tuple(tuple(read_labels(label, stack)) for label in files)))
+    return Results(study, load(anatomy or study.anatomy), tuple(stacks))
+
+
+def _volume(file: Path, anatomy: str | None) -> Results:
+    try:
+        volume = VolumeFile(file)
+    except ValueError as error:
+        raise PlaneSSLError(f"{file} {error}.") from None
+    values = volume.array
+    if not np.array_equal(values, np.rint(values)) or values.min() < 0 or values.max() > 255:
+        raise PlaneSSLError(f"{file} holds numbers that are no labels (whole, 0 to 255): is it an image?")
+    segments = _segments_of(file)
+    if anatomy is None and not segments:
+        raise PlaneSSLError(f"{file} does not say what its labels mean: name the anatomy with --anatomy.")
+    chosen = load(anatomy) if anatomy else _anatomy_of([name for name, _ in segments], file)
+    labels = values.astype(np.uint8)
+    if segments:
+        titles = {label.title: label.value for label in chosen.labels}
+        meaning = np.zeros(256, np.uint8)
+        for name, value in segments:
+            meaning[value] = titles.get(name, 0)
+        labels = meaning[labels]
+    stack = Stack(id=re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]) or "labels", planes=volume.planes,
+                  frames=frames_of([volume]), naming=Naming("", 0.0), thickness_mm=volume.thickness_mm)
+    return _results(file, chosen, [SegmentedStack(stack, tuple(range(len(labels))), tuple(map(tuple, labels)))])
+
+
+def _segments_of(file: Path) -> list[tuple[str, int]]:
+    """(name, label value) of the segments that Slicer keeps in a header; one layer is all that is read of them."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    reader.ReadImageInformation()
+    keys = set(reader.GetMetaDataKeys())
+    found = []
+    for i in range(sum(re.fullmatch(r"Segment\d+_ID", key) is not None for key in keys)):
+        if reader.GetMetaData(f"Segment{i}_Layer") != "0":
+            raise PlaneSSLError(f"The segments of {file} overlap each other and cannot be measured as one label map.")
+        found.append((reader.GetMetaData(f"Segment{i}_Name"), int(reader.GetMetaData(f"Segment{i}_LabelValue"))))
+    return found
+
+
+def _is_seg(file: Path) -> bool:
+    try:
+        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+    except (OSError, pydicom.errors.InvalidDicomError):
+        return False
+    return header.get("SOPClassUID") == _SEGMENTATION_STORAGE
+
+
+def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Results:
+    """Objects of one series are the phases of one stack, in the order of their instance numbers."""
+    objects = sorted((pydicom.dcmread(file) for file in files), key=lambda seg: int(seg.InstanceNumber or 0))
+    names = {str(segment.SegmentLabel) for seg in objects for segment in seg.SegmentSequence}
+    chosen = load(anatomy) if anatomy else _anatomy_of(sorted(names), source)
+    by_series = defaultdict(list)
+    for seg in objects:
+        by_series[seg.SeriesInstanceUID].append(seg)
+    return _results(source, chosen, [_stack_of(series, chosen, n) for n, series in enumerate(by_series.values())])
+
+
+def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, number: int) -> SegmentedStack:
+    phases = [dict(_slices(seg, anatomy)) for seg in segs]
+    places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
+    first = next(iter(places.values()))
+    keys = sorted(places, key=lambda key: first.distance(places[key].centre))
+    measures = segs[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    stack = Stack(
+        id=f"seg{number + 1}", planes=tuple(places[key] for key in keys),
+        frames=tuple((Frame(None),) * len(phases) for _ in keys), naming=Naming("", 0.0),
+        description=str(segs[0].get("SeriesDescription", "")),
+        thickness_mm=float(measures.SliceThickness) if measures.get("SliceThickness") else None)
+    return SegmentedStack(stack, tuple(range(len(phases))), tuple(
+        tuple(phase[key][1] if key in phase else None for key in keys) for phase in phases))
+
+
+def _slices(seg: pydicom.Dataset, anatomy: Anatomy) -> Iterator[tuple[tuple, tuple[Plane, np.ndarray]]]:
+    """Place of a slice -> its plane and its labels."""
+    titles = {label.title: label.value for label in anatomy.labels}
+    meaning = {int(s.SegmentNumber): titles.get(str(s.SegmentLabel), 0) for s in seg.SegmentSequence}
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    found: dict[tuple, tuple[Plane, np.ndarray]] = {}
+    pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
+    for groups, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
+        position = groups.PlanePositionSequence[0].ImagePositionPatient
+        orientation = (groups if "PlaneOrientationSequence" in groups else shared).PlaneOrientationSequence[0]
+        spacing = (groups if "PixelMeasuresSequence" in groups else shared).PixelMeasuresSequence[0].PixelSpacing
+        directions = orientation.ImageOrientationPatient
+        key = tuple(round(float(x), 3) for x in position)
+        if key not in found:
+            plane = Plane(position, directions[:3], directions[3:], tuple(spacing), (seg.Rows, seg.Columns))
+            found[key] = plane, np.zeros(plane.shape, np.uint8)
+        number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        found[key][1][mask > 0] = meaning[int(number)]
+    yield from found.items()
+
+
+def _anatomy_of(names: Sequence[str], source: Path) -> Anatomy:
+    """The anatomy that knows all these structures by their titles."""
+    for one in available():
+        anatomy = load(one)
+        if set(names) <= {label.title for label in anatomy.labels}:
+            return anatomy
+    raise PlaneSSLError(f"No anatomy knows all structures of {source} ({', '.join(names)}): name one with --anatomy.")
+
+
+def _results(source: Path, anatomy: Anatomy, stacks: list[SegmentedStack]) -> Results:
+    study = Study(source, source.name, anatomy.name, tuple(one.stack for one in stacks))
+    return Results(study, anatomy, tuple(stacks))

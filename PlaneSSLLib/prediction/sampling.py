@@ -1,0 +1,60 @@
+"""`cohort.placing.resample` for whole batches on the network's device, to the grid and back."""
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_EDGE = 1e-6  # pixels by which rounding may put a sample past the outermost centre
+
+
+class Sampler:
+    """Linear sampling through a placement matrix that does not turn, as two products with small matrices.
+
+    Such a sampling is separable, and so are the means over fine samples and what lies outside: an image becomes
+    rows @ image @ columns, exactly what `resample` computes (order 1, 0 outside), for any number of images at once.
+    box: the (rows, columns) of the new grid that the old image reaches; all else is 0.
+    """
+
+    def __init__(self, matrix: np.ndarray, shape: tuple[int, int], size: tuple[int, int], device: torch.device) -> None:
+        """matrix: from new (column, row, 1) to old; shape: old (rows, columns); size: new. ValueError if it turns."""
+        if matrix[0, 1] or matrix[1, 0]:
+            raise ValueError("the matrix turns the image; use cohort.placing.resample")
+        rows = _weights(matrix[1, 1], matrix[1, 2], shape[0], size[0])
+        columns = _weights(matrix[0, 0], matrix[0, 2], shape[1], size[1])
+        self.size = size
+        self.box = _reached(rows, 1), _reached(columns, 1)
+        self._from = _reached(rows, 0), _reached(columns, 0)
+        self._rows = torch.from_numpy(rows[self.box[0], self._from[0]]).to(device)
+        self._columns = torch.from_numpy(columns[self.box[1], self._from[1]].T.copy()).to(device)
+
+    def in_box(self, images: Tensor) -> Tensor:
+        """(..., old rows, old columns) float32 -> the part of the new images that lies in the box."""
+        return self._rows @ (images[..., self._from[0], self._from[1]] @ self._columns)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(..., old rows, old columns) float32 -> (..., rows, columns) of the new size."""
+        (high, wide), (rows, columns) = self.size, self.box
+        around = (columns.start, wide - columns.stop, rows.start, high - rows.stop)
+        return functional.pad(self.in_box(images), around)
+
+
+def _weights(step: float, start: float, old: int, new: int) -> np.ndarray:
+    """(new, old) float32: the shares of the old pixels in each new one along an axis; see `resample` for the means."""
+    finer = int(max(1, np.rint(abs(step))))
+    inner = step / finer
+    at = start - inner * (finer - 1) / 2 + inner * np.arange(new * finer)
+    inside = (at >= -_EDGE) & (at <= old - 1 + _EDGE)
+    at = np.clip(at, 0, old - 1)
+    low = np.minimum(at.astype(int), max(old - 2, 0))
+    weights = np.zeros((new * finer, old))
+    np.add.at(weights, (np.arange(len(at)), low), inside * (1 - (at - low)))
+    np.add.at(weights, (np.arange(len(at)), np.minimum(low + 1, old - 1)), inside * (at - low))
+    return weights.reshape(new, finer, old).mean(1).astype(np.float32)
+
+
+def _reached(weights: np.ndarray, axis: int) -> slice:
+    """Where along the other axis there is any weight."""
+    found = np.flatnonzero(weights.any(axis))
+    return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
