@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("lines", "List every line in which one plane cuts another image.")
     sub.add_argument("folder", type=Path)
+    sub.add_argument("--run", type=Path, help="put beside them what this pretrained run sees in the images")
     sub.add_argument("--any-frame", action="store_true", help="also between different frames of reference")
 
     sub = command("scene", "Draw a study into a scene that opens in 3D Slicer.", writes=True)
@@ -115,6 +116,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("run", type=Path)
     sub.add_argument("cohort", type=Path)
     sub.add_argument("--split", choices=("train", "validation", "test"), help="only that part of the run's own split")
+    sub.add_argument("--device", default="auto")
+
+    sub = command("compare", "Finetune from several starts with few labels: a grid, resumable.")
+    sub.add_argument("grid", type=Path, help="a TOML file; see benchmarks/")
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--devices", default="auto", help="one training at a time on each, e.g. cuda:0,cuda:1")
+
+    sub = command("classify", "Say which classes a study belongs to, and which slices weighed most.")
+    sub.add_argument("run", type=Path)
+    sub.add_argument("folder", type=Path)
     sub.add_argument("--device", default="auto")
 
     sub = command("segment", "Segment an image file or a study.", writes=True)

@@ -48,13 +48,21 @@ def lines(options: Namespace, console: Console) -> None:
 
     read = read_study(options.folder)
     document = lines_of(read, any_frame=options.any_frame)
+    if options.run:
+        from .prediction.lines import LinePredictor, predict_lines
+        from .training.run import Run
+
+        document = predict_lines(LinePredictor(Run.open(options.run)), read, document)
     if not document:
         console.event({"event": "notice", "text": "No plane cuts an image of another stack: there is no line."})
 
     def text() -> str:
         rows = [[f"{x['image']['stack']} {x['image']['slice']}", f"{x['plane']['stack']} {x['plane']['slice']}",
-                 x["angle_deg"], *(f"({c:.1f}, {r:.1f})" for c, r in x["pixels"])] for x in document]
-        return table(["image", "plane", "angle deg", "from (column, row)", "to"], rows)
+                 x["angle_deg"], *(f"({c:.1f}, {r:.1f})" for c, r in x["pixels"]),
+                 *(x.get("predicted", {}).get(key) for key in ("angle_error_deg", "distance_error_mm"))]
+                for x in document]
+        header = ["image", "plane", "angle deg", "from (column, row)", "to", "predicted: deg off", "mm off"]
+        return table(header, rows) if options.run else table(header[:5], [row[:5] for row in rows])
 
     console.result(document, text)
 
@@ -110,17 +118,20 @@ def prepare(options: Namespace, console: Console) -> None:
 
 
 def pretrain(options: Namespace, console: Console) -> None:
+    from .reports import write_report
     from .training.pretraining import pretrain as train
 
     document = train(
         options.cohort, options.out, tasks=_names(options.tasks), views=_names(options.views),
         network=options.network or "small", settings=_settings(options), overwrite=options.overwrite,
         resume=options.resume, report=console.event)
+    document["report"] = str(write_report(options.out, options.cohort))
     console.result(document, lambda: _trained(document))
 
 
 def finetune(options: Namespace, console: Console) -> None:
     from .cohort import Cohort, read_split
+    from .reports import write_report
     from .training.finetuning import finetune as train
 
     split = read_split(options.split, Cohort(options.cohort)) if options.split else None
@@ -128,6 +139,7 @@ def finetune(options: Namespace, console: Console) -> None:
         options.cohort, options.out, options.task, init=None if options.init == "none" else Path(options.init),
         subjects=options.subjects, split=split, network=options.network, settings=_settings(options),
         overwrite=options.overwrite, resume=options.resume, report=console.event)
+    document["report"] = str(write_report(options.out, options.cohort))
     console.result(document, lambda: _trained(document))
 
 
@@ -137,10 +149,38 @@ def evaluate(options: Namespace, console: Console) -> None:
     document = measure(options.run, options.cohort, part=options.split, device=options.device, report=console.event)
 
     def text() -> str:
+        if "classes" in document:
+            keys = ("auc", "sensitivity", "specificity", "brier", "n_positive")
+            rows = [[name, *(figures[key] for key in keys)] for name, figures in document["classes"].items()]
+            return f"{document['subjects']} subjects\n{table(['class', *keys], rows)}"
         rows = [[name, s["dice"]["mean"], s["dice"]["sd"], s["hd95_mm"]["mean"], s["assd_mm"]["mean"], s["missing"]]
                 for name, s in document["structures"].items()]
         header = ["structure", "Dice", "sd", "HD95 mm", "ASSD mm", "missing"]
         return f"{document['subjects']} subjects\n{table(header, rows)}"
+
+    console.result(document, text)
+
+
+def compare(options: Namespace, console: Console) -> None:
+    from .prediction.comparing import Grid, table_text
+    from .prediction.comparing import compare as run_grid
+
+    document = run_grid(Grid.read(options.grid), options.out, devices=_names(options.devices), report=console.event)
+    console.result(document, lambda: table_text(document["table"]))
+
+
+def classify(options: Namespace, console: Console) -> None:
+    from .prediction.classifying import Classifier
+    from .prediction.classifying import classify as run_classifier
+    from .study import read_study
+    from .training.run import Run
+
+    document = run_classifier(Classifier(Run.open(options.run), options.device), read_study(options.folder))
+
+    def text() -> str:
+        heaviest = [[s["stack"], s["slice"], s["phase"], s["weight"]] for s in document["slices"][:5]]
+        return "\n\n".join([table(["class", "probability"], [list(item) for item in document["classes"].items()]),
+                            table(["stack", "slice", "phase", "weight"], heaviest)])
 
     console.result(document, text)
 

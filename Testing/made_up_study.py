@@ -33,7 +33,7 @@ def write_volume(path: Path, of: list[Plane], pixels: np.ndarray, step: float = 
 
 
 def write_study(folder: Path, seed: int, phases: int = 1, labelled: bool = True, slices: int = 5) -> Path:
-    """A bright pear (label 3) in a grey shell (label 2), beside it a dark ball (label 1), where the views cross."""
+    """A bright ball (label 3) in a grey shell (label 2), beside it a dark one (label 1), where the views cross."""
     rng = np.random.default_rng(seed)
     centre = rng.uniform(-12, 12, 3)
     views: dict[str, list[str]] = {}
@@ -56,14 +56,14 @@ def _expose(of: list[Plane], centre, size: float, rng: np.random.Generator) -> t
     for plane in of:
         rows, columns = plane.shape
         points = plane.to_lps(np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1))
-        wide = 1 - 0.015 * (points[..., 2:] - centre[2])  # a pear, so that one end is not the other
-        from_centre = np.linalg.norm((points - centre) / [1, 1, 1.4] / wide, axis=-1)
-        beside = np.linalg.norm((points - centre - [-34, 10, -10]) / [1, 1, 1.4], axis=-1)
+        from_centre = np.linalg.norm((points - centre) / [1, 1, 1.4], axis=-1)
+        beside = np.linalg.norm((points - centre - [-34, 10, 0]) / [1, 1, 1.4], axis=-1)
         label = np.zeros(plane.shape, np.uint8)
         label[beside < 16 * size] = 1
         label[from_centre < 24 * size] = 2
         label[from_centre < 16 * size] = 3
         image = np.choose(label, [200, 90, 420, 800]) + rng.normal(0, 20, plane.shape)
+        image[label == 2] += 9 * (points[..., 2] - centre[2])[label == 2]  # the shell tells where a slice lies
         pixels.append(image + 60 * np.sin(points[..., 0] / 25))
         labels.append(label)
     return np.stack(pixels).astype(np.float32), np.stack(labels)

@@ -8,7 +8,9 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStack, PreparedStudy
+from ..training.finetuning import labelled_subjects
 from ..training.run import Run
+from .classifying import Classifier, evaluate_classes
 from .metrics import agreement, bootstrap_interval
 from .segmenting import Segmenter
 
@@ -19,18 +21,23 @@ def evaluate(
     run_folder: Path, cohort_folder: Path, *, part: str | None = None, device: str = "auto", flip: bool = False,
     report: Callable[[dict], None] = lambda event: None,
 ) -> dict:
-    """Measure a segmentation run on every labelled study of a cohort, or on one part of the run's own split.
+    """Measure a run on every labelled study of a cohort, or on one part of the run's own split.
 
-    A study's figure is the mean over its labelled stacks and phases; mean, sd and interval are over studies.
+    Classification: see `evaluate_classes`. Segmentation: a study's figure is the mean over its labelled stacks and
+    phases; mean, sd and interval are over studies.
     """
     run, cohort = Run.open(run_folder), Cohort(cohort_folder)
     run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")
     names = cohort.pseudonyms if part is None else getattr(run.split, part, None)
     if names is None:
         raise PlaneSSLError(f"A split has no part '{part}'; it has train, validation and test.")
-    studies = [cohort.studies[name] for name in names if name in cohort.studies and cohort.studies[name].labelled]
-    if not studies:
+    labelled = set(labelled_subjects(cohort, run.config["task"]))
+    names = [name for name in names if name in labelled]
+    if not names:
         raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
+    if run.config["task"] == "classification":
+        return evaluate_classes(Classifier(run, device), cohort, names)
+    studies = [cohort.studies[name] for name in names]
     segmenter = Segmenter(run, device, flip=flip)
     measured = []
     for i, study in enumerate(studies, start=1):

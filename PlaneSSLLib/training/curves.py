@@ -1,17 +1,11 @@
 """Pictures of a training: its curves, and what it predicts."""
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..files import replacing
-
-
-def read_metrics(run_folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv; a cell that was not measured is left out."""
-    with open(run_folder / "metrics.csv", newline="", encoding="utf-8") as rows:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(rows)]
+from .run import Run
 
 
 def draw_curves(runs: Mapping[str, Path], out: Path, title: str) -> Path:
@@ -19,7 +13,7 @@ def draw_curves(runs: Mapping[str, Path], out: Path, title: str) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    read = {name: read_metrics(folder) for name, folder in runs.items()}
+    read = {name: Run(folder).history() for name, folder in runs.items()}
     metrics = [name for name in dict.fromkeys(key for rows in read.values() for row in rows for key in row)
                if name != "epoch" and not name.endswith("_median")]
     figure = Figure(figsize=(3.6 * len(metrics), 3.2), layout="constrained")

@@ -14,10 +14,15 @@ from .. import PlaneSSLError
 
 @dataclass(frozen=True)
 class Head:
-    """What a task wants of a network: `channels` values per "pixel", per "image", or per "study" (a bag of images)."""
+    """What a task wants of a network: `channels` values per "pixel", per "image", or per "study" (a bag of images).
+
+    start: the answer before training. Where the mean of the targets is far from it, the first hundred steps only teach
+    the encoder to say one thing whatever it sees.
+    """
 
     channels: int
     per: str = "pixel"
+    start: float = 0.0
 
 
 class Body(nn.Module):
@@ -80,9 +85,9 @@ class Network(nn.Module):
             layers: list[nn.Module] = [nn.Conv2d(body.channels, head.channels * body.shuffle**2, 1)]
             return nn.Sequential(*layers, nn.PixelShuffle(body.shuffle)) if body.shuffle > 1 else layers[0]
         # Zhang et al. 2024: global pooling, 128 units, the answer.
-        return nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-            nn.Linear(body.bottleneck, 128), nn.ReLU(), nn.Linear(128, head.channels))
+        answer = nn.Linear(128, head.channels)
+        nn.init.constant_(answer.bias, head.start)
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(body.bottleneck, 128), nn.ReLU(), answer)
 
     def bag(self, studies: Tensor) -> Tensor:
         """(n, images, 1, rows, columns) -> (n, images, features), the bottleneck's mean over each image."""
@@ -103,8 +108,9 @@ class UNetBody(Body):
     """MONAI's BasicUNet (five levels of two convolutions), optionally on pixel-unshuffled images.
 
     Group normalisation: instance normalisation erases the mean intensities that the pooled location head needs, batch
-    normalisation breaks with small and split batches. Unshuffling by two moves the finest level, where most of the time
-    goes, to half the resolution without losing a pixel.
+    normalisation breaks with small and split batches. Its convolutions have no bias: within a group a bias that grows
+    drowns what the image says. Unshuffling by two moves the finest level, where most of the time goes, to half the
+    resolution without losing a pixel.
     """
 
     def __init__(self, features: tuple[int, ...], shuffle: int = 1) -> None:
@@ -113,7 +119,7 @@ class UNetBody(Body):
         self.channels, self.bottleneck = features[5], features[4]
         self.net = BasicUNet(
             spatial_dims=2, in_channels=shuffle**2, out_channels=1, features=features,
-            norm=("group", {"num_groups": 8}), act=("relu", {"inplace": True}))
+            norm=("group", {"num_groups": 8}), act=("relu", {"inplace": True}), bias=False)
         self.net.final_conv = nn.Identity()
 
     def encode(self, image: Tensor) -> list[Tensor]:

@@ -1,0 +1,94 @@
+"""Classes of a whole study, and the slices that weighed most."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from .. import PlaneSSLError
+from ..cohort import Cohort, PreparedStudy
+from ..cohort.placing import placement, resample
+from ..cohort.plan import intensity_range, scale
+from ..study import Study
+from ..training.run import Run
+from ..training.settings import choose_device
+from ..training.tasks.classification import SLICES, Classification
+
+MOST_SLICES = 4 * SLICES  # of a study, looked at together
+
+
+class Classifier:
+    """A finetuned run at work on whole studies."""
+
+    def __init__(self, run: Run, device: str = "auto") -> None:
+        if "classes" not in run.config["heads"]:
+            raise PlaneSSLError(f"The run {run.folder} was trained for {run.config['task']}, not for classification.")
+        self.plan = run.plan
+        self.device = choose_device(device)
+        self.network = run.network().to(self.device, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Images of one study on the working grid -> (classes,) probabilities and (images,) weights that add to one."""
+        bag = self.network.bag(torch.from_numpy(np.stack(images)[None, :, None]).to(self.device))
+        head = self.network.heads["classes"]
+        return head(bag)[0].sigmoid().cpu().numpy(), head.weights(bag)[0].cpu().numpy()
+
+    def prepared(self, study: PreparedStudy) -> np.ndarray:
+        """(classes,) probabilities of a study of a cohort."""
+        task = Classification(self.plan, {})
+        return self(task.sample(study, None, None)["image"][:, 0])[0]
+
+
+def classify(classifier: Classifier, study: Study) -> dict:
+    """Probabilities of every class and the slices that weighed most.
+
+    Returns {"classes": {name: probability}, "slices": [{"stack", "slice", "phase", "weight"}]}, the heaviest first; a
+    weight is the slice's share of the answer. Localizers are looked at only where there is nothing else.
+    """
+    stacks = [stack for stack in study.stacks if not stack.localizer] or list(study.stacks)
+    images, places = [], []
+    for stack in stacks:
+        frames = [(i, k) for i, of_slice in enumerate(stack.frames) for k in range(len(of_slice))]
+        pixels = {(i, k): stack.pixels(i, k) for i, k in frames}
+        span = intensity_range(list(pixels.values()), classifier.plan.percentiles)
+        share = max(1, MOST_SLICES // len(stacks))
+        for at in np.unique(np.linspace(0, len(frames) - 1, share).round().astype(int)):
+            i, k = frames[at]
+            matrix = placement(stack.planes[i], classifier.plan)
+            images.append(resample(scale(pixels[i, k], span), matrix, classifier.plan.size))
+            places.append({"stack": stack.id, "slice": i, "phase": k})
+    probabilities, weights = classifier(images)
+    slices = [{**place, "weight": float(weight)} for place, weight in zip(places, weights, strict=True)]
+    return {
+        "classes": {name: float(p) for name, p in zip(classifier.plan.classes, probabilities, strict=True)},
+        "slices": sorted(slices, key=lambda item: -item["weight"])}
+
+
+def evaluate_classes(classifier: Classifier, cohort: Cohort, subjects: Sequence[str]) -> dict:
+    """AUC, sensitivity and specificity at one half, and calibration of every class over these subjects.
+
+    {"subjects": n, "classes": {name: {"auc", "sensitivity", "specificity", "brier", "n_positive"}}}; a figure that
+    needs an answer that nobody gives is None.
+    """
+    found = {name: classifier.prepared(cohort.studies[name]) for name in subjects}
+    classes = {}
+    for c, name in enumerate(classifier.plan.classes):
+        known = [s for s in subjects if name in cohort.studies[s].classes]
+        truth = np.array([cohort.studies[s].classes[name] for s in known], dtype=bool)
+        classes[name] = class_figures(np.array([found[s][c] for s in known]), truth)
+    return {"subjects": len(subjects), "classes": classes}
+
+
+def class_figures(probability: np.ndarray, truth: np.ndarray) -> dict:
+    """Figures of one class from (n,) probabilities and (n,) true answers."""
+    positive, negative = probability[truth], probability[~truth]
+    # The AUC is the chance that a positive study is ranked above a negative one, ties counting half (Hanley 1982).
+    above = positive[:, None] - negative[None]
+    return {
+        "auc": float(((above > 0) + 0.5 * (above == 0)).mean()) if above.size else None,
+        "sensitivity": float((positive >= 0.5).mean()) if positive.size else None,
+        "specificity": float((negative < 0.5).mean()) if negative.size else None,
+        "brier": float(((probability - truth) ** 2).mean()) if truth.size else None,
+        "n_positive": int(truth.sum())}

@@ -1,0 +1,249 @@
+"""A grid of finetunings from several starts: the evidence, in one resumable command."""
+from __future__ import annotations
+
+import multiprocessing
+import tomllib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .. import PlaneSSLError
+from ..cohort import Cohort
+from ..files import read_json, replacing, write_json, write_text
+from ..training.finetuning import finetune
+from ..training.pretraining import pretrain
+from ..training.run import Run
+from ..training.settings import Settings
+from .evaluating import evaluate
+
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is compared. cohort pretrains and is the pool of labelled subjects; evaluate_on is another cohort.
+
+    starts: "scratch" or pretext tasks ("lines,location"). subjects: numbers of labelled ones; draws: for each of these,
+    so many seeds (the seed draws the subjects, the same for every start, and initialises the heads). pretraining,
+    finetuning: Settings that differ from the default ones.
+    """
+
+    cohort: Path
+    evaluate_on: Path
+    starts: tuple[str, ...] = (SCRATCH, "lines", "location", "lines,location", "masked", "position")
+    subjects: tuple[int, ...] = (1, 3, 5, 10)
+    draws: tuple[int, ...] = (5, 3, 3, 3)
+    task: str = "segmentation"
+    network: str = "small"
+    views: tuple[str, ...] = ()
+    pretraining: dict = field(default_factory=lambda: {"epochs": 100})
+    finetuning: dict = field(default_factory=lambda: {"epochs": 20})
+
+    @classmethod
+    def read(cls, path: Path) -> Grid:
+        """A grid from TOML, folders relative to the file. PlaneSSLError names what is wrong."""
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise PlaneSSLError(f"The grid {path} cannot be read: {error.strerror}.") from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise PlaneSSLError(f"The grid {path} is not valid TOML: {error}.") from None
+        unknown = set(document) - set(cls.__dataclass_fields__)
+        if unknown or not {"cohort", "evaluate_on"} <= set(document):
+            raise PlaneSSLError(f"The grid {path} needs cohort and evaluate_on, and knows "
+                                f"{', '.join(cls.__dataclass_fields__)}; not: {', '.join(sorted(unknown)) or '-'}.")
+        for key, value in document.items():
+            document[key] = path.parent / value if key in {"cohort", "evaluate_on"} else (
+                tuple(value) if isinstance(value, list) else value)
+        grid = cls(**document)
+        if len(grid.draws) != len(grid.subjects):
+            raise PlaneSSLError(f"The grid {path} has {len(grid.subjects)} numbers of subjects and {len(grid.draws)} "
+                                "numbers of draws; give one for each.")
+        for stage in (grid.pretraining, grid.finetuning):
+            _settings(stage, 0, "cpu")
+        return grid
+
+    def cells(self) -> Iterator[tuple[str, int, int]]:
+        """(start, subjects, seed), seed by seed, so that what is done first already compares all starts."""
+        for seed in range(max(self.draws)):
+            for count, draws in zip(self.subjects, self.draws, strict=True):
+                if seed < draws:
+                    yield from ((start, count, seed) for start in self.starts)
+
+
+def _settings(given: dict, seed: int, device: str) -> Settings:
+    try:
+        return Settings(**{"epochs": 1, **given, "seed": seed, "device": device})
+    except TypeError as error:
+        raise PlaneSSLError(f"A grid's pretraining and finetuning take the settings of a training; {error}.") from None
+
+
+def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
+            report: Callable[[dict], None] = lambda event: None) -> dict:
+    """Do what of the grid is not done yet, and write table.md, curve.png and results.json below `out`.
+
+    One training after the other on each device. An interrupted one goes on from its checkpoint at the next call.
+    """
+    Cohort(grid.evaluate_on)  # what is missing is said before an hour of work
+    out.mkdir(parents=True, exist_ok=True)
+    _same_grid(grid, out)
+    _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
+    _each([(_finetune, grid, out, cell) for cell in grid.cells()], devices, report)
+    return summarise(grid, out)
+
+
+def _same_grid(grid: Grid, out: Path) -> None:
+    """A folder holds one grid; more starts, subjects or draws may be added to it, other settings may not."""
+    now = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(grid).items()}
+    fixed = ("task", "network", "views", "pretraining", "finetuning")
+    if (out / "grid.json").is_file():
+        before = read_json(out / "grid.json")
+        differ = [f"{key}: {before.get(key)} and {now[key]}" for key in fixed
+                  if (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before.get(key)]
+        if differ:
+            raise PlaneSSLError(f"{out} holds another comparison ({'; '.join(differ)}); choose another folder.")
+    write_json(out / "grid.json", now)
+
+
+def _each(work: list[tuple], devices: tuple[str, ...], report: Callable[[dict], None]) -> None:
+    done = 0
+
+    def tell(name: str) -> None:
+        nonlocal done
+        done += 1
+        report({"event": "progress", "task": "compare", "step": done, "of": len(work), "name": name})
+
+    if len(devices) == 1:
+        for call, *arguments in work:
+            tell(call(*arguments, devices[0]))
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        free = manager.Queue()
+        for device in devices:
+            free.put(device)
+        with ProcessPoolExecutor(len(devices), mp_context=context) as pool:
+            for finished in as_completed([pool.submit(_on_free_device, free, *item) for item in work]):
+                tell(finished.result())
+
+
+def _on_free_device(free, call: Callable, *arguments) -> str:
+    device = free.get()
+    try:
+        return call(*arguments, device)
+    finally:
+        free.put(device)
+
+
+def _pretrain(grid: Grid, out: Path, start: str, device: str) -> str:
+    run = _pretrained(out, start)
+    if not Run(run).finished:
+        pretrain(grid.cohort, run, tasks=tuple(start.split(",")), views=grid.views, network=grid.network,
+                 settings=_settings(grid.pretraining, 0, device), resume=True)
+    return run.name
+
+
+def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str) -> str:
+    start, subjects, seed = cell
+    run = _finetuned(out, cell)
+    if not Run(run).finished:
+        finetune(grid.cohort, run, grid.task, init=None if start == SCRATCH else _pretrained(out, start),
+                 subjects=subjects, network=grid.network, settings=_settings(grid.finetuning, seed, device),
+                 resume=True)
+    if not (run / "evaluation.json").is_file():
+        write_json(run / "evaluation.json", evaluate(run, grid.evaluate_on, device=device))
+    return run.name
+
+
+def _pretrained(out: Path, start: str) -> Path:
+    return out / "pretraining" / start.replace(",", "+")
+
+
+def _finetuned(out: Path, cell: tuple[str, int, int]) -> Path:
+    start, subjects, seed = cell
+    return out / "finetuning" / f"{start.replace(',', '+')}-{subjects}-{seed}"
+
+
+def summarise(grid: Grid, out: Path) -> dict:
+    """Table, plot and results.json of the cells that are done."""
+    done = {cell: read_json(path) for cell in grid.cells()
+            if (path := _finetuned(out, cell) / "evaluation.json").is_file()}
+    rows = []
+    for start in grid.starts:
+        for subjects in grid.subjects:
+            seeds = sorted(seed for s, n, seed in done if (s, n) == (start, subjects))
+            if not seeds:
+                continue
+            figures = [_figures(done[start, subjects, seed]) for seed in seeds]
+            row = {"start": start, "subjects": subjects, "draws": len(seeds),
+                   "mean": float(np.mean([np.nanmean(f) for f in figures])),
+                   "sd": float(np.std([np.nanmean(f) for f in figures], ddof=1)) if len(seeds) > 1 else 0.0}
+            paired = [np.subtract(_figures(done[start, subjects, seed]), _figures(done[SCRATCH, subjects, seed]))
+                      for seed in seeds if (SCRATCH, subjects, seed) in done]
+            if start != SCRATCH and paired:
+                row |= {"gain": float(np.nanmean(paired)), "gain_interval": paired_interval(np.array(paired))}
+            rows.append(row)
+    runs = {_finetuned(out, cell).name: {"config": Run(_finetuned(out, cell)).config, "evaluation": document}
+            for cell, document in done.items()}
+    results = {"grid": read_json(out / "grid.json"), "table": rows, "runs": runs}
+    write_json(out / "results.json", results)
+    write_text(out / "table.md", table_text(rows))
+    _plot(rows, out / "curve.png", "mean Dice" if grid.task == "segmentation" else "mean AUC")
+    return results
+
+
+def _figures(evaluation: dict) -> np.ndarray:
+    """What is compared: a subject's mean Dice each, or a class's AUC each."""
+    if "per_subject" in evaluation:
+        return np.array([np.nan if d is None else d for d in evaluation["per_subject"]])
+    return np.array([np.nan if c["auc"] is None else c["auc"] for c in evaluation["classes"].values()])
+
+
+def paired_interval(differences: np.ndarray, seed: int = 0, rounds: int = 4000) -> tuple[float, float]:
+    """95 % interval of the mean of (draws, subjects) differences, resampling draws, and subjects within them."""
+    rng = np.random.default_rng(seed)
+    draws, subjects = differences.shape
+    means = [np.nanmean(differences[rng.integers(draws, size=draws)][:, rng.integers(subjects, size=subjects)])
+             for _ in range(rounds)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def table_text(rows: list[dict]) -> str:
+    """The table in Markdown: one row a start, one column a number of labelled subjects."""
+    counts = sorted({row["subjects"] for row in rows})
+    lines = ["| start | " + " | ".join(f"{n} labelled" for n in counts) + " |", "|---" * (len(counts) + 1) + "|"]
+    for start in dict.fromkeys(row["start"] for row in rows):
+        cells = []
+        for n in counts:
+            row = next((r for r in rows if (r["start"], r["subjects"]) == (start, n)), None)
+            text = "" if row is None else f"{row['mean']:.3f} ± {row['sd']:.3f}"
+            if row and "gain" in row:
+                low, high = row["gain_interval"]
+                text += f" ({row['gain']:+.3f}, {low:+.3f} to {high:+.3f})"
+            cells.append(text)
+        lines.append(f"| {start} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _plot(rows: list[dict], path: Path, quantity: str) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for start in dict.fromkeys(row["start"] for row in rows):
+        of_start = [row for row in rows if row["start"] == start]
+        axes.errorbar([r["subjects"] for r in of_start], [r["mean"] for r in of_start], [r["sd"] for r in of_start],
+                      marker="o", capsize=3, label=start)
+    axes.set(xlabel="labelled subjects", ylabel=quantity, xscale="log")
+    axes.set_xticks(sorted({row["subjects"] for row in rows}), sorted({row["subjects"] for row in rows}))
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend()
+    with replacing(path) as side:
+        figure.savefig(side, dpi=150)

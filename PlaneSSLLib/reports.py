@@ -1,0 +1,27 @@
+"""A run's page: its curves, and what it predicts."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from .cohort import Cohort
+from .page import write_page
+from .training.curves import draw_curves
+from .training.pictures import draw_predicted_lines
+from .training.run import Run
+
+
+def write_report(run_folder: Path, cohort_folder: Path) -> Path:
+    """report.html in the run's folder, with the pictures it shows beside it."""
+    run = Run.open(run_folder)
+    config = run.config
+    pictures = [(draw_curves({config["task"]: run_folder}, run_folder / "curves.png", config["task"]),
+                 "Losses on augmented training images, errors on validation images.")]
+    lines = draw_predicted_lines(run, Cohort(cohort_folder), run_folder / "lines.png")
+    if lines is not None:
+        pictures.append((lines, "Patients held out: true lines dashed, predicted ones solid, over the heatmaps."))
+    last = run.history()[-1]
+    rows = [[name.replace("_", " "), float(value)] for name, value in last.items()]
+    split = run.split
+    text = (f"{config['task']}, network {config['network']}, {len(split.train)} subjects to train on, "
+            f"{len(split.validation)} to validate on.")
+    return write_page(run_folder / "report.html", run_folder.name, text, ["", "last"], rows, pictures)
