@@ -4,10 +4,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from itertools import chain, count
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from .. import PlaneSSLError
-from ..files import read_json
+from .document import NAME, inside
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
 from .volumes import ENDINGS, VolumeFile, frames_of
@@ -54,39 +53,18 @@ class Volumes:
             phase += volume.phases
 
 
-def read_document(folder: Path) -> tuple[dict, list[Problem]]:
-    """study.json, if there is one that holds an object."""
-    file = folder / "study.json"
-    if not file.is_file():
-        return {}, []
-    try:
-        document = read_json(file)
-    except PlaneSSLError as error:
-        return {}, [Problem(file, str(error))]
-    if not isinstance(document, dict):
-        return {}, [Problem(file, "is no JSON object")]
-    return document, []
-
-
-def inside(folder: Path, name: object) -> Path | None:
-    """The file of this name below the folder; None for a name that is no text or leads elsewhere."""
-    if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        return None
-    return folder / name
-
-
 def named_views(folder: Path, views: object) -> Volumes:
     """The "views" of study.json: view name -> file or files; several files of one view are phases of one stack."""
     found = Volumes()
     if not isinstance(views, dict):
-        found.problems.append(Problem(folder / "study.json", '"views" is no object of view names and files'))
+        found.problems.append(Problem(folder / NAME, '"views" is no object of view names and files'))
         return found
     for view, names in views.items():
         files = []
         for name in names if isinstance(names, list) else [names]:
             file = inside(folder, name)
             if file is None:
-                found.problems.append(Problem(folder / "study.json", f"names {name!r}, no file of this folder"))
+                found.problems.append(Problem(folder / NAME, f"names {name!r}, no file of this folder"))
             elif not file.is_file():
                 found.problems.append(Problem(file, "is missing, though study.json names it"))
             else:

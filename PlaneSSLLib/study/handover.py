@@ -1,0 +1,97 @@
+"""A study that one process has read and another uses: planes and names as JSON, pixels as bare arrays, in a folder.
+
+Reading and decoding a study may take long, and a program with windows must not wait for it; mapping arrays that lie
+ready takes no time.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .. import PlaneSSLError
+from ..files import read_json, replacing_folder, write_json
+from ..geometry import Plane
+from .model import Frame, LabelFile, Naming, Problem, Stack, Study
+
+_PLAIN = ("id", "series", "description", "series_uid", "frame_of_reference", "localizer", "thickness_mm", "dimension")
+_DOCUMENT = "handover.json"
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """The pixels of all phases of one slice, in a file of their own, mapped when they are first asked for."""
+
+    array: Path
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(phases, rows, columns)."""
+        try:
+            return np.load(self.array, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise PlaneSSLError(f"The pixels that were kept in {self.array} are gone or damaged ({error}); "
+                                "read the study again.") from None
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """One image of a study that was handed over. file: the one that it was acquired in."""
+
+    file: Path
+    slice: _Slice
+    phase: int
+
+    def read(self) -> np.ndarray:
+        """(rows, columns) float32, as the original gives them."""
+        return self.slice.pixels[self.phase].astype(np.float32)
+
+
+def hand_over(study: Study, folder: Path) -> None:
+    """Write a study with all its pixels into a new folder. PlaneSSLError if an image cannot be decoded."""
+    with replacing_folder(folder) as side:
+        for number, stack in enumerate(study.stacks):
+            for i, frames in enumerate(stack.frames):
+                pixels = np.stack([frame.source.read() for frame in frames])
+                whole = pixels.astype(np.int16) if np.abs(pixels).max() < 2**15 else pixels
+                np.save(side / f"{number}-{i}.npy", whole if np.array_equal(whole, pixels) else pixels)
+        write_json(side / _DOCUMENT, {
+            "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy,
+            "notes": list(study.notes), "classes": dict(study.classes),
+            "problems": [[str(problem.file), problem.reason] for problem in study.problems],
+            "labels": [[str(label.file), label.stack, label.phase] for label in study.labels],
+            "stacks": [_document(stack) for stack in study.stacks]})
+
+
+def take_over(folder: Path) -> Study:
+    """The study that `hand_over` wrote; its pixels are mapped from the folder, which must stay as long as they."""
+    document = read_json(folder / _DOCUMENT)
+    return Study(
+        Path(document["folder"]), document["subject"], document["anatomy"],
+        tuple(_stack(one, folder, number) for number, one in enumerate(document["stacks"])),
+        tuple(Problem(Path(file), reason) for file, reason in document["problems"]), tuple(document["notes"]),
+        tuple(LabelFile(Path(file), stack, phase) for file, stack, phase in document["labels"]), document["classes"])
+
+
+def _document(stack: Stack) -> dict:
+    return {
+        **{name: getattr(stack, name) for name in _PLAIN}, "notes": list(stack.notes),
+        "naming": [stack.naming.view, stack.naming.confidence, list(stack.naming.reasons)],
+        "planes": [[plane.position.tolist(), plane.row.tolist(), plane.column.tolist(), list(plane.spacing),
+                    list(plane.shape)] for plane in stack.planes],
+        "frames": [[[str(frame.source.file), frame.time_ms, frame.sop_instance_uid, frame.frame_number]
+                    for frame in frames] for frames in stack.frames]}
+
+
+def _stack(document: dict, folder: Path, number: int) -> Stack:
+    view, confidence, reasons = document["naming"]
+    frames = []
+    for i, of_slice in enumerate(document["frames"]):
+        pixels = _Slice(folder / f"{number}-{i}.npy")
+        frames.append(tuple(Frame(KeptImage(Path(file), pixels, phase), *rest)
+                            for phase, (file, *rest) in enumerate(of_slice)))
+    planes = tuple(Plane(*geometry[:3], tuple(geometry[3]), tuple(geometry[4])) for geometry in document["planes"])
+    return Stack(planes=planes, frames=tuple(frames), naming=Naming(view, confidence, tuple(reasons)),
+                 notes=tuple(document["notes"]), **{name: document[name] for name in _PLAIN})
