@@ -143,6 +143,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--anatomy", help="what the labels mean, where the input does not say")
     sub.add_argument("--out", type=Path, help="also write .json or .csv")
 
+    sub = command("handover", "Read a study and keep it with its pixels for another process, such as 3D Slicer.")
+    sub.add_argument("folder", type=Path)
+    sub.add_argument("--anatomy", help="the anatomy, where it is not to be guessed")
+    sub.add_argument("--view", type=_named_view, action="append", default=[], metavar="STACK=VIEW",
+                     help="a stack's view, where it is known better; may be given again")
+    sub.add_argument("--out", type=Path, required=True, help="a new folder")
+
+    command("devices", "List what networks can run on here, and its free memory.")
+
     sub = command("anatomy", "List, show or check anatomy files.")
     sub.add_argument("what", choices=("list", "show", "check"))
     sub.add_argument("name", nargs="?", help="a name, or a .toml file")
@@ -154,6 +163,12 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
+
+
+def _named_view(text: str) -> str:
+    if not all(text.partition("=")):
+        raise argparse.ArgumentTypeError("expected STACK=VIEW, such as s03-SAX=SAX")
+    return text
 
 
 def _shard(text: str) -> tuple[int, int]:

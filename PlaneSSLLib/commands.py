@@ -220,6 +220,25 @@ def measure(options: Namespace, console: Console) -> None:
     console.result(document, text)
 
 
+def handover(options: Namespace, console: Console) -> None:
+    from .study import describe, hand_over, read_study
+
+    refuse_existing(options.out, overwrite=False)
+    read = read_study(options.folder, anatomy=options.anatomy, views=dict(view.split("=", 1) for view in options.view),
+                      workers=os.cpu_count() or 1)
+    hand_over(read, options.out, lambda done, of: console.event(
+        {"event": "progress", "task": "reading", "step": done, "of": of}))
+    console.result(describe(read), f"{options.out}: {len(read.stacks)} stacks kept.")
+
+
+def devices(options: Namespace, console: Console) -> None:
+    from .training.settings import describe_devices
+
+    document = describe_devices()
+    console.result(document, lambda: table(["device", "what it is", "memory free GB", "of GB"], [
+        [one["device"], one["name"], one["free_gb"], one["of_gb"]] for one in document]))
+
+
 def anatomy(options: Namespace, console: Console) -> None:
     from . import anatomy as anatomies
 

@@ -1,9 +1,11 @@
 """The scene: the only place that knows MRML. It draws what it is given, in 3D Slicer and on slicer-core alike."""
-from .draw import draw_study, restyle
+from .curves import draw_curves
+from .draw import draw_in_steps, draw_study, restyle
 from .drawing import Drawing, drawings
 from .figure import draw_figure, save_figure
 from .host import start
 from .inhand import PlaneInHand
+from .labelling import save_labelled_study
 from .lines import Lines, crossing_lines, lines_in_scene
 from .nodes import clear
 from .offscreen import NoOpenGL
@@ -19,8 +21,9 @@ from .views import ViewLines, draw_view_lines, show_image, show_views
 
 __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
-    "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_figure", "draw_pairs",
-    "draw_predictions", "draw_study", "draw_targets", "draw_textures", "draw_view_lines", "drawings", "lines_in_scene",
-    "load_scene", "overlay", "pairs", "restore_textures", "restyle", "save_figure", "save_scene", "show_all",
-    "show_image", "show_pair", "show_views", "start", "targets_of", "write_pairs",
+    "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves", "draw_figure",
+    "draw_in_steps", "draw_pairs", "draw_predictions", "draw_study", "draw_targets", "draw_textures", "draw_view_lines",
+    "drawings", "lines_in_scene", "load_scene", "overlay", "pairs", "restore_textures", "restyle", "save_figure",
+    "save_labelled_study", "save_scene", "show_all", "show_image", "show_pair", "show_views", "start", "targets_of",
+    "write_pairs",
 ]

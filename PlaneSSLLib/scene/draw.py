@@ -1,6 +1,7 @@
 """A study into the scene in one call."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..study import Study
@@ -10,7 +11,7 @@ from .lines import draw_lines, update_lines
 from .planes import draw_planes, update_planes
 from .record import Look
 from .textures import draw_textures
-from .volumes import add_volumes
+from .volumes import volumes_in_steps
 
 
 def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, volumes: bool = True) -> Drawing:
@@ -20,12 +21,24 @@ def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, 
     reference. volumes=False leaves the pixels unread. `Drawing.notes` says why where there is no line. PlaneSSLError
     where a file cannot be decoded; the scene is then as if nothing had been drawn.
     """
+    *_, drawing = draw_in_steps(study, look, any_frame, volumes)
+    return drawing
+
+
+def draw_in_steps(study: Study, look: Look | None = None, any_frame: bool = False,
+                  volumes: bool = True) -> Iterator[Drawing]:
+    """What `draw_study` does, one stack a step, for a program whose windows must not stand still meanwhile.
+
+    Yields the drawing after every step. Where a step fails, or the iterator is closed before its end, the scene is as
+    if nothing had been drawn.
+    """
     key = nodes.study_key(study.folder)
     nodes.clear(key)
     try:
         drawing = keep(study, look or Look(), any_frame)
         if volumes:
-            add_volumes(study, drawing)
+            for _ in volumes_in_steps(study, drawing):
+                yield drawing
         planes = draw_planes(drawing)
         lines = draw_lines(drawing)
         draw_textures(drawing)
@@ -35,7 +48,7 @@ def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, 
     for node, stack in zip(planes, study.stacks, strict=True):
         nodes.file_under(node, drawing.folder(stack.id))
     nodes.file_under(lines, drawing.folder())
-    return drawing
+    yield drawing
 
 
 def restyle(drawing: Drawing, **changes) -> None:

@@ -5,6 +5,7 @@ stacks, and those whose slices differ in size or direction, become one volume a 
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,18 +22,17 @@ from .drawing import Drawing, series_name
 _SAME_CYCLE = 0.1  # cines whose cycles differ by less than this fraction are played together
 
 
-def add_volumes(study: Study, drawing: Drawing) -> list:
-    """Add the volumes of a study, its cines as sequences with browsers; returns the volume nodes (proxies of cines).
+def volumes_in_steps(study: Study, drawing: Drawing) -> Iterator[list]:
+    """Add the volumes of a study, its cines as sequences with browsers, one stack a step; yields the volumes of each.
 
-    Reads all pixels; PlaneSSLError where a file cannot be decoded.
+    The volume of a cine is the proxy of its sequence. Reads all pixels; PlaneSSLError where a file cannot be decoded.
     """
-    volumes = []
     key = drawing.key
     for group in _played_together(study.stacks):
         still = group[0].phases == 1
         browser = None if still else _browser(group[0], drawing)
         for stack in group:
-            parent = drawing.folder(stack.id)
+            parent, volumes = drawing.folder(stack.id), []
             for part in _parts(stack):
                 phases = [part.pixels(phase) for phase in range(stack.phases)]
                 volume = nodes.add_node("vtkMRMLScalarVolumeNode", part.name, "volume", key, stack.id, part.index)
@@ -45,9 +45,9 @@ def add_volumes(study: Study, drawing: Drawing) -> list:
                     browser.AddProxyNode(volume, sequence, False)  # synchronises the sequence, too
                     nodes.file_under(sequence, parent)
                 volumes.append(volume)
-        if browser:
-            slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
-    return volumes
+            if browser and stack is group[-1]:
+                slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+            yield volumes
 
 
 @dataclass(frozen=True)

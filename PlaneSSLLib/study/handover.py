@@ -5,6 +5,7 @@ ready takes no time.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,14 +50,20 @@ class KeptImage:
         return self.slice.pixels[self.phase].astype(np.float32)
 
 
-def hand_over(study: Study, folder: Path) -> None:
-    """Write a study with all its pixels into a new folder. PlaneSSLError if an image cannot be decoded."""
+def hand_over(study: Study, folder: Path, report: Callable[[int, int], None] = lambda done, of: None) -> None:
+    """Write a study with all its pixels into a new folder. PlaneSSLError if an image cannot be decoded.
+
+    report: called with (slices done, of).
+    """
+    done, of = 0, sum(len(stack.planes) for stack in study.stacks)
     with replacing_folder(folder) as side:
         for number, stack in enumerate(study.stacks):
             for i, frames in enumerate(stack.frames):
                 pixels = np.stack([frame.source.read() for frame in frames])
                 whole = pixels.astype(np.int16) if np.abs(pixels).max() < 2**15 else pixels
                 np.save(side / f"{number}-{i}.npy", whole if np.array_equal(whole, pixels) else pixels)
+                done += 1
+                report(done, of)
         write_json(side / _DOCUMENT, {
             "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy,
             "notes": list(study.notes), "classes": dict(study.classes),

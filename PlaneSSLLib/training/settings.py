@@ -62,3 +62,15 @@ def choose_device(name: str = "auto") -> torch.device:
         present = ", ".join(kind for kind, present in there.items() if present)
         raise PlaneSSLError(f"The device '{name}' is not present here; there is: {present}.")
     return torch.device(name)
+
+
+def describe_devices() -> list[dict]:
+    """What is there, the best first: {"device", "name", "free_gb", "of_gb"}; the memory is None where unknown."""
+    found = []
+    for i in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(i)
+        found.append({"device": f"cuda:{i}", "name": torch.cuda.get_device_name(i), "free_gb": round(free / 1e9, 1),
+                      "of_gb": round(total / 1e9, 1)})
+    if torch.backends.mps.is_available():
+        found.append({"device": "mps", "name": "Apple GPU", "free_gb": None, "of_gb": None})
+    return [*found, {"device": "cpu", "name": f"{torch.get_num_threads()} threads", "free_gb": None, "of_gb": None}]
