@@ -4,12 +4,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import vtkmodules.vtkRenderingFreeType  # noqa: F401  text actors need its fonts
-from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOImage import vtkPNGWriter
-from vtkmodules.vtkRenderingCore import (
-    vtkActor, vtkMapper, vtkPolyDataMapper, vtkRenderer, vtkTextActor, vtkTexture,
-)
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTexture
 
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
@@ -18,16 +14,17 @@ from ..study import Stack
 from .camera import look_at, telling_direction
 from .coordinates import to_ras
 from .drawing import Drawing
+from .lines import line_radius
 from .meshes import rectangles, segments_mesh
-from .offscreen import picture_of, render_window
+from .paper import SAMPLES, Paper, flat_actor
+from .segmentations import outline_in, surfaces
 from .slicelines import Sheet, image_line_colors, lines_mesh, lines_on
 from .textures import atlas, slice_image
 from .volumes import image_data
 
-_SAMPLES = 2  # the picture is drawn this much larger and averaged, which smooths lines and letters alike
 _MOST_IMAGES = 6
-_IN_IMAGE = (0.25, 0.25, 0.25)  # tissue, on the average
 _BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
+_IN_IMAGE = (0.25, 0.25, 0.25)  # tissue, on the average: what weak lines in images fade into
 
 
 def save_figure(drawing: Drawing, path: str | Path, size: tuple[int, int] = (1600, 900), background: str = "black",
@@ -58,187 +55,147 @@ def draw_figure(drawing: Drawing, size: tuple[int, int] = (1600, 900), backgroun
 
 
 class _Figure:
-    """One window, divided into renderers; all lengths are pixels of the window, which is _SAMPLES times the picture."""
+    """What is drawn where; lengths are pixels of the paper."""
 
     def __init__(self, drawing: Drawing, size: tuple[int, int], background: str) -> None:
-        self.drawing, self.now, self.study = drawing, drawing.now, drawing.study
-        self.width, self.height = _SAMPLES * size[0], _SAMPLES * size[1]
-        self.background = _BACKGROUNDS[background]
-        self.ink = tuple(0.92 - 0.84 * c for c in self.background)
-        self.unit = min(self.height, 0.7 * self.width) / 36  # height of a line of text
+        self.drawing, self.now = drawing, drawing.now
+        self.paper = Paper(size, _BACKGROUNDS[background])
         self.shown = self.now.foremost()[:_MOST_IMAGES]
-        self.window = render_window(self.width, self.height)
-        self.window.SetNumberOfLayers(2)
-        self.renderer(0, 0, self.width, self.height)  # the paper
-        self.sheet = self.renderer(0, 0, self.width, self.height, layer=1)  # text and swatches, over all
+        self.surfaces = surfaces(drawing)
 
     def draw(self) -> np.ndarray:
         """(height, width, 3) uint8."""
-        vtkMapper.SetResolveCoincidentTopologyToPolygonOffset()  # lines win over the planes they lie in, as in Slicer
-        self.flat_camera(self.sheet)
-        foot = self.legend(2.2 * self.unit)
-        columns = 1 if len(self.shown) < 3 else 2
-        rows = max(-(-len(self.shown) // columns), 1)
-        gap = 0.5 * self.unit
-        cell = (self.height - foot - gap) / rows
-        wide = min(cell - 1.6 * self.unit, 0.27 * self.width if columns == 2 else 0.42 * self.width)
-        left = self.width - columns * (wide + gap) if self.shown else self.width
-        self.space(0, foot, left - gap, self.height - foot)
+        paper, unit = self.paper, self.paper.unit
+        foot = self.legend()
+        gap, title, count = 0.5 * unit, 1.6 * unit, len(self.shown)
+        upright = paper.height - foot > paper.width  # then the images lie below the 3D view instead of beside it
+        room = (paper.width, 0.45 * (paper.height - foot)) if upright else (0.55 * paper.width, paper.height - foot)
+
+        def side(columns: int) -> float:
+            return min(room[0] / columns - gap, room[1] / -(-count // columns) - title - gap)
+
+        columns = max(range(1, count + 1), key=side)
+        rows, size = -(-count // columns), side(columns)
+        cell = (size + gap, size + title + gap)
+        left = (paper.width - columns * cell[0] + gap) / 2 if upright else paper.width - columns * cell[0]
+        top = foot + rows * cell[1] if upright else (paper.height + foot + rows * cell[1]) / 2
+        if upright:
+            self.space(0, top, paper.width, paper.height - top)
+        else:
+            self.space(0, foot, left - gap, paper.height - foot)
         for n, stack in enumerate(self.shown):
-            x = left + n % columns * (wide + gap)
-            y = self.height - gap - (n // columns + 1) * cell
-            self.image(stack, x, y + gap / 2, wide, cell - gap)
-        picture = picture_of(self.window)
-        self.window.Finalize()
-        blocks = picture.reshape(self.height // _SAMPLES, _SAMPLES, self.width // _SAMPLES, _SAMPLES, 3)
-        return np.round(blocks.mean(axis=(1, 3))).astype(np.uint8)
+            self.image(stack, left + n % columns * cell[0], top - (n // columns + 1) * cell[1], size, size + title)
+        return paper.picture()
 
     def space(self, x: float, y: float, width: float, height: float) -> None:
-        """The planes in 3D, the shown ones with their images, and all lines."""
-        renderer = self.renderer(x, y, width, height)
+        """The planes in 3D, the shown ones with their images and the lines on them, and the surfaces."""
+        view = self.paper.view(x, y, width, height)
         corners = []
-        for stack in self.study.stacks:
+        for stack in self.now.study.stacks:
             strength = self.now.strength(stack)
             ends = (0, len(strength) - 1)  # of the weak planes, those that show how far the stack reaches
             seen = [i for i, s in enumerate(strength) if s == 1 or (s > 0 and i in ends)]
-            corners += [stack.planes[i].corners() for i in seen]
-            color = np.array([(*self.now.colors[stack.id], strength[i]) for i in seen]).reshape(-1, 4)
-            self.opaque(renderer, lambda some, planes=[stack.planes[i] for i in seen], color=color: rectangles(
-                [planes[k] for k in some], color[some]), color, 1.0)
-            if stack in self.shown:
-                self.picture(renderer, stack)
-                lines = lines_on(self.now, stack.planes[stack.central], stack)
-                color = image_line_colors(self.now, lines)
-                self.opaque(renderer, lambda some, lines=lines, color=color: segments_mesh(
-                    lines.segments[some], color[some]), color, 1.4, backdrop=_IN_IMAGE)
-        direction = telling_direction(np.array([stack.planes[stack.central].normal for stack in self.shown]))
-        look_at(renderer.GetActiveCamera(), np.concatenate(corners), direction, width / height)
+            planes = [stack.planes[i] for i in seen]
+            corners += [plane.corners() for plane in planes]
+            color = np.array([(*self.now.colors[stack.id], strength[i]**0.5) for i in seen]).reshape(-1, 4)
+            self.opaque(view, lambda some, color, _, planes=planes: rectangles([planes[k] for k in some], color),
+                        color, 1.0, self.paper.background)
+        for stack in self.shown:
+            self.picture(view, stack)
+            lines = lines_on(self.now, self.acquired(stack), stack)
+            self.opaque(view, lambda some, color, strong, lines=lines: segments_mesh(
+                lines.segments[some], color, strong * line_radius(self.now)), image_line_colors(self.now, lines), 1.4,
+                _IN_IMAGE)
+        for _, color, surface in self.surfaces:
+            actor = flat_actor(surface, 1)
+            actor.GetMapper().ScalarVisibilityOff()
+            actor.GetProperty().SetColor(color)
+            actor.GetProperty().LightingOn()
+            actor.GetProperty().SetAmbient(0.3)
+            view.AddActor(actor)
+        direction = telling_direction(np.array([self.acquired(stack).normal for stack in self.shown]))
+        look_at(view.GetActiveCamera(), np.concatenate(corners), direction, width / height)
 
     def image(self, stack: Stack, x: float, y: float, width: float, height: float) -> None:
         """The middle slice of a stack, upright as acquired, under its name."""
-        plane = stack.planes[stack.central]
-        title = 1.6 * self.unit
+        plane, unit = self.acquired(stack), self.paper.unit
+        title = 1.6 * unit
         scale = min(width / plane.size[1], (height - title) / plane.size[0])  # pixels a mm
         wide, high = scale * plane.size[1], scale * plane.size[0]
         x, top = x + (width - wide) / 2, y + height - title
-        renderer = self.renderer(x, top - high, wide, high)
-        camera = renderer.GetActiveCamera()
-        look_at(camera, plane.corners(), -plane.normal, wide / high, margin=1.0)
+        view = self.paper.view(x, top - high, wide, high)
+        camera = view.GetActiveCamera()
+        look_at(camera, plane.corners(), -plane.normal, wide / high)
         camera.SetViewUp(*to_ras(-plane.column))
         camera.SetParallelScale(plane.size[0] / 2)
-        self.picture(renderer, stack)
+        self.picture(view, stack)
+        for _, color, surface in self.surfaces:
+            actor = flat_actor(outline_in(surface, plane), 1.2 * SAMPLES)
+            actor.GetMapper().ScalarVisibilityOff()
+            actor.GetProperty().SetColor(color)
+            view.AddActor(actor)
         lines = lines_on(self.now, plane, stack)
         if len(lines.planes):
-            made = lines_mesh(self.now, lines, Sheet.of(plane), 0.64 * self.unit / scale)
-            renderer.AddActor(self.mesh_actor(made, 0.9 * _SAMPLES))
+            made = lines_mesh(self.now, lines, Sheet.of(plane), 0.64 * unit / scale)
+            view.AddActor(flat_actor(made, 0.9 * SAMPLES))
             color = image_line_colors(self.now, lines)
             strong = color[:, 3] == 1
-            renderer.AddActor(self.mesh_actor(segments_mesh(lines.segments[strong], color[strong]), 1.8 * _SAMPLES))
-        frame = 1.0 * _SAMPLES
-        self.rectangle(x, top - high, wide, high, self.now.colors[stack.id], frame)
+            view.AddActor(flat_actor(segments_mesh(lines.segments[strong], color[strong]), 1.8 * SAMPLES))
+        self.paper.frame(x, top - high, wide, high, self.now.colors[stack.id])
         of = f" of {len(stack.planes)}" if len(stack.planes) > 1 else ""
-        self.text(f"{self.now.label(stack.id, stack.central)}{of}", x, top + 0.35 * self.unit)
+        self.paper.text(f"{self.now.label(stack.id, stack.central)}{of}", x, top + 0.35 * unit)
 
-    def legend(self, height: float) -> float:
-        """Colours and what they stand for, centred at the foot; returns how high it is."""
-        model = anatomies.load(self.study.anatomy)
+    def legend(self) -> float:
+        """Colours and what they stand for, in rows at the foot; returns how high they are."""
+        model = anatomies.load(self.now.study.anatomy)
         entries = {}
-        for stack in self.study.stacks:
+        for stack in self.now.study.stacks:
             view = model.view(stack.view)
             words = f"{stack.view}  {view.title}" if view and view.title != stack.view else stack.view
             entries.setdefault(words, self.now.colors[stack.id])
-        gap, box = self.unit, 0.8 * self.unit
-        widths = {words: self.text_width(words) for words in entries}
-        total = sum(widths.values()) + len(entries) * (box + 1.5 * gap)
-        x = max((self.width - total) / 2, gap)
-        base = 0.7 * self.unit
-        for words, color in entries.items():
-            self.swatch(x, base - 0.05 * box, box, color)
-            self.text(words, x + box + 0.5 * gap, base)
-            x += box + 1.5 * gap + widths[words]
-        return height
+        for name, color, _ in self.surfaces:
+            entries.setdefault(name, color)
+        unit = self.paper.unit
+        widths = {words: 2.8 * unit + self.paper.text_width(words) for words in entries}
+        rows: list[list[str]] = [[]]
+        for words in entries:
+            if rows[-1] and sum(widths[w] for w in rows[-1]) + widths[words] > self.paper.width - 2 * unit:
+                rows.append([])
+            rows[-1].append(words)
+        for n, row in enumerate(reversed(rows)):
+            x, y = (self.paper.width - sum(widths[words] for words in row)) / 2, (0.7 + 1.6 * n) * unit
+            for words in row:
+                self.paper.box(x, y - 0.05 * unit, 0.8 * unit, 0.8 * unit, entries[words])
+                self.paper.text(words, x + 1.3 * unit, y)
+                x += widths[words]
+        return (1.0 + 1.6 * len(rows)) * unit
 
-    def renderer(self, x: float, y: float, width: float, height: float, layer: int = 0) -> vtkRenderer:
-        made = vtkRenderer()
-        made.SetViewport(x / self.width, y / self.height, (x + width) / self.width, (y + height) / self.height)
-        made.SetBackground(self.background)
-        made.SetLayer(layer)
-        made.UseOITOff()  # translucent things are blended in the order in which they were added
-        self.window.AddRenderer(made)
-        return made
+    def acquired(self, stack: Stack):
+        """The plane of a stack's middle image; a plane in hand leaves its image where it was taken."""
+        return self.now.acquired.stack(stack.id).planes[stack.central]
 
-    def flat_camera(self, renderer: vtkRenderer) -> None:
-        """One unit is one pixel of the window, from its lower left corner."""
-        camera = renderer.GetActiveCamera()
-        camera.ParallelProjectionOn()
-        camera.SetFocalPoint(self.width / 2, self.height / 2, 0)
-        camera.SetPosition(self.width / 2, self.height / 2, 100)
-        camera.SetParallelScale(self.height / 2)
-        camera.SetClippingRange(1, 200)
-
-    def opaque(self, renderer: vtkRenderer, made_of, color: np.ndarray, line_width: float, backdrop=None) -> None:
-        """Add things of (n, 4) colours to a renderer; the weak ones thinner, and faded instead of translucent.
-
-        Depth peeling would take half a minute in software. made_of: numbers of things -> their mesh. backdrop: the
-        colour into which they fade, by default the background.
-        """
-        strength = color[:, 3:].copy()
-        color[:, :3] = strength * color[:, :3] + (1 - strength) * np.array(backdrop or self.background)
-        color[:, 3] = 1.0
-        for chosen, width in ((strength < 1, 0.5), (strength == 1, 2.0)):
-            some = np.flatnonzero(chosen)
-            if len(some):
-                renderer.AddActor(self.mesh_actor(made_of(some), width * line_width * _SAMPLES))
-
-    def mesh_actor(self, source: vtkPolyData, line_width: float) -> vtkActor:
-        mapper = vtkPolyDataMapper()
-        mapper.SetInputData(source)
-        actor = vtkActor()
-        actor.SetMapper(mapper)
-        actor.GetProperty().SetLineWidth(line_width)
-        actor.GetProperty().LightingOff()
-        return actor
-
-    def picture(self, renderer: vtkRenderer, stack: Stack) -> None:
+    def picture(self, view: vtkRenderer, stack: Stack) -> None:
         """Add the middle slice on its rectangle, if its volume is in the scene."""
         pixels = slice_image(self.drawing, stack.id, stack.central)
         if pixels is None:
             return
-        shape, image = atlas([self.now.acquired.stack(stack.id).planes[stack.central]], [pixels])
+        shape, image = atlas([self.acquired(stack)], [pixels])
         texture = vtkTexture()
         texture.SetInputData(image)
         texture.InterpolateOn()
-        actor = self.mesh_actor(shape, 1)
+        actor = flat_actor(shape, 1)
         actor.SetTexture(texture)
-        renderer.AddActor(actor)
+        view.AddActor(actor)
 
-    def text_actor(self, words: str) -> vtkTextActor:
-        actor = vtkTextActor()
-        actor.SetInput(words)
-        style = actor.GetTextProperty()
-        style.SetFontFamilyToArial()
-        style.SetFontSize(round(self.unit))
-        style.SetColor(self.ink)
-        return actor
+    def opaque(self, view: vtkRenderer, made_of, color: np.ndarray, line_width: float, backdrop) -> None:
+        """Add things of (n, 4) colours to a view; the weak ones thinner, and faded into a backdrop.
 
-    def text_width(self, words: str) -> float:
-        size = [0.0, 0.0]
-        self.text_actor(words).GetSize(self.sheet, size)
-        return size[0]
-
-    def text(self, words: str, x: float, y: float) -> None:
-        actor = self.text_actor(words)
-        actor.SetDisplayPosition(round(x), round(y))
-        self.sheet.AddActor2D(actor)
-
-    def swatch(self, x: float, y: float, size: float, color: tuple[float, float, float]) -> None:
-        for line in np.arange(0, size, 1.0):
-            self.line([(x, y + line), (x + size, y + line)], color, 2.0)
-
-    def rectangle(self, x: float, y: float, width: float, height: float, color, line_width: float) -> None:
-        self.line([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)], color, 2 * line_width)
-
-    def line(self, points, color, line_width: float) -> None:
-        path = np.array([(x, y, 0.0) for x, y in points])
-        pairs = np.stack([path[:-1], path[1:]], axis=1) * [-1, -1, 1]
-        self.sheet.AddActor(self.mesh_actor(segments_mesh(pairs, np.full((len(pairs), 4), (*color, 1.0))), line_width))
+        Translucent ones would need depth peeling, which takes half a minute in software. made_of: numbers of things,
+        their colours, and whether they are strong -> their mesh.
+        """
+        strength = color[:, 3:]
+        faded = np.c_[strength * color[:, :3] + (1 - strength) * backdrop, np.ones(len(color))]
+        for strong, width in ((False, 0.5), (True, 2.0)):
+            some = np.flatnonzero((strength == 1) == strong)
+            if len(some):
+                view.AddActor(flat_actor(made_of(some, faded[some], strong), width * line_width * SAMPLES))

@@ -36,7 +36,7 @@ class PlaneInHand:
         self._place(plane)
         self._redraw_others(without_this=True)
         self._draw_own()
-        show_model(self._lines, now.colors[stack], line_width=3)
+        show_model(self._lines, now.colors[stack], line_width=2)
         self._observers = Observers()
         self._observers.add(self.handle, self.handle.PointModifiedEvent, self._moved)
         self._observers.add(nodes.scene(), nodes.scene().NodeRemovedEvent, self._removed)

@@ -75,7 +75,7 @@ def draw_lines(drawing: Drawing):
     node = nodes.add_node("vtkMRMLModelNode", "Crossing lines", "lines", drawing.key)
     now = drawing.now
     set_lines(node, now, crossing_lines(now))
-    show_model(node, (1.0, 1.0, 1.0), line_width=3)
+    show_model(node, (1.0, 1.0, 1.0), line_width=2)
     return node
 
 
@@ -89,10 +89,12 @@ def update_lines(drawing: Drawing) -> None:
 
 def set_lines(node, now: DrawnStudy, lines: Lines) -> None:
     """Let a node show these lines of a study."""
-    made = segments_mesh(lines.segments, line_colors(now, lines))
-    places = numpy_to_vtk(lines.places.astype(np.int32), deep=True)
-    places.SetName(_PLACES)
-    made.GetCellData().AddArray(places)
+    made = segments_mesh(lines.segments, line_colors(now, lines), line_radius(now))
+    places = np.full((made.GetNumberOfCells(), 4), -1, np.int32)  # the tubes' faces are no lines
+    places[:len(lines.places)] = lines.places
+    array = numpy_to_vtk(places, deep=True)
+    array.SetName(_PLACES)
+    made.GetCellData().AddArray(array)
     node.SetAndObservePolyData(made)
 
 
@@ -102,11 +104,16 @@ def lines_in_scene(drawing: Drawing) -> Lines:
     source = node and node.GetPolyData()
     if not source or not source.GetNumberOfCells():
         return _no_lines()
-    places = vtk_to_numpy(source.GetCellData().GetArray(_PLACES)).astype(int)
-    segments = points_of(source).reshape(-1, 2, 3)
-    normals = [np.array([plane.normal for plane in stack.planes]) for stack in drawing.study.stacks]
-    angle = [angle_between(normals[a][i], normals[b][j]) for a, i, b, j in places]
-    return Lines(places, segments, np.array(angle))
+    places = vtk_to_numpy(source.GetCellData().GetArray(_PLACES))[:source.GetNumberOfLines()].astype(int)
+    segments = points_of(source)[:2 * len(places)].reshape(-1, 2, 3)
+    stacks = drawing.study.stacks
+    normals = [(stacks[a].planes[i].normal, stacks[b].planes[j].normal) for a, i, b, j in places.tolist()]
+    return Lines(places, segments, angle_between(*np.array(normals).transpose(1, 0, 2)))
+
+
+def line_radius(now: DrawnStudy) -> float:
+    """Radius in mm of the tubes around lines: a hair against the images of the study."""
+    return 0.003 * float(np.median([max(stack.planes[0].size) for stack in now.study.stacks]))
 
 
 def line_colors(now: DrawnStudy, lines: Lines) -> np.ndarray:

@@ -12,6 +12,7 @@ from ..geometry import Plane
 from .coordinates import to_lps, to_ras
 
 COLOR = "PlaneSSL.color"
+_SIDES = 8  # of a tube
 
 
 def mesh(points: np.ndarray, lines: Sequence[np.ndarray] = (), faces: Sequence[np.ndarray] = (),
@@ -58,10 +59,36 @@ def rectangles(planes: Sequence[Plane], edges: np.ndarray, faces: np.ndarray | N
                 color=edges if faces is None else np.concatenate([edges, faces]))
 
 
-def segments_mesh(segments: np.ndarray, color: np.ndarray) -> vtkPolyData:
-    """(n, 2, 3) LPS mm, colours (n, 4)."""
-    count = len(segments)
-    return mesh(to_ras(np.asarray(segments).reshape(-1, 3)), lines=np.arange(2 * count).reshape(count, 2), color=color)
+def segments_mesh(segments: np.ndarray, color: np.ndarray, tube_mm: float = 0.0) -> vtkPolyData:
+    """(n, 2, 3) LPS mm, colours (n, 4). Points 2 i and 2 i + 1 are the ends of segment i, which is line cell i.
+
+    tube_mm: the radius of tubes around those that are not translucent. Where two images meet in a valley, a line at its
+    bottom would be hidden by both.
+    """
+    segments = np.asarray(segments, dtype=float).reshape(-1, 2, 3)
+    points, faces = [segments.reshape(-1, 3)], ()
+    lines = np.arange(2 * len(segments)).reshape(-1, 2)
+    solid = np.flatnonzero(color[:, 3] == 1) if tube_mm else []
+    if len(solid):
+        points.append(_tube_points(segments[solid], tube_mm).reshape(-1, 3))
+        first = 2 * len(segments) + 2 * _SIDES * np.arange(len(solid))[:, None, None]
+        k = np.arange(_SIDES)
+        side = np.stack([k, (k + 1) % _SIDES, (k + 1) % _SIDES + _SIDES, k + _SIDES], axis=-1)
+        faces = (first + side).reshape(-1, 4)
+        color = np.concatenate([color, np.repeat(color[solid], _SIDES, axis=0)])
+    return mesh(to_ras(np.concatenate(points)), lines=lines, faces=faces, color=color)
+
+
+def _tube_points(segments: np.ndarray, radius: float) -> np.ndarray:
+    """(n, 2, 3) -> (n, 2, _SIDES, 3): a ring of points around either end."""
+    along = segments[:, 1] - segments[:, 0]
+    along = along / np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-12)
+    helper = np.eye(3)[np.abs(along).argmin(-1)]  # the axis that is farthest from the line
+    across = np.cross(along, helper)
+    across = across / np.linalg.norm(across, axis=-1, keepdims=True)
+    angle = 2 * np.pi * np.arange(_SIDES)[:, None] / _SIDES
+    ring = np.cos(angle) * across[:, None] + np.sin(angle) * np.cross(along, across)[:, None]
+    return segments[:, :, None] + radius * ring[:, None]
 
 
 def _points(points: np.ndarray) -> vtkPoints:

@@ -5,11 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import slicer
+from vtkmodules.vtkCommonDataModel import vtkPlane, vtkPolyData
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+from vtkmodules.vtkFiltersCore import vtkCutter
 
 from .. import PlaneSSLError
 from ..anatomy import Label
+from ..geometry import Plane
 from ..study import Stack
 from . import nodes
+from .coordinates import to_ras
 from .drawing import Drawing
 from .volumes import image_data, index_values
 
@@ -17,6 +22,8 @@ from .volumes import image_data, index_values
 _TERMINOLOGY = ("Segmentation category and type - 3D Slicer General Anatomy list"
                 "~SCT^123037004^Anatomical Structure~{scheme}^{value}^{meaning}~^^"
                 "~Anatomic codes - DICOM master list~^^~^^")
+_BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+_SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
 
 
 def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: Sequence[Label],
@@ -30,12 +37,46 @@ def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: S
     """
     stack = drawing.now.acquired.stack(stack if isinstance(stack, str) else stack.id)
     phases = [_on_grid(phase, stack) for phase in (labels if _has_phases(labels) else [labels])]
-    for old in drawing.nodes("segmentation", stack.id) + drawing.nodes("segmentation sequence", stack.id):
-        nodes.remove(old)
+    _remove(drawing, stack)
     volumes = drawing.nodes("volume", stack.id)
     if not volumes:
         raise PlaneSSLError(f"The images of {stack.id} are not in the scene: draw the study again, with its volumes.")
     return [_add(drawing, stack, volume, phases, structures, surface) for volume in volumes]
+
+
+def surfaces(drawing: Drawing) -> list[tuple[str, tuple[float, float, float], vtkPolyData]]:
+    """Name, colour and closed surface (RAS) of every segment of a study that has one, as it is now."""
+    found = []
+    for node in drawing.nodes("segmentation"):
+        segmentation = node.GetSegmentation()
+        for i in range(segmentation.GetNumberOfSegments()):
+            segment = segmentation.GetNthSegment(i)
+            surface = segment.GetRepresentation(_SURFACE)
+            if surface is not None and surface.GetNumberOfPoints():
+                found.append((segment.GetName(), segment.GetColor(), surface))
+    return found
+
+
+def outline_in(surface: vtkPolyData, image: Plane) -> vtkPolyData:
+    """Where an image cuts a surface (RAS)."""
+    plane = vtkPlane()
+    plane.SetOrigin(*to_ras(image.position))
+    plane.SetNormal(*to_ras(image.normal))
+    cutter = vtkCutter()
+    cutter.SetCutFunction(plane)
+    cutter.SetInputData(surface)
+    cutter.Update()
+    return cutter.GetOutput()
+
+
+def _remove(drawing: Drawing, stack: Stack) -> None:
+    """Take away an earlier segmentation; its browser first, which would put the proxy back."""
+    for sequence in drawing.nodes("segmentation sequence", stack.id):
+        for browser in drawing.nodes("browser"):
+            browser.RemoveSynchronizedSequenceNode(sequence.GetID())
+        nodes.remove(sequence)
+    for node in drawing.nodes("segmentation", stack.id):
+        nodes.remove(node)
 
 
 def _has_phases(labels) -> bool:
@@ -116,11 +157,7 @@ def _sequence(drawing: Drawing, stack: Stack, node, volume, maps: list, structur
     return sequence
 
 
-def _ijk_to_ras(volume):
-    from vtkmodules.vtkCommonMath import vtkMatrix4x4
+def _ijk_to_ras(volume) -> vtkMatrix4x4:
     matrix = vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     return matrix
-
-
-_BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()

@@ -81,7 +81,7 @@ class ViewOfSlice(_View):
         self.image = vtkActor2D()
         self.image.SetMapper(self.mapper)
         self.image.GetProperty().SetDisplayLocationToBackground()
-        self.renderer.AddActor2D(self.image)
+        self.renderer.AddViewProp(self.image)
 
     def picture(self) -> np.ndarray:
         self.logic.UpdatePipeline()

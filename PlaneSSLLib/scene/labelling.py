@@ -1,0 +1,127 @@
+"""What a user outlined in Slicer, saved as a study to train on."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.util.vtkConstants import VTK_UNSIGNED_CHAR
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from .. import PlaneSSLError
+from .. import anatomy as anatomies
+from ..anatomy import Anatomy, Label
+from ..study.writing import write_labelled_study
+from . import nodes
+from .coordinates import array_of, to_lps
+from .drawing import drawings
+
+_BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+
+
+def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str | None = None, view: str | None = None,
+                        overwrite: bool = False) -> Path:
+    """Save a volume node, or the cine it plays, and its segmentation node as a study with labels.
+
+    Segments are known by their SNOMED codes or by the names of the anatomy's structures. Of a cine, the phases in which
+    anything is outlined are labelled; an outlined phase counts as outlined in all its slices. A segmentation that does
+    not play with the cine belongs to the phase that is shown. anatomy and view are needed for volumes that PlaneSSL did
+    not draw. Returns the folder; `planessl prepare` takes it. PlaneSSLError if something is missing or not known.
+    """
+    anatomy, view = _told(volume, anatomy, view)
+    for node in (volume, segmentation):
+        if node.GetParentTransformNode() is not None:
+            raise PlaneSSLError(f"{node.GetName()} lies under a transform: harden it first, so that it stays in place.")
+    volumes, segmentations = _phases(volume, segmentation)
+    images = [_pixels(one) for one in volumes]
+    labels = [None if one is None else _labels(one, volume, images[0].shape, anatomy) for one in segmentations]
+    labels = [one if one is not None and one.any() else None for one in labels]
+    return write_labelled_study(Path(folder), anatomy, view, _to_lps(volume), images, labels, overwrite)
+
+
+def _to_lps(volume) -> np.ndarray:
+    """(4, 4) from (column, row, slice) of a volume node to LPS mm."""
+    matrix = array_of(_ijk_to_ras(volume))
+    return np.vstack([to_lps(matrix[:3].T).T, matrix[3:]])
+
+
+def _ijk_to_ras(volume) -> vtkMatrix4x4:
+    matrix = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def _told(volume, anatomy: str | None, view: str | None) -> tuple[Anatomy, str]:
+    """The anatomy and the view of a volume: as given, or of the drawing that it belongs to."""
+    drawing = next((one for one in drawings() if one.key == volume.GetAttribute(nodes.STUDY)), None)
+    if drawing is not None:
+        study = drawing.now.acquired
+        anatomy = anatomy or study.anatomy
+        view = view or study.stack(volume.GetAttribute(nodes.STACK)).view
+    if anatomy is None or view is None:
+        raise PlaneSSLError(f"{volume.GetName()} was not drawn by PlaneSSL: say which anatomy and which view it shows.")
+    return anatomies.load(anatomy), view
+
+
+def _phases(volume, segmentation) -> tuple[list, list]:
+    """Volume and segmentation nodes of all phases; None for a phase without a segmentation.
+
+    The phase that is shown is taken from the nodes in the scene: what was changed there last may not be in the sequence
+    yet.
+    """
+    browser = next((one for one in nodes.nodes_of("vtkMRMLSequenceBrowserNode") if one.GetSequenceNode(volume)), None)
+    if browser is None:
+        return [volume], [segmentation]
+    shown, played = browser.GetSelectedItemNumber(), browser.GetSequenceNode(segmentation)
+    cine, master = browser.GetSequenceNode(volume), browser.GetMasterSequenceNode()
+    values = [master.GetNthIndexValue(k) for k in range(browser.GetNumberOfItems())]
+    volumes = [cine.GetDataNodeAtValue(value) for value in values]
+    segmentations = [played and played.GetDataNodeAtValue(value) for value in values]
+    segmentations[shown] = segmentation
+    return volumes, segmentations
+
+
+def _pixels(volume) -> np.ndarray:
+    """(slices, rows, columns), a copy."""
+    image = volume.GetImageData()
+    columns, rows, slices = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(slices, rows, columns).copy()
+
+
+def _labels(node, volume, shape: tuple[int, int, int], anatomy: Anatomy) -> np.ndarray:
+    """(slices, rows, columns) label values on the voxels of the volume, wherever the segments have theirs."""
+    grid = slicer.vtkOrientedImageData()
+    grid.SetExtent(0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
+    grid.SetGeometryFromImageToWorldMatrix(_ijk_to_ras(volume))
+    grid.AllocateScalars(VTK_UNSIGNED_CHAR, 1)
+    segmentation, labels = node.GetSegmentation(), np.zeros(shape, np.uint8)
+    if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(_BINARY):
+        node.CreateBinaryLabelmapRepresentation()
+    for i in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(i)
+        found, on_grid = segment.GetRepresentation(_BINARY), slicer.vtkOrientedImageData()
+        if found is None or found.IsEmpty():
+            continue
+        if not slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(found, grid, on_grid):
+            raise PlaneSSLError(f"The segment {segment.GetName()} cannot be put on the voxels of {volume.GetName()}.")
+        values = vtk_to_numpy(on_grid.GetPointData().GetScalars()).reshape(shape)
+        inside = values == segment.GetLabelValue()
+        if inside.any():
+            labels[inside] = _structure(segment, anatomy).value
+    return labels
+
+
+def _structure(segment, anatomy: Anatomy) -> Label:
+    """The structure that a segment is: by its code, where only one has it, else by its name."""
+    coded = [label for label in anatomy.labels
+             if f"~{label.code.scheme}^{label.code.value}^" in (segment.GetTerminology() or "")]
+    if len(coded) == 1:
+        return coded[0]
+    name = segment.GetName().strip().lower()
+    for label in anatomy.labels:
+        if name in (label.name.lower(), label.title.lower()):
+            return label
+    known = ", ".join(label.title for label in anatomy.labels)
+    raise PlaneSSLError(f"The segment '{segment.GetName()}' is no structure of the anatomy '{anatomy.name}': call it "
+                        f"one of {known}.")

@@ -1,0 +1,90 @@
+"""The lines that are drawn, and the sentences where there is none."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from PlaneSSLLib import PlaneSSLError, scene
+from PlaneSSLLib.geometry import Relation, intersect
+from PlaneSSLLib.study import lines_of
+
+from .made_up import STUDIES, heart, planes, stack, study
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_drawn_segments_are_those_of_geometry_after_a_trip_through_a_file(name, tmp_path):
+    made = STUDIES[name]()
+    scene.draw_study(made)
+    scene.save_scene(tmp_path / "scene.mrb")
+    (drawing,) = scene.load_scene(tmp_path / "scene.mrb")
+    drawn = scene.lines_in_scene(drawing)
+    expected = {}
+    for a, first in enumerate(made.stacks):
+        for b, second in enumerate(made.stacks[a + 1:], start=a + 1):
+            for i, one in enumerate(first.planes):
+                for j, other in enumerate(second.planes):
+                    crossing = intersect(one, other)
+                    if crossing.relation is Relation.CROSSING:
+                        expected[a, i, b, j] = crossing
+    assert {tuple(place) for place in drawn.places.tolist()} == set(expected)
+    for place, segment, angle in zip(drawn.places.tolist(), drawn.segments, drawn.angle_deg, strict=True):
+        np.testing.assert_allclose(segment, expected[tuple(place)].segment, atol=1e-6, rtol=0)
+        assert angle == pytest.approx(expected[tuple(place)].angle_deg, abs=1e-9)
+
+
+def test_the_scene_shows_as_many_lines_as_the_document_lists():
+    drawing = scene.draw_study(made := heart())
+    assert 2 * len(scene.lines_in_scene(drawing).places) == len(lines_of(made)) > 10
+
+
+def only(*stacks):
+    drawing = scene.draw_study(study(stacks))
+    assert len(scene.lines_in_scene(drawing).places) == 0
+    assert len(drawing.nodes("planes")) == len(stacks)
+    return drawing.notes
+
+
+def test_a_single_stack_is_drawn_and_a_sentence_says_why_it_has_no_line():
+    (note,) = only(stack("alone", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3)))
+    assert "single stack" in note
+
+
+def test_parallel_stacks_are_drawn_and_named_as_such():
+    flat = ((1, 0, 0), (0, 1, 0))
+    notes = only(stack("a", "SAX", planes(*flat)), stack("b", "SAX", planes(*flat, centre=(0, 0, 30)), number=2))
+    assert len(notes) == 2 and all("parallel" in note for note in notes)
+
+
+def test_planes_of_another_frame_of_reference_are_cut_only_when_asked():
+    a = stack("a", "SAX", planes((1, 0, 0), (0, 1, 0)))
+    b = stack("b", "2CH", planes((1, 0, 0), (0, 0, 1)), number=2, frame_of_reference="9.9")
+    assert all("frame of reference" in note for note in only(a, b))
+    drawing = scene.draw_study(study([a, b]), any_frame=True)
+    assert len(scene.lines_in_scene(drawing).places) == 1 and drawing.notes == ()
+
+
+def test_stacks_of_one_view_have_names_of_their_own():
+    made = heart()
+    made = replace(made, stacks=(*made.stacks, stack("more", "SAX", planes((1, 0, 0), (0, 1, 0)), number=9)))
+    names = scene.draw_study(made).now.names
+    assert names == {"sax": "SAX", "two": "2CH", "four": "4CH", "scout": "4CH loc", "more": "SAX s9"}
+
+
+def test_what_the_look_hides_is_not_seen_and_what_it_dims_is_fainter():
+    drawing = scene.draw_study(heart())
+
+    def opacity() -> list[set[float]]:
+        """Of the outlines, which come before the faces."""
+        meshes = [node.GetPolyData() for node in drawing.nodes("planes")]
+        return [{mesh.GetCellData().GetScalars().GetComponent(i, 3) for i in range(mesh.GetNumberOfLines())}
+                for mesh in meshes]
+
+    sax, _, _, scout = opacity()
+    assert max(sax) == 255 and 0 < min(sax) < 128 and 0 < max(scout) < 128
+    scene.restyle(drawing, localizers="hide", others="show")
+    sax, _, _, scout = opacity()
+    assert sax == {255.0} and scout == {0.0}
+    with pytest.raises(PlaneSSLError, match="others is 'bright'"):
+        scene.restyle(drawing, others="bright")

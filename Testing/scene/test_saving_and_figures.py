@@ -1,0 +1,164 @@
+"""Scenes saved and back, and pictures."""
+from __future__ import annotations
+
+import ctypes
+import os
+
+import numpy as np
+import pytest
+import slicer
+
+from PlaneSSLLib import PlaneSSLError, anatomy, scene
+from PlaneSSLLib.scene.lettering import letters, place_names
+from PlaneSSLLib.scene.offscreen import require_rendering
+
+from .made_up import STUDIES, heart
+from .rendered import View3D
+
+
+@pytest.fixture
+def rendering():
+    try:
+        require_rendering()
+    except scene.NoOpenGL as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("ending", [".mrb", ".mrml"])
+def test_a_scene_looks_the_same_after_it_was_saved_and_loaded(ending, tmp_path, rendering):
+    drawing = scene.draw_study(heart(), scene.Look(localizers="hide", textures="central"))
+    scene.draw_pairs(drawing)
+    scene.show_views(drawing)
+
+    def look() -> np.ndarray:
+        view = View3D((300, 300))
+        view.renderer.ResetCamera()
+        picture = view.picture().astype(int)
+        view.close()
+        return picture
+
+    before, names = look(), sorted(node.GetName() for node in drawing.nodes())
+    path = scene.save_scene(tmp_path / f"a scene{ending}")
+    slicer.mrmlScene.Clear(0)
+    (back,) = scene.load_scene(path)
+    assert before.max() > 100
+    np.testing.assert_array_equal(look(), before)
+    assert sorted(node.GetName() for node in back.nodes()) == names
+    assert back.look == drawing.look == scene.Look(localizers="hide", textures="central")
+    assert back.node("view lines").GetDisplayNode().GetColorNode() is back.node("palette")
+
+
+@pytest.mark.parametrize("write", [scene.save_scene, lambda *a, **k: scene.save_figure(scene.drawings()[0], *a, **k)])
+def test_what_is_there_is_not_overwritten_unasked(write, tmp_path, rendering):
+    scene.draw_study(heart(), volumes=False)
+    path = tmp_path / "out.mrb"
+    path.write_text("mine")
+    with pytest.raises(PlaneSSLError, match="exists already"):
+        write(path)
+    assert path.read_text() == "mine"
+    write(path, overwrite=True)
+    assert path.stat().st_size > 1000 and os.listdir(tmp_path) == ["out.mrb"]
+
+
+def test_a_scene_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    drawing = scene.draw_study(heart(), volumes=False)
+    with pytest.raises(PlaneSSLError, match=r"\.mrb or \.mrml"):
+        scene.save_scene(tmp_path / "scene.nrrd")
+    assert os.listdir(tmp_path) == [] and drawing.nodes()
+
+
+@pytest.mark.parametrize("content", [b"no bundle", b"PK\x03\x04 cut off"])
+def test_a_damaged_file_is_named_and_the_scene_stays(content, tmp_path):
+    drawing = scene.draw_study(heart(), volumes=False)
+    path = tmp_path / "bad.mrb"
+    path.write_bytes(content)
+    with pytest.raises(PlaneSSLError, match=r"bad\.mrb"):
+        scene.load_scene(path)
+    with pytest.raises(PlaneSSLError, match="There is no scene file"):
+        scene.load_scene(tmp_path / "absent.mrb")
+    assert drawing.nodes("lines")
+
+
+@pytest.mark.parametrize(("name", "size", "background"), [("heart", (640, 360), "black"), ("knee", (360, 500), "white"),
+                                                          ("tilted", (500, 300), "white")])
+def test_a_figure_has_its_size_background_and_the_colour_of_every_view(name, size, background, rendering):
+    drawing = scene.draw_study(STUDIES[name]())
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    picture = scene.draw_figure(drawing, size, background)
+    assert picture.shape == (size[1], size[0], 3)
+    corners = picture[[1, 1, -2, -2], [1, -2, 1, -2]]
+    assert (corners == (255 if background == "white" else 0)).all()
+    for color in drawing.now.colors.values():
+        close = np.abs(picture - 255 * np.array(color)).max(-1) < 12
+        assert close.sum() > 60, color
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_a_figure_shows_the_surface_of_a_segmentation(rendering):
+    drawing = scene.draw_study(heart())
+    labels = np.zeros((5, 64, 80), np.uint8)
+    labels[1:4, 20:45, 25:55] = 3
+    without = scene.draw_figure(drawing, (400, 300))
+    scene.add_segmentation(drawing, "sax", labels, anatomy.load("heart").labels, surface=True)
+    picture = scene.draw_figure(drawing, (400, 300)).astype(int)
+    red = (picture[..., 0] > 100) & (picture[..., 1:].max(-1) < 0.5 * picture[..., 0])
+    assert red.sum() > 200 and (picture != without).any()
+
+
+def test_a_figure_without_volumes_or_with_one_stack_is_drawn(rendering):
+    made = STUDIES["knee"]()
+    object.__setattr__(made, "stacks", made.stacks[:1])
+    assert scene.draw_figure(scene.draw_study(made, volumes=False), (300, 300)).any()
+
+
+def test_a_figure_that_makes_no_sense_is_refused():
+    drawing = scene.draw_study(heart(), volumes=False)
+    with pytest.raises(PlaneSSLError, match="'pink' instead of black or white"):
+        scene.draw_figure(drawing, background="pink")
+    with pytest.raises(PlaneSSLError, match="too small"):
+        scene.draw_figure(drawing, (100, 50))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="EGL is asked on Linux alone")
+def test_where_opengl_is_missing_a_sentence_names_the_package(monkeypatch, tmp_path):
+    def missing(name):
+        raise OSError(name)
+
+    drawing = scene.draw_study(heart(), volumes=False)
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    with pytest.raises(scene.NoOpenGL, match="libegl1"):
+        scene.save_figure(drawing, tmp_path / "figure.png")
+    assert os.listdir(tmp_path) == []
+    scene.save_scene(tmp_path / "scene.mrb")  # the rest is done
+
+
+def test_names_keep_off_each_other_and_off_lines():
+    rng = np.random.default_rng(1)
+    height, size = 4.0, (200.0, 260.0)
+    for count in (1, 5, 30):
+        segments = rng.uniform((0, 0), size[::-1], (count, 2, 2))
+        names = [f"SAX {k}" for k in range(count)]
+        places = place_names(segments, names, range(count), 0, size, height)
+        assert any(place is not None for place in places)
+        boxes = []
+        for name, place in zip(names, places, strict=True):
+            if place is None:
+                continue
+            outline = place + height * letters(name)[0] * [1, -1]
+            box = np.concatenate([outline.min(0), outline.max(0)])
+            assert (box[:2] >= 0).all() and (box[2:] <= size[::-1]).all()
+            assert all((box[:2] > other[2:]).any() or (other[:2] > box[2:]).any() for other in boxes)
+            for start, end in segments:
+                points = start + np.linspace(0, 1, 500)[:, None] * (end - start)
+                assert not ((points > box[:2]) & (points < box[2:])).all(1).any()
+            boxes.append(box)
+
+
+def test_a_name_that_is_needed_is_written_even_across_other_lines():
+    rows = np.arange(10.0, 90.0, 3.0)  # closer than letters are high
+    segments = np.array([[(0, row), (200, row)] for row in rows])
+    order = [12, *range(12), *range(13, len(rows))]
+    names = [f"LAX {k}" for k in range(len(rows))]
+    without = place_names(segments, names, order, 0, (100, 200), 4.0)
+    needed = place_names(segments, names, order, 1, (100, 200), 4.0)
+    assert without[12] is None and needed[12] is not None

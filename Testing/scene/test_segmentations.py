@@ -1,0 +1,96 @@
+"""Label maps come back from the scene on the voxels for which they were made."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+
+from PlaneSSLLib import PlaneSSLError, anatomy, scene
+from PlaneSSLLib.study import Stack
+
+from .made_up import STUDIES, heart, planes, stack, study, turn
+
+STRUCTURES = anatomy.load("heart").labels
+
+
+def labels_for(one: Stack, seed: int) -> np.ndarray:
+    """A label map without symmetry, so that no flip goes unnoticed."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 4, (len(one.planes), *one.planes[0].shape)).astype(np.uint8)
+
+
+def as_seen(node, volume) -> np.ndarray:
+    """The label map of a segmentation on the grid of a volume, read as Slicer's own tools read it."""
+    found = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
+    for label in STRUCTURES:
+        found[slicer.util.arrayFromSegmentBinaryLabelmap(node, label.name, volume) > 0] = label.value
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_voxel_stays_on_its_voxel_whatever_the_geometry(seed):
+    """Oblique, left-handed, anisotropic, single."""
+    rng = np.random.default_rng(seed)
+    basis = turn(rng.uniform(0, 180), rng.normal(size=3))
+    made = planes(basis[:, 0], basis[:, 1], shape=(20 + seed, 31), spacing=tuple(rng.uniform(0.5, 2.5, 2)),
+                  slices=1 + seed % 5, step=rng.uniform(2, 10))
+    one = stack("one", "SAX", made[::-1] if seed % 2 else made)
+    drawing = scene.draw_study(study([one]))
+    labels = labels_for(one, seed)
+    (node,) = scene.add_segmentation(drawing, one, labels, STRUCTURES)
+    np.testing.assert_array_equal(as_seen(node, drawing.node("volume")), labels)
+
+
+def test_irregular_stacks_have_a_segmentation_a_slice():
+    drawing = scene.draw_study(made := STUDIES["tilted"]())
+    for name in ("sheared", "uneven"):
+        labels = labels_for(made.stack(name), 1)
+        found = scene.add_segmentation(drawing, name, labels, STRUCTURES)
+        for node, volume, expected in zip(found, drawing.nodes("volume", name), labels, strict=True):
+            np.testing.assert_array_equal(as_seen(node, volume)[0], expected)
+
+
+def test_segments_carry_names_colours_and_codes():
+    drawing = scene.draw_study(made := heart())
+    (node,) = scene.add_segmentation(drawing, "sax", labels_for(made.stack("sax"), 0), STRUCTURES, surface=True)
+    segmentation = node.GetSegmentation()
+    for label in STRUCTURES:
+        segment = segmentation.GetSegment(label.name)
+        assert segment.GetName() == label.title
+        assert segment.GetColor() == pytest.approx(label.color)
+        assert f"~SCT^{label.code.value}^{label.code.meaning}~" in segment.GetTerminology()
+        assert segment.GetRepresentation("Closed surface").GetNumberOfPoints() > 0
+    reference = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+    assert reference is drawing.node("volume", "sax")
+
+
+def test_every_phase_is_played_with_the_cine_and_survives_a_file(tmp_path):
+    made = heart(phases=3)
+    drawing = scene.draw_study(made)
+    phases = [labels_for(made.stack("sax"), k) for k in range(3)]
+    phases[2] = [*phases[2][:4], None]  # a slice that lacks the phase
+    scene.add_segmentation(drawing, "sax", phases, STRUCTURES)
+    scene.save_scene(tmp_path / "scene.mrb")
+    for drawn in (drawing, *scene.load_scene(tmp_path / "scene.mrb")):
+        for phase in (1, 2, 0):
+            drawn.node("browser").SetSelectedItemNumber(phase)
+            seen = as_seen(drawn.node("segmentation"), drawn.node("volume", "sax"))
+            for i, expected in enumerate(phases[phase]):
+                np.testing.assert_array_equal(seen[i], 0 if expected is None else expected)
+
+
+def test_an_earlier_segmentation_is_replaced():
+    drawing = scene.draw_study(made := heart())
+    for seed in range(2):
+        labels = labels_for(made.stack("sax"), seed)
+        scene.add_segmentation(drawing, "sax", [labels, labels, labels], STRUCTURES)
+    assert len(drawing.nodes("segmentation", "sax")) == len(drawing.nodes("segmentation sequence", "sax")) == 1
+
+
+def test_a_label_map_of_another_size_is_refused_by_name():
+    drawing = scene.draw_study(heart())
+    with pytest.raises(PlaneSSLError, match="4 slices, and sax has 5"):
+        scene.add_segmentation(drawing, "sax", np.zeros((4, 64, 80), np.uint8), STRUCTURES)
+    with pytest.raises(PlaneSSLError, match="slice 1 has"):
+        scene.add_segmentation(drawing, "sax", np.zeros((5, 64, 64), np.uint8), STRUCTURES)
+    assert drawing.nodes("segmentation") == []

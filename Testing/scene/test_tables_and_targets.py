@@ -1,0 +1,113 @@
+"""The table of pairs, the targets of the pretext tasks, and predicted lines."""
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import slicer
+from vtkmodules.util.numpy_support import vtk_to_numpy
+
+from PlaneSSLLib import PlaneSSLError, anatomy, scene
+from PlaneSSLLib.geometry import heatmaps, intersect, lines_in_image
+from PlaneSSLLib.scene.meshes import points_of
+from PlaneSSLLib.study import lines_of
+
+from .made_up import STUDIES, knee
+from .test_views import lines_in, red
+
+__all__ = ["red"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_row_of_the_table_is_what_two_planes_share(name):
+    drawing = scene.draw_study(made := STUDIES[name]())
+    node = scene.draw_pairs(drawing)
+    rows = scene.pairs(drawing)
+    assert node.GetNumberOfRows() == len(rows) == len(scene.lines_in_scene(drawing).places)
+    table = node.GetTable()
+    for n, row in enumerate(rows):
+        first = made.stack(row["first stack"]).planes[row["first slice"]]
+        second = made.stack(row["second stack"]).planes[row["second slice"]]
+        crossing = intersect(first, second)
+        assert row["angle"] == pytest.approx(crossing.angle_deg, abs=1e-9)
+        assert row["length"] == pytest.approx(crossing.length_mm, abs=1e-9)
+        # The distance within an image to the line: the distance to the other plane, by the sine of their angle.
+        away = abs(second.distance(first.centre)) / np.sin(np.radians(crossing.angle_deg))
+        assert row["offset in first"] == pytest.approx(away, abs=1e-9)
+        for name_, value in row.items():
+            assert table.GetValueByName(n, name_).ToString() == str(value) or pytest.approx(value) == \
+                table.GetValueByName(n, name_).ToDouble()
+    assert node.GetColumnUnitLabel("length") == "mm"
+
+
+def test_the_table_is_written_as_csv_and_not_over_another_file(tmp_path):
+    drawing = scene.draw_study(knee())
+    path = scene.write_pairs(drawing, tmp_path / "pairs.csv")
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(scene.pairs(drawing)) and float(rows[0]["angle (deg)"]) == pytest.approx(90)
+    with pytest.raises(PlaneSSLError, match="exists already"):
+        scene.write_pairs(drawing, path)
+
+
+def test_targets_are_the_heatmaps_of_the_central_planes_and_the_place_in_the_stack():
+    drawing = scene.draw_study(made := knee())
+    model = anatomy.load("knee")
+    for index, plane in enumerate(made.stack("sag").planes):
+        target = scene.targets_of(drawing, "sag", index)
+        assert target.names == ("coronal:central", "axial:central")
+        partners = [made.stack(name).planes[made.stack(name).central] for name in ("cor", "tra")]
+        lines = lines_in_image(plane, partners)
+        np.testing.assert_array_equal(target.maps, heatmaps(lines, plane.shape, plane.spacing, model.sigma_mm))
+        assert target.location == pytest.approx(index / 3)
+
+
+def test_targets_lie_on_the_voxels_of_their_volume_in_the_colours_of_the_views(red):
+    drawing = scene.draw_study(made := knee())
+    (node,) = scene.draw_targets(drawing, "sag")
+    volume = drawing.node("volume", "sag")
+    for matrix in (node, volume):
+        assert matrix.GetSpacing() == volume.GetSpacing() and matrix.GetOrigin() == volume.GetOrigin()
+    assert node.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
+    glow = slicer.util.arrayFromVolume(node)
+    target = scene.targets_of(drawing, "sag", 1)
+    color = {name: np.array(anatomy.load("knee").view(name).color) for name in ("coronal", "axial")}
+    expected = target.maps[0][..., None] * color["coronal"] + target.maps[1][..., None] * color["axial"]
+    np.testing.assert_allclose(glow[1], np.clip(255 * expected, 0, 255), atol=1)
+    scene.show_image(red, drawing, "sag", 1)
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    scene.overlay(red, node)
+    assert composite.GetForegroundVolumeID() == node.GetID() and composite.GetForegroundOpacity() > 0
+    scene.overlay(red, None)
+    assert composite.GetForegroundVolumeID() is None
+    assert made.stack("sag").planes[0].shape == glow.shape[1:3]
+
+
+def test_predicted_lines_are_dashed_where_they_were_predicted(red):
+    drawing = scene.draw_study(made := knee())
+    document = [line for line in lines_of(made) if line["image"] == {"stack": "sag", "slice": 1}]
+    shifted = [{**line, "predicted": {"pixels": (np.array(line["pixels"]) + 2).tolist(), "angle_error_deg": 1.5,
+                                      "distance_error_mm": 3.0}} for line in document[:2]]
+    node = scene.draw_predictions(drawing, [*shifted, *document[2:]])
+    dashes = points_of(node.GetPolyData()).reshape(2, -1, 3)
+    plane = made.stack("sag").planes[1]
+    for line, points in zip(shifted, dashes, strict=True):
+        pixels = plane.to_pixels(points)
+        np.testing.assert_allclose(pixels[[0, -1]], line["predicted"]["pixels"], atol=1e-6)
+        np.testing.assert_allclose(plane.distance(points), 0, atol=1e-9)
+    errors = vtk_to_numpy(node.GetPolyData().GetCellData().GetArray("PlaneSSL.errors"))
+    assert errors.tolist() == [[1.5, 3.0]] * len(errors)
+    scene.show_image(red, drawing, "sag", 1)
+    lines = len(document)
+    assert lines_in(scene.draw_view_lines(red)) == lines + len(errors)
+    scene.show_image(red, drawing, "sag", 2)
+    assert lines_in(scene.draw_view_lines(red)) == lines
+
+
+def test_nothing_predicted_is_nothing_drawn():
+    made = knee()
+    drawing = scene.draw_study(replace(made, stacks=made.stacks[:1]))
+    assert scene.draw_predictions(drawing, []).GetPolyData().GetNumberOfCells() == 0
+    assert scene.draw_pairs(drawing).GetNumberOfRows() == 0

@@ -1,0 +1,96 @@
+"""Volumes and cines: every voxel where its pixel was acquired, every phase as it was read."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+
+from PlaneSSLLib import scene
+
+from .made_up import STUDIES, planes, stack, study
+
+arrays = slicer.util.arrayFromVolume
+
+
+def saved(volume, folder):
+    path = folder / "volume.nrrd"
+    storage = slicer.vtkMRMLNRRDStorageNode()
+    storage.SetFileName(str(path))
+    assert storage.WriteData(volume) == 1
+    return sitk.ReadImage(str(path))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_another_reader_finds_every_pixel_where_it_was_acquired(name, tmp_path):
+    drawing = scene.draw_study(made := STUDIES[name]())
+    for one in made.stacks:
+        seen = []
+        for volume in drawing.nodes("volume", one.id):
+            image = saved(volume, tmp_path)
+            first = volume.GetAttribute("PlaneSSL.slice")
+            slices = range(len(one.planes)) if first is None else [int(first)]
+            assert image.GetSize() == (*one.planes[0].shape[::-1], len(slices))
+            for k, i in enumerate(slices):
+                for column, row in ((0, 0), (17, 31), (one.planes[i].shape[1] - 1, one.planes[i].shape[0] - 1)):
+                    point = image.TransformIndexToPhysicalPoint((column, row, k))
+                    np.testing.assert_allclose(point, one.planes[i].to_lps((column, row)), atol=1e-9)
+                np.testing.assert_array_equal(sitk.GetArrayFromImage(image)[k], one.pixels(i))
+            seen += slices
+        assert seen == list(range(len(one.planes)))
+
+
+def test_a_regular_stack_is_one_volume_and_an_irregular_one_is_a_volume_a_slice():
+    drawing = scene.draw_study(STUDIES["tilted"]())
+    assert [len(drawing.nodes("volume", name)) for name in ("sheared", "uneven", "against")] == [4, 3, 1]
+
+
+@pytest.mark.parametrize(("thickness", "expected"), [(7.5, 7.5), (None, 1.0)])
+def test_a_single_slice_is_as_thick_as_it_was_acquired(thickness, expected):
+    one = stack("single", "2CH", planes((1, 0, 0), (0, 0, 1)), thickness_mm=thickness)
+    drawing = scene.draw_study(study([one]))
+    np.testing.assert_allclose(drawing.node("volume").GetSpacing(), (1.6, 2.0, expected))
+
+
+def test_pixels_that_are_no_whole_numbers_or_do_not_fit_16_bits_are_kept():
+    values = np.array([[0.25, 1e6], [-1e6, 3.0]], np.float32)
+    one = stack("odd", "2CH", planes((1, 0, 0), (0, 0, 1), shape=(2, 2)))
+    one.frames[0][0].source.values.resize((2, 2), refcheck=False)
+    one.frames[0][0].source.values[...] = values
+    np.testing.assert_array_equal(arrays(scene.draw_study(study([one])).node("volume"))[0], values)
+
+
+def test_a_playing_cine_shows_every_phase_and_leaves_planes_and_lines_alone():
+    drawing = scene.draw_study(made := STUDIES["heart"](phases=3))
+    lines = drawing.node("lines").GetPolyData().GetMTime()
+    (browser,) = drawing.nodes("browser")  # all cines run through the same cycle: they are played together
+    assert browser.GetNumberOfItems() == 3
+    sequence = browser.GetSequenceNode(drawing.node("volume", "two"))
+    assert (sequence.GetIndexName(), sequence.GetIndexUnit()) == ("time", "ms")
+    assert [sequence.GetNthIndexValue(k) for k in range(3)] == ["0.00", "40.00", "80.00"]
+    for phase in (2, 0, 1):
+        browser.SetSelectedItemNumber(phase)
+        for one in made.stacks:
+            shown = arrays(drawing.node("volume", one.id))
+            for i in range(len(one.planes)):
+                np.testing.assert_array_equal(shown[i], one.pixels(i, 0 if one.phases == 1 else phase))
+    assert drawing.node("lines").GetPolyData().GetMTime() == lines
+    assert drawing.node("volume", "two").GetDisplayNode().GetWindow() > 0
+
+
+def test_cines_of_another_cycle_have_a_browser_of_their_own():
+    basis = ((1, 0, 0), (0, 0, 1))
+    made = study([stack("a", "2CH", planes(*basis), 3), stack("b", "SAX", planes((1, 0, 0), (0, 1, 0)), 4)])
+    assert len(scene.draw_study(made).nodes("browser")) == 2
+
+
+def test_a_slice_with_fewer_phases_repeats_its_own():
+    one = stack("few", "SAX", planes((1, 0, 0), (0, 1, 0), slices=2), phases=[4, 2])
+    drawing = scene.draw_study(study([one]))
+    shown = []
+    for phase in range(4):
+        drawing.node("browser").SetSelectedItemNumber(phase)
+        pixels = arrays(drawing.node("volume"))
+        np.testing.assert_array_equal(pixels[0], one.pixels(0, phase))
+        shown.append(next(k for k in range(2) if np.array_equal(pixels[1], one.pixels(1, k))))
+    assert shown == [0, 0, 1, 1]
