@@ -1,0 +1,60 @@
+"""Does loading keep the network busy? `python benchmarks/loading.py` prints one JSON object.
+
+A training step with real samples (drawn, augmented, with their heatmaps) beside one with a fixed batch in memory, small
+network, batch 16, on made-up hearts; the two are taken in turn, and the medians are compared.
+"""
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import machine
+import torch
+from torch.utils.data import default_collate
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.cohort.samples import Drawn
+from PlaneSSLLib.phantom import write_phantoms
+from PlaneSSLLib.training.memory import keep_freed_memory
+from PlaneSSLLib.training.networks import build
+from PlaneSSLLib.training.tasks.planes import Planes
+
+
+def main() -> None:
+    torch.set_num_threads(2)
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        write_phantoms("heart", 4, 0, Path(folder, "studies"), phases=2)
+        prepare([Path(folder, "studies")], "heart", Path(folder, "cohort"))
+        cohort = Cohort(Path(folder, "cohort"))
+        task = Planes(cohort.plan, cohort.anatomy)
+        places = [place for study in cohort.studies.values() for place in task.places(study)]
+        samples = Drawn(cohort, places, task.sample, 0, 10_000)
+        network = build("small", task.heads, 0).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(network.parameters())
+
+        def step(batch) -> None:
+            sums, counts = task.sums(network(batch["image"]), batch), task.counts(batch)
+            sum(sums[name] / counts[name] for name in sums).backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+        fixed = default_collate([samples[i] for i in range(16)])
+        times: dict[str, list[float]] = {"fixed": [], "real": []}
+        for n in range(14):
+            for name, measured in times.items():
+                start = time.perf_counter()
+                step(fixed if name == "fixed" else default_collate([samples[16 * n + i] for i in range(16)]))
+                measured.append(time.perf_counter() - start)
+    fixed_s, real_s = (statistics.median(times[name][2:]) for name in ("fixed", "real"))
+    print(json.dumps({"what": "training step, real samples beside a fixed batch", "fixed_s": fixed_s, "real_s": real_s,
+                      "ratio": real_s / fixed_s, "limit": 1.10, "machine": machine.describe()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
