@@ -6,6 +6,7 @@
     calls.show(found)                                                    into the scene, with tables and plots
     calls.measure(found)                                                 volumes, ejection fractions, masses
     calls.measure("studies/patient7")                                    of a study that has labels
+    calls.classify("runs/disease", "studies/patient7")                   classes of the whole study
 
 Paths may be text. PlaneSSLError says in a sentence what cannot be done, and then nothing is written.
 """
@@ -63,6 +64,19 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     results = Results(study, run.anatomy, tuple(found))
     write(results)
     return results
+
+
+def classify(run: str | Path, folder: str | Path, *, device: str = "auto") -> dict:
+    """The probability of each of a run's classes for a study, and the slices that weighed most.
+
+    See `prediction.classifying.classify`.
+    """
+    from .prediction.classifying import Classifier
+    from .prediction.classifying import classify as answer
+    from .study import read_study
+    from .training.run import Run
+
+    return answer(Classifier(Run.open(Path(run)), device), read_study(Path(folder)))
 
 
 def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,

@@ -170,12 +170,9 @@ def compare(options: Namespace, console: Console) -> None:
 
 
 def classify(options: Namespace, console: Console) -> None:
-    from .prediction.classifying import Classifier
-    from .prediction.classifying import classify as run_classifier
-    from .study import read_study
-    from .training.run import Run
+    from . import calls
 
-    document = run_classifier(Classifier(Run.open(options.run), options.device), read_study(options.folder))
+    document = calls.classify(options.run, options.folder, device=options.device)
 
     def text() -> str:
         heaviest = [[s["stack"], s["slice"], s["phase"], s["weight"]] for s in document["slices"][:5]]

@@ -111,17 +111,10 @@ def _draw(shown, out: Path, report: Report) -> list[tuple[Path, str]]:
 
 def _segment(shown, out: Path, report: Report) -> list[tuple[Path, str]]:
     """Segment the study with the pretrained run, into scene.mrb and a picture."""
+    from . import calls
     from . import scene as scenes
-    from .prediction.segmenting import Segmenter
-    from .prediction.studies import segment_stack, stacks_to_segment
-    from .training.run import Run
 
-    run = Run.open(out / "runs" / "from-pretrained")
-    segmenter = Segmenter(run)
-    drawing = scenes.draw_study(shown)
-    for stack in stacks_to_segment(shown, run.config["views"]):
-        labels = segment_stack(segmenter, stack).labels
-        scenes.add_segmentation(drawing, stack, labels, run.anatomy.labels, surface=True)
+    drawing = calls.show(calls.segment(out / "runs" / "from-pretrained", shown.folder, report=report))
     scenes.save_scene(out / "scene.mrb", overwrite=True)
     return _picture(drawing, out / "segmentation.png", "The segmentation of a patient nobody trained on.", report)
 
