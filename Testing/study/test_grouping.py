@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from made_images import image, write
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from PlaneSSLLib.study import lines_of, read_labels, read_study
 
@@ -190,6 +191,22 @@ def test_signed_and_large_values_and_rescale(study_of):
     stack, = study_of([signed, unsigned]).stacks
     np.testing.assert_array_equal(stack.pixels(0), values.astype(np.float32) * 2 - 5)
     np.testing.assert_array_equal(stack.pixels(1), values.astype("<u2").astype(np.float32))
+
+
+@pytest.mark.parametrize("characters", ["ISO_IR 100", "ISO_IR 192", ["", "ISO 2022 IR 100"]])
+def test_descriptions_in_other_alphabets(study_of, characters):
+    named = {"SpecificCharacterSet": characters, "SeriesDescription": "Übersicht próstata"}
+    study = study_of([image(n, **named) for n in (1, 2)])
+    assert study.stacks[0].description == "Übersicht próstata"
+    assert (study.stacks[0].localizer, study.anatomy) == (True, "prostate")
+
+
+def test_deflated_files(study_of):
+    images = [image(n) for n in (1, 2)]
+    for made in images:
+        made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    stack, = study_of(images).stacks
+    assert [stack.pixels(i)[0, 0] for i in range(2)] == [1, 2]
 
 
 def test_each_frame_of_an_enhanced_file_has_its_own_geometry_time_and_rescale(study_of):
