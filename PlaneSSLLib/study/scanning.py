@@ -13,7 +13,7 @@ from .images import Image
 from .model import Problem
 from .volumes import ENDINGS as VOLUME_ENDINGS
 
-WORTH_WORKERS = 1000  # with fewer files, starting processes takes longer than reading
+WORTH_WORKERS = 5000  # with fewer files, starting processes takes longer than reading
 # Label maps are looked for by name, not found by walking.
 SKIPPED_FOLDERS = {"labels", "labelsTr", "labelsTs", "__MACOSX"}
 
@@ -26,7 +26,7 @@ def scan(files: list[Path], workers: int = 1) -> tuple[list[Image], list[Path], 
     """
     if workers < 2 or len(files) < WORTH_WORKERS:
         return _scan(files)
-    size = max(WORTH_WORKERS // 4, -(-len(files) // (4 * workers)))
+    size = -(-len(files) // (2 * workers))  # two parts each, so that a slow one does not hold up the rest
     parts = [files[start:start + size] for start in range(0, len(files), size)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         results = list(pool.map(_scan, parts))
