@@ -22,6 +22,7 @@ from .results import SegmentedStack
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
 _MAY_BE_BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
                  "StudyDate", "StudyTime")
+_SAME_IN_A_STACK = ("PixelMeasuresSequence", "PlaneOrientationSequence")
 _OTHER_FORMS = "write .nii.gz, .seg.nrrd or .mrb instead"
 
 
@@ -50,9 +51,14 @@ class Source:
         cut = Dataset()
         cut.update(headers[0])
         cut.file_meta = headers[0].file_meta
-        groups = headers[0].PerFrameFunctionalGroupsSequence
-        cut.PerFrameFunctionalGroupsSequence = [groups[number - 1] for number in numbers]
-        cut.NumberOfFrames = len(numbers)
+        groups = [headers[0].PerFrameFunctionalGroupsSequence[number - 1] for number in numbers]
+        shared = Dataset()
+        for one in (groups[0], *headers[0].get("SharedFunctionalGroupsSequence", ())):
+            shared.update({name: one[name] for name in _SAME_IN_A_STACK if name in one})
+        for name, value in (("SharedFunctionalGroupsSequence", [shared]),
+                            ("PerFrameFunctionalGroupsSequence", groups), ("NumberOfFrames", len(numbers))):
+            cut.pop(name, None)  # the element is the header's own: setting its value would change that
+            setattr(cut, name, value)
         return [cut], slices, numbers
 
     def _header(self, frame: Frame) -> Dataset:
@@ -87,10 +93,12 @@ class Source:
                     f"The images of {self.stack.id} have {len(found)} different values of "
                     f"{pydicom.datadict.dictionary_description(keyword)}, and a DICOM SEG can belong to one only; "
                     f"{_OTHER_FORMS}.")
-        multiframe = [header for header in headers if header.get("NumberOfFrames", 1) > 1]
-        if multiframe and (len(headers) > 1 or "PerFrameFunctionalGroupsSequence" not in multiframe[0]):
-            raise PlaneSSLError(f"The multi-frame images of {self.stack.id} are not of the kind (one enhanced image) "
-                                f"that a DICOM SEG can reference frame by frame; {_OTHER_FORMS}.")
+        for phase in range(self.stack.phases):
+            files = {frames[phase].source.file for frames in self.stack.frames if phase < len(frames)}
+            several = [self._headers[file] for file in files if self._headers[file].get("NumberOfFrames", 1) > 1]
+            if several and (len(files) > 1 or "PerFrameFunctionalGroupsSequence" not in several[0]):
+                raise PlaneSSLError(f"A phase of {self.stack.id} is neither in one enhanced multi-frame image nor in "
+                                    f"single images, and a DICOM SEG cannot reference its frames; {_OTHER_FORMS}.")
         for header in headers:
             for keyword in _MAY_BE_BLANK:
                 if keyword not in header:
@@ -117,7 +125,9 @@ def write_dicom_seg(segmented: SegmentedStack, source: Source, run: Run, folder:
         images, slices, frame_numbers = source.images(phase)
         labels = np.stack([segmented.labels[n][i] for i in slices])
         try:
-            found = _segmentation(images, labels, run, series, n + 1, tracking)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about names and the like that the source already has
+                found = _segmentation(images, labels, run, series, n + 1, tracking)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise PlaneSSLError(f"A DICOM SEG of {stack.id} cannot be made: {str(error).rstrip('.')}; "
                                 f"{_OTHER_FORMS}.") from None
@@ -166,7 +176,7 @@ def _fingerprint(run: Run) -> str:
 
 def _name_frames(found: Dataset, numbers: Sequence[int]) -> None:
     """References to the n-th frame of a phase become references to the frame of that number in the source."""
-    for groups in found.PerFrameFunctionalGroupsSequence:
-        for derivation in groups.get("DerivationImageSequence", []):
-            for item in derivation.SourceImageSequence:
-                item.ReferencedFrameNumber = numbers[int(item.ReferencedFrameNumber) - 1]
+    items = {id(item): item for groups in found.PerFrameFunctionalGroupsSequence  # segments of a frame share theirs
+             for derivation in groups.get("DerivationImageSequence", []) for item in derivation.SourceImageSequence}
+    for item in items.values():
+        item.ReferencedFrameNumber = numbers[int(item.ReferencedFrameNumber) - 1]

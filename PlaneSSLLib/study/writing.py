@@ -1,6 +1,7 @@
 """A labelled study as a folder that `read_study` and `planessl prepare` take as it is: study.json, images, labels."""
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,8 +25,11 @@ def write_labelled_study(folder: Path, anatomy: Anatomy, view: str, matrix: np.n
     """
     folder = Path(folder)
     refuse_existing(folder, overwrite)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "study.json").is_file():
-        raise PlaneSSLError(f"{folder} is not empty and holds no study; choose another folder.")
+    ours = r"study\.json|labels|.+_\d\d\.nii\.gz"
+    others = [path.name for path in folder.iterdir() if not re.fullmatch(ours, path.name)] if folder.is_dir() else []
+    if others:
+        raise PlaneSSLError(f"{folder} holds other things than a labelled study, such as {others[0]}; choose another "
+                            "folder.")
     if anatomy.view(view) is None:
         raise PlaneSSLError(f"The anatomy '{anatomy.name}' has no view '{view}'; it has "
                             f"{', '.join(one.name for one in anatomy.views)}.")

@@ -1,0 +1,116 @@
+"""Results in the scene: on the voxels they were computed for, played with their cine, saved and opened again."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from Testing.prediction.geometries import SEEDS, volume
+
+slicer = pytest.importorskip("slicer")
+
+from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
+from vtkmodules.vtkCommonMath import vtkMatrix4x4  # noqa: E402
+
+from PlaneSSLLib import anatomy, calls, scene  # noqa: E402
+from PlaneSSLLib.prediction import measuring  # noqa: E402
+from PlaneSSLLib.prediction.results import Results, SegmentedStack  # noqa: E402
+from PlaneSSLLib.study import read_study  # noqa: E402
+
+HEART = anatomy.load("heart")
+
+
+@pytest.fixture(autouse=True)
+def _empty_scene():
+    scene.start()
+    slicer.mrmlScene.Clear(0)
+    yield
+    slicer.mrmlScene.Clear(0)
+
+
+def labelled_cine(folder, seed: int, phases: int) -> Results:
+    """A cine read from DICOM, with labels that differ from phase to phase."""
+    made = volume(seed)
+    made.write_dicom(folder, phases)
+    study = read_study(folder, anatomy="heart")
+    (stack,) = study.stacks
+    truth = {tuple(plane.position.round(3)): labels for plane, labels in zip(made.planes, made.labels, strict=True)}
+    labels = [[np.where(truth[tuple(plane.position.round(3))] > k, truth[tuple(plane.position.round(3))], 0)
+               for plane in stack.planes] for k in range(phases)]
+    return Results(study, HEART, (SegmentedStack(stack, tuple(range(phases)), tuple(map(tuple, labels))),))
+
+
+def values_at(node, plane) -> np.ndarray:
+    """(rows, columns) label values of a segmentation node at the pixels of a plane; 0 outside its extent."""
+    found = np.zeros(plane.shape, np.uint8)
+    rows, columns = np.indices(plane.shape)
+    points = plane.to_lps(np.stack([columns, rows], axis=-1)) * (-1, -1, 1)
+    segmentation = node.GetSegmentation()
+    for i in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(i)
+        image = segment.GetRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName())
+        matrix = vtkMatrix4x4()
+        image.GetWorldToImageMatrix(matrix)
+        matrix = np.array([[matrix.GetElement(a, b) for b in range(4)] for a in range(4)])
+        index = points @ matrix[:3, :3].T + matrix[:3, 3]
+        nearest = np.rint(index).astype(int)
+        low, high = np.reshape(image.GetExtent(), (3, 2)).T
+        inside = ((nearest >= low) & (nearest <= high)).all(-1)
+        if not inside.any():
+            continue
+        assert np.abs(index - nearest)[inside].max() < 0.01
+        values = vtk_to_numpy(image.GetPointData().GetScalars()).reshape((high - low + 1)[::-1])
+        here = values[tuple((nearest[inside] - low)[:, ::-1].T)] == segment.GetLabelValue()
+        found[inside] = np.where(here, segment.GetLabelValue(), found[inside])
+    return found
+
+
+def require_same(drawing, segmented: SegmentedStack, phase: int) -> None:
+    """The segmentation nodes in the scene show just these labels."""
+    browser = drawing.node("browser")
+    if browser is not None:
+        browser.SetSelectedItemNumber(phase)
+    nodes = drawing.nodes("segmentation")
+    for i, plane in enumerate(segmented.stack.planes):
+        mine = [node for node in nodes if node.GetAttribute("PlaneSSL.slice") in (None, str(i))]
+        assert len(mine) == 1
+        np.testing.assert_array_equal(values_at(mine[0], plane), segmented.labels[phase][i])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_segments_lie_on_the_voxels_of_their_images(tmp_path, seed):
+    results = labelled_cine(tmp_path / "study", seed, phases=1)
+    drawing = calls.show(results, surface=False)
+    require_same(drawing, results.stacks[0], 0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_saved_scene_has_every_phase_and_the_measures(tmp_path, seed):
+    results = labelled_cine(tmp_path / "study", seed, phases=2)
+    calls.show(results, surface=True)
+    scene.save_scene(tmp_path / "s.mrb")
+    (drawing,) = scene.load_scene(tmp_path / "s.mrb")
+    for phase in (0, 1, 0):
+        require_same(drawing, results.stacks[0], phase)
+    table = drawing.node("measures").GetTable()
+    shown = {(table.GetValueByName(i, "structure").ToString(), table.GetValueByName(i, "measure").ToString()):
+             table.GetValueByName(i, "value").ToDouble() for i in range(table.GetNumberOfRows())}
+    expected = {(row["structure"], row["measure"]): row["value"]
+                for row in measuring.rows(measuring.measure(results)) if row["measure"] != "volume"}
+    titles = {label.name: label.title for label in HEART.labels}
+    assert shown == pytest.approx({
+        (titles[name], measure): value for (name, measure), value in expected.items()}, rel=1e-5)
+
+
+def test_volumes_over_time_are_plotted_in_the_colours_of_their_structures(tmp_path):
+    results = labelled_cine(tmp_path / "study", 0, phases=3)
+    drawing = calls.show(results)
+    calls.show(results)  # once more: replaced, not doubled
+    (chart,), series = drawing.nodes("plot"), drawing.nodes("plot series")
+    assert chart.GetNumberOfPlotSeriesNodes() == len(series) == 3
+    assert len(drawing.nodes("volumes over time")) == 1
+    document = measuring.measure(results)["stacks"][0]
+    for node, label in zip(series, HEART.labels, strict=True):
+        table = node.GetTableNode().GetTable()
+        values = vtk_to_numpy(table.GetColumnByName(node.GetYColumnName()))
+        np.testing.assert_allclose(values, document["volumes_ml"][label.name])
+        np.testing.assert_allclose(vtk_to_numpy(table.GetColumnByName(node.GetXColumnName())), [0, 40, 80])
+        assert node.GetColor() == pytest.approx(label.color)

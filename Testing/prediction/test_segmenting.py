@@ -1,0 +1,195 @@
+"""What the segmenter does with frames, whatever the network is."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from Testing.prediction.conftest import TruthTeller
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.geometry import Plane
+from PlaneSSLLib.prediction.cleaning import largest_components
+from PlaneSSLLib.prediction.segmenting import Segmenter
+from PlaneSSLLib.training.run import Run
+
+
+def disc(plane: Plane, column: float, row: float, radius: float = 12) -> np.ndarray:
+    """A disc of label 3 in a ring of 2, centre and radius in pixels."""
+    rows, columns = np.indices(plane.shape)
+    away = np.hypot(rows - row, columns - column)
+    return np.select([away < radius, away < radius + 6], [3.0, 2.0]).astype(np.float32)
+
+
+def flat(shape=(150, 170), spacing=(2.0, 2.0)) -> Plane:
+    return Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), spacing, shape)
+
+
+class Network(TruthTeller):
+    """The truth teller, which counts its batches and has memory for so many images only; on the CPU for any."""
+
+    def __init__(self, at_once: int, message: str = "") -> None:
+        super().__init__()
+        self.at_once, self.message, self.batches = at_once, message, []
+
+    def forward(self, image):
+        self.batches.append(len(image))
+        if len(image) > self.at_once:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.") if not self.message else RuntimeError(self.message)
+        return super().forward(image)
+
+
+def test_values_are_those_of_the_anatomy_and_outside_the_grid_is_background(truthful):
+    plane = flat()
+    truth = disc(plane, 84.5, 74.5, 80)
+    (found,) = truthful.segment([truth], [plane], (0.0, 3.0))
+    assert found.dtype == np.uint8 and found.shape == plane.shape
+    reach = 144 * 1.5 / 2 / 2.0  # half the grid, in pixels
+    rows, columns = np.indices(plane.shape)
+    outside = (np.abs(rows - 74.5) > reach) | (np.abs(columns - 84.5) > reach)
+    assert not found[outside].any()
+    assert (found[~outside] == 3).mean() > 0.95
+
+
+def test_frames_of_several_sizes_come_back_in_order(truthful):
+    planes = [flat((80, 90)), flat((80, 90)), flat((70, 60), (1.5, 2.2)), flat((80, 90))] * 5
+    images = [disc(plane, 40 + i % 3, 35 - i % 2) for i, plane in enumerate(planes)]
+    seen = []
+    found = truthful.segment(images, planes, (0.0, 3.0), progress=lambda done, of: seen.append((done, of)))
+    for labels, image in zip(found, images, strict=True):
+        assert (labels == image).mean() > 0.97
+        assert np.abs(np.argwhere(labels == 3).mean(0) - np.argwhere(image == 3).mean(0)).max() < 0.1
+    assert seen[-1] == (20, 20) and [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_intensities_are_scaled_over_all_frames_of_the_stack(run):
+    segmenter = Segmenter(run, "cpu")
+    seen = []
+
+    class Looker(TruthTeller):
+        def forward(self, image):
+            seen.append((float(image.min()), float(image.max())))
+            return super().forward(image)
+
+    segmenter.network = Looker()
+    plane = flat((64, 64))
+    segmenter.segment([np.full((64, 64), value, np.float32) for value in (100, 300, 500)], [plane] * 3)
+    assert seen == [(0.0, pytest.approx(1.0))]  # 0 beside the image, which is smaller than the grid
+
+
+@pytest.mark.parametrize("message", ["", "MPS backend out of memory (MPS allocated: 1 GB)",
+                                     "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"])
+def test_out_of_memory_batches_are_halved_until_they_fit(run, message):
+    said = []
+    segmenter = Segmenter(run, "cpu", batch=16, report=said.append)
+    segmenter.network = Network(at_once=3, message=message)
+    plane = flat((64, 64))
+    images = [disc(plane, 20 + k, 32, 8) for k in range(20)]
+    found = segmenter.segment(images, [plane] * 20, (0.0, 3.0))
+    assert segmenter.batch == 2
+    assert [np.argwhere(labels == 3).mean(0)[1].round() for labels in found] == [20 + k for k in range(20)]
+    assert [event["event"] for event in said] == ["notice"] * 3
+    assert "2 images at a time" in said[-1]["text"]
+    assert segmenter.network.batches[:3] == [16, 8, 4] and set(segmenter.network.batches[3:]) == {2}
+
+
+def test_out_of_memory_with_one_image_the_cpu_goes_on(run):
+    said = []
+    segmenter = Segmenter(run, "cpu", batch=2, report=said.append)
+    segmenter.device = torch.device("meta")  # a device that is not the CPU and holds nothing
+
+    class OnDevice(Network):
+        def to(self, device):
+            self.at_once = 99
+            return self
+
+    segmenter.network = OnDevice(at_once=0)
+    plane = flat((64, 64))
+    (found,) = segmenter.segment([disc(plane, 32, 32)], [plane], (0.0, 3.0))
+    assert (found == 3).any()
+    assert segmenter.device == torch.device("cpu")
+    assert "on the CPU" in said[-1]["text"]
+
+
+def test_where_nothing_fits_one_sentence_says_so(run):
+    segmenter = Segmenter(run, "cpu", batch=4)
+    segmenter.network = Network(at_once=0)
+    with pytest.raises(PlaneSSLError, match="not enough memory"):
+        segmenter.segment([np.zeros((64, 64), np.float32)], [flat((64, 64))])
+
+
+def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory(run):
+    segmenter = Segmenter(run, "cpu")
+    segmenter.network = Network(at_once=0, message="mat1 and mat2 shapes cannot be multiplied")
+    with pytest.raises(RuntimeError, match="mat1"):
+        segmenter.segment([np.zeros((64, 64), np.float32)], [flat((64, 64))])
+
+
+def test_an_organ_off_the_middle_is_looked_at_again_in_the_middle_of_the_grid(run):
+    said = []
+    segmenter = Segmenter(run, "cpu", report=said.append)
+    segmenter.network = Network(at_once=99)
+    plane = flat((200, 200))  # 400 mm, of which the grid sees 216
+    planes, truth = [plane] * 3, [disc(plane, 148 + k, 110, 14) for k in range(3)]  # cut by the grid's border at 153.5
+    found = segmenter.segment(truth, planes, (0.0, 3.0))
+    for labels, image in zip(found, truth, strict=True):
+        overlap = 2 * ((labels == 3) & (image == 3)).sum() / ((labels == 3).sum() + (image == 3).sum())
+        assert overlap > 0.98
+    assert len(segmenter.network.batches) == 2
+    assert [event["event"] for event in said] == ["notice"]
+
+
+def test_an_organ_within_the_grid_is_looked_at_once(run):
+    segmenter = Segmenter(run, "cpu")
+    segmenter.network = Network(at_once=99)
+    segmenter.segment([disc(flat((200, 200)), 110, 90)], [flat((200, 200))], (0.0, 3.0))
+    small = flat((60, 60), (1.0, 1.0))  # the image ends before the grid does: nothing can be cut off
+    segmenter.segment([disc(small, 30, 30, 60)], [small], (0.0, 3.0))
+    assert len(segmenter.network.batches) == 2
+
+
+def test_the_first_look_is_kept_where_the_second_cuts_no_less(run):
+    segmenter = Segmenter(run, "cpu")
+    segmenter.network = TruthTeller()
+    everywhere = np.full((200, 200), 3, np.float32)
+    (found,) = segmenter.segment([everywhere], [flat((200, 200))], (0.0, 3.0))
+    rows, columns = np.nonzero(found)
+    assert rows.min() + rows.max() == columns.min() + columns.max() == 199
+
+
+def test_mirrored_images_are_averaged_in(run):
+    plain, both = Segmenter(run, "cpu"), Segmenter(run, "cpu", flip=True)
+
+    class LeftIsOne(TruthTeller):
+        """Sees 1 left of the middle with 0.7, whatever is there."""
+
+        def forward(self, image):
+            left = torch.arange(image.shape[3]) < image.shape[3] // 2
+            probability = torch.zeros(len(image), 4, *image.shape[2:])
+            probability[:, 0], probability[:, 1] = torch.where(left, 0.3, 1.0), torch.where(left, 0.7, 0.0)
+            return {"segmentation": probability.clamp(min=1e-6).log()}
+
+    plain.network = both.network = LeftIsOne()
+    plane = flat((64, 64))
+    images = [np.zeros((64, 64), np.float32)]
+    assert (plain.segment(images, [plane])[0] == 1).mean() == pytest.approx(0.5, abs=0.02)
+    assert not both.segment(images, [plane])[0].any()  # 0.35 on either side
+
+
+def test_a_run_that_does_not_segment_is_refused(run, monkeypatch):
+    config = {**run.config, "task": "pretraining", "heads": {"lines": {"channels": 2, "per": "pixel"}}}
+    monkeypatch.setattr(Run, "config", config)
+    with pytest.raises(PlaneSSLError, match="trained for pretraining"):
+        Segmenter(run, "cpu")
+
+
+def test_cleaning_keeps_the_largest_piece_of_every_structure():
+    labels = np.zeros((3, 20, 20), np.uint8)
+    labels[0:2, 2:8, 2:8] = 3  # two slices of one piece
+    labels[0, 10:18, 10:16] = 3  # larger in its slice, smaller as a whole
+    labels[2, 8, 8] = 3  # touches by a corner only
+    labels[1, 15, 2:4], labels[2, 19, 19] = 1, 1
+    cleaned = largest_components(labels)
+    expected = np.zeros_like(labels)
+    expected[0:2, 2:8, 2:8], expected[1, 15, 2:4] = 3, 1
+    np.testing.assert_array_equal(cleaned, expected)
+    assert not largest_components(np.zeros((2, 3, 4), np.uint8)).any()
