@@ -11,6 +11,9 @@ from ..study import Stack, Study
 from . import nodes, record
 from .record import DrawnStudy, Look
 
+# Looked for among all nodes of the scene, those that every move of a plane needs would cost more than the move.
+_CLASSES = {"planes": "vtkMRMLModelNode", "lines": "vtkMRMLModelNode", "view lines": "vtkMRMLModelNode",
+            "predictions": "vtkMRMLModelNode", "palette": "vtkMRMLColorTableNode"}
 _RECORD, _MOVED, _LOOK = "PlaneSSL.record", "PlaneSSL.moved", "PlaneSSL.look"
 
 
@@ -52,11 +55,11 @@ class Drawing:
 
     def nodes(self, role: str | None = None, stack: str | None = None, index: int | None = None) -> list:
         """Its nodes in the scene, those of a role (volume, planes, lines, ...), of a stack, of a slice."""
-        return nodes.our_nodes(role, self.key, stack, index)
+        return nodes.our_nodes(role, self.key, stack, index, _CLASSES.get(role, "vtkMRMLNode"))
 
     def node(self, role: str, stack: str | None = None, index: int | None = None):
         """The first of `nodes`, or None."""
-        return nodes.our_node(role, self.key, stack, index)
+        return next(iter(self.nodes(role, stack, index)), None)
 
     def volume_of(self, stack: str, index: int):
         """The volume node that shows a slice, or None where a user has deleted it or pixels were not drawn."""

@@ -76,8 +76,12 @@ def _candidates(segments: np.ndarray, width: np.ndarray, height: float) -> np.nd
 
 def _cut(boxes: np.ndarray, segments: np.ndarray) -> np.ndarray:
     """(b, 4) boxes (left, top, right, bottom), (n, 2, 2) segments -> (b, n) bool: does the segment enter the box?"""
-    start, step = segments[:, 0], segments[:, 1] - segments[:, 0]
-    step = np.where(np.abs(step) < 1e-9, 1e-9, step)
-    one, two = (boxes[:, None, :2] - start) / step, (boxes[:, None, 2:] - start) / step
-    enter, leave = np.minimum(one, two).max(-1), np.maximum(one, two).min(-1)
-    return (enter < leave) & (enter < 1) & (leave > 0)
+    enter, leave = 0.0, 1.0
+    for axis in range(2):
+        start = segments[:, 0, axis]
+        step = segments[:, 1, axis] - start
+        per_step = 1 / np.where(np.abs(step) < 1e-9, 1e-9, step)
+        one = (boxes[:, axis, None] - start) * per_step
+        two = (boxes[:, axis + 2, None] - start) * per_step
+        enter, leave = np.maximum(enter, np.minimum(one, two)), np.minimum(leave, np.maximum(one, two))
+    return enter < leave

@@ -34,9 +34,14 @@ def mesh(points: np.ndarray, lines: Sequence[np.ndarray] = (), faces: Sequence[n
 
 def set_color(target: vtkPolyData, color: np.ndarray) -> None:
     """(cells, 4) red, green, blue, alpha, 0 to 1."""
-    values = numpy_to_vtk(np.round(255 * np.asarray(color).reshape(-1, 4)).astype(np.uint8), deep=True)
+    values = numpy_to_vtk(to_bytes(color), deep=True)
     values.SetName(COLOR)
     target.GetCellData().SetScalars(values)
+
+
+def to_bytes(color: np.ndarray) -> np.ndarray:
+    """(n, 4) 0 to 1 -> (n, 4) uint8."""
+    return np.round(255 * np.asarray(color).reshape(-1, 4)).astype(np.uint8)
 
 
 def set_points(target: vtkPolyData, points: np.ndarray) -> None:

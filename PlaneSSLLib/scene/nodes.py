@@ -62,11 +62,6 @@ def nodes_of(class_name: str) -> list:
     return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
 
 
-def our_node(role: str, study: str | None = None, stack: str | None = None, index: int | None = None):
-    """The first of `our_nodes`, or None."""
-    return next(iter(our_nodes(role, study, stack, index)), None)
-
-
 def remove(node) -> None:
     """Take a node out of the scene with its display and storage nodes, and its place in the subject hierarchy."""
     if node is None or not scene().IsNodePresent(node):

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 
 import numpy as np
+from vtkmodules import vtkRenderingOpenGL2
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkWindowToImageFilter
 
@@ -24,9 +24,9 @@ _PLATFORM_DEVICE = 0x313F  # EGL_PLATFORM_DEVICE_EXT
 def require_rendering() -> None:
     """NoOpenGL, with the package to install, where VTK would find no OpenGL (it would end the whole process).
 
-    EGL itself is asked, without VTK; other systems than Linux bring OpenGL along.
+    EGL itself is asked, without VTK. Where VTK does not draw through EGL (Windows, macOS), OpenGL is always there.
     """
-    if not sys.platform.startswith("linux"):
+    if not hasattr(vtkRenderingOpenGL2, "vtkEGLRenderWindow"):
         return
     try:
         egl = ctypes.CDLL("libEGL.so.1")
@@ -59,12 +59,7 @@ def _call(function, *arguments, result=ctypes.c_void_p):
 def render_window(width: int, height: int) -> vtkRenderWindow:
     """A window that no screen shows. NoOpenGL as `require_rendering`."""
     require_rendering()
-    if sys.platform.startswith("linux"):
-        from vtkmodules.vtkRenderingOpenGL2 import vtkEGLRenderWindow
-        window = vtkEGLRenderWindow()
-    else:
-        import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  makes vtkRenderWindow a window of this system
-        window = vtkRenderWindow()
+    window = getattr(vtkRenderingOpenGL2, "vtkEGLRenderWindow", vtkRenderWindow)()
     window.SetOffScreenRendering(True)
     window.SetMultiSamples(0)  # with multi-sampling, depth peeling drops translucent props
     window.SetSize(width, height)

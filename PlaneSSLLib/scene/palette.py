@@ -10,7 +10,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from . import nodes
 from .drawing import Drawing
-from .meshes import COLOR
+from .meshes import COLOR, to_bytes
 from .record import DrawnStudy
 from .slicelines import LABEL, image_strength
 
@@ -32,15 +32,20 @@ def palette_node(drawing: Drawing):
 def look_up(drawing: Drawing, display, mesh: vtkPolyData) -> None:
     """Let a mesh with direct colours take them from the table, where the display node finds them."""
     node = palette_node(drawing)
-    colors = np.round(255 * _colors(drawing.now))
-    direct = vtk_to_numpy(mesh.GetCellData().GetScalars()).astype(float)
-    index = np.abs(direct[:, None] - colors[None]).sum(-1).argmin(-1)
+    colors = _code(to_bytes(_colors(drawing.now)))
+    order = np.argsort(colors)
+    index = order[np.searchsorted(colors, _code(vtk_to_numpy(mesh.GetCellData().GetScalars())), sorter=order)]
     values = numpy_to_vtk(index.astype(np.uint8), deep=True)
     values.SetName(COLOR)
     mesh.GetCellData().SetScalars(values)
     display.SetAndObserveColorNodeID(node.GetID())
     display.SetScalarRangeFlag(display.UseManualScalarRange)
     display.SetScalarRange(-0.5, len(colors) - 0.5)
+
+
+def _code(colors: np.ndarray) -> np.ndarray:
+    """(n, 4) uint8 -> (n,) numbers, one a colour."""
+    return np.ascontiguousarray(colors).view(np.uint32)[:, 0]
 
 
 def _colors(now: DrawnStudy) -> np.ndarray:
