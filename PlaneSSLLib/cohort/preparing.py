@@ -11,7 +11,6 @@ import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
 from ..files import read_json, replacing_folder, write_json, write_text
-from .labels import LabelMap
 from .plan import Plan, intensity_range, scale
 from .store import plane_as_json, pseudonym
 
@@ -94,8 +93,7 @@ def _prepare_one(item: tuple) -> dict:
 
 
 def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict[str, int]) -> tuple[dict, list[str]]:
-    maps = {(label.stack, label.phase): LabelMap(label.file) for label in read.labels}
-    known = {value for value, _ in plan.labels}
+    labelled = {(label.stack, label.phase): label for label in read.labels}
     frames_of_reference: list[str] = []
     pixels: list[np.ndarray] = []
     labels: list[np.ndarray] = []
@@ -106,33 +104,26 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
         span = intensity_range([image for of_slice in images for image in of_slice], plan.percentiles)
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
+        maps = {phase: _labels(label, stack, plan) for (of, phase), label in labelled.items() if of == stack.id}
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
-        for i, (plane, of_slice) in enumerate(zip(stack.planes, images, strict=True)):
+        for i, of_slice in enumerate(images):
             pixels_at.append([])
             labels_at.append([])
             for k, image in enumerate(of_slice):
                 pixels_at[i].append(sizes["pixels"])
                 pixels.append(scale(image, span).astype(np.float16).ravel())
                 sizes["pixels"] += image.size
-                found = maps[stack.id, k].on(plane) if (stack.id, k) in maps else None
-                labels_at[i].append(-1 if found is None else sizes["labels"])
-                if found is not None:
-                    strange = sorted(set(np.unique(found).tolist()) - known - {0})
-                    if strange:
-                        raise PlaneSSLError(f"The label map {maps[stack.id, k].path} holds the values {strange}, which "
-                                            f"the anatomy '{plan.anatomy}' does not know; it knows {sorted(known)}.")
-                    labels.append(found.ravel())
-                    sizes["labels"] += found.size
-        unplaced = [k for (of, k) in maps if of == stack.id and all(k >= len(at) or at[k] < 0 for at in labels_at)]
-        if unplaced:
-            raise PlaneSSLError(
-                f"The label map {maps[stack.id, unplaced[0]].path} lies outside the images of stack {stack.id}.")
+                labels_at[i].append(sizes["labels"] if k in maps else -1)
+                if k in maps:
+                    labels.append(maps[k][i].ravel())
+                    sizes["labels"] += image.size
         stacks.append({
             "id": stack.id, "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference), "intensities": span,
             "planes": [plane_as_json(plane) for plane in stack.planes], "pixels_at": pixels_at, "labels_at": labels_at})
-    missing = known - {int(v) for array in labels for v in np.unique(array)} if labels else set()
+    seen = {int(value) for array in labels for value in np.unique(array)}
+    missing = {value for value, _ in plan.labels} - seen if labels else set()
     if missing:
         names = dict(plan.labels)
         notes.append(f"study {name}: no pixel is labelled {', '.join(names[v] for v in sorted(missing))}")
@@ -143,6 +134,17 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
             np.save(side / "labels.npy", np.concatenate(labels))
         write_json(side / "study.json", document)
     return document, notes
+
+
+def _labels(label: study.LabelFile, stack: study.Stack, plan: Plan) -> np.ndarray:
+    """(slices, rows, columns) uint8; PlaneSSLError for another grid, or for a value that the anatomy does not know."""
+    found = study.read_labels(label, stack)
+    known = {value for value, _ in plan.labels}
+    strange = sorted(set(np.unique(found).tolist()) - known - {0})
+    if strange:
+        raise PlaneSSLError(f"The label map {label.file} holds the values {strange}, which the anatomy "
+                            f"'{plan.anatomy}' does not know; it knows {sorted(known)}.")
+    return found.astype(np.uint8)
 
 
 def _remember(out: Path, subjects: dict[str, str]) -> None:

@@ -1,6 +1,8 @@
 """How well a segmentation agrees with a reference: MONAI's metrics, and the worst value for what is missing."""
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
@@ -22,11 +24,13 @@ def agreement(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float
     overlap = np.logical_and(predicted, reference).sum()
     box = _box(predicted | reference)
     one, two = (torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (predicted, reference))
+    with warnings.catch_warnings():  # MONAI warns of its own deprecated argument, once a call
+        warnings.simplefilter("ignore", FutureWarning)
+        hd95 = compute_hausdorff_distance(one, two, include_background=True, percentile=95, spacing=spacing)
+        assd = compute_average_surface_distance(one, two, include_background=True, symmetric=True, spacing=spacing)
     return {
         "dice": float(2 * overlap / (predicted.sum() + reference.sum())),
-        "hd95_mm": float(compute_hausdorff_distance(one, two, include_background=True, percentile=95, spacing=spacing)),
-        "assd_mm": float(compute_average_surface_distance(
-            one, two, include_background=True, symmetric=True, spacing=spacing)),
+        "hd95_mm": float(hd95), "assd_mm": float(assd),
     }
 
 

@@ -121,7 +121,10 @@ def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
         raise PlaneSSLError(f"The label map {label.file} {error}.") from None
     values = volume.array[0]
     if values.dtype.kind == "f":
-        values = np.rint(values).astype(np.int32)
+        whole = np.rint(values)
+        if not np.array_equal(values, whole):
+            raise PlaneSSLError(f"The label map {label.file} holds numbers that are not whole: it is no label map.")
+        values = whole.astype(np.int32)
     inverse = np.linalg.inv(volume.matrix)
     labels = np.zeros((len(stack.planes), *stack.planes[0].shape), values.dtype)
     for i, plane in enumerate(stack.planes):

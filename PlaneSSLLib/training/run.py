@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import platform
 import sys
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -81,8 +83,21 @@ class Run:
         return (self.folder / "results.json").is_file()
 
     def event(self, event: dict) -> None:
+        """Add a line to events.jsonl, and the metrics to TensorBoard's files where that package is there."""
         with open(self.folder / "events.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(event) + "\n")
+        if self._tensorboard is not None:
+            for name, value in event.get("metrics", {}).items():
+                self._tensorboard.add_scalar(name, value, event["step"])
+            self._tensorboard.flush()
+
+    @cached_property
+    def _tensorboard(self):
+        if importlib.util.find_spec("tensorboard") is None:
+            return None
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(self.folder / "tensorboard")
 
     def write_metrics(self, history: list[dict]) -> None:
         """metrics.csv: one row per validation, the union of all columns."""

@@ -7,11 +7,10 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from Testing.made_up_study import planes, write_study, write_volume
+from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
-from PlaneSSLLib.cohort.labels import LabelMap
 from PlaneSSLLib.cohort.plan import intensity_range, scale
 
 
@@ -109,23 +108,6 @@ def test_a_damaged_shard_is_named(studies, tmp_path, damage):
     study = Cohort(tmp_path / "c").studies[victim.parent.name]
     with pytest.raises(PlaneSSLError, match=r"pixels\.npy"):
         study.check()
-
-
-def test_labels_are_exact_on_a_map_with_turned_axes(tmp_path):
-    of = planes("SAX", (3, -2, 5), 4)
-    labels = np.random.default_rng(0).integers(0, 4, (4, 64, 64)).astype(np.uint8)
-    write_volume(tmp_path / "l.nii.gz", of, labels)
-    turned = sitk.PermuteAxes(sitk.Flip(sitk.ReadImage(str(tmp_path / "l.nii.gz")), (True, False, True)), (2, 0, 1))
-    sitk.WriteImage(turned, str(tmp_path / "t.nii.gz"))
-    for i, plane in enumerate(of):
-        np.testing.assert_array_equal(LabelMap(tmp_path / "t.nii.gz").on(plane), labels[i])
-
-
-def test_labels_on_another_grid_are_refused(tmp_path):
-    of = planes("SAX", (0, 0, 0), 3)
-    write_volume(tmp_path / "l.nii.gz", planes("SAX", (0.6, 0, 0), 3), np.ones((3, 64, 64), np.uint8))
-    with pytest.raises(PlaneSSLError, match=r"0\.30 voxels"):
-        LabelMap(tmp_path / "l.nii.gz").on(of[1])
 
 
 def test_intensities_of_one_value_and_of_nothing_do_not_divide_by_zero():

@@ -52,10 +52,10 @@ def pretrained(cohort_folder, tmp_path_factory) -> Path:
 def test_both_tasks_are_learnt(pretrained):
     """Fails if a task stops learning, a mask is dropped, or images and targets part ways."""
     rows = rows_of(pretrained)
-    assert float(rows[-1]["loss_lines"]) < 0.55 * float(rows[0]["loss_lines"])
-    assert float(rows[-1]["loss_location"]) < 0.5 * float(rows[0]["loss_location"])
-    assert float(rows[-1]["distance_mm_median"]) < 8
-    assert float(rows[-1]["angle_deg_median"]) < 12
+    assert float(rows[-1]["loss_lines"]) < 0.35 * float(rows[0]["loss_lines"])
+    assert float(rows[-1]["loss_location"]) < 0.35 * float(rows[0]["loss_location"])
+    assert float(rows[-1]["distance_mm_median"]) < 4
+    assert float(rows[-1]["angle_deg_median"]) < 4
     assert float(rows[-1]["location_error_slices_median"]) < 0.8
 
 
@@ -75,7 +75,7 @@ def test_a_segmentation_is_learnt_from_what_was_pretrained(pretrained, cohort_fo
     told = finetune(cohort_folder, tmp_path / "run", init=pretrained, settings=QUICK)
     assert told["taken_over"] > 50
     assert all(name.startswith("heads.segmentation") for name in told["new"])
-    assert told["validation"]["dice"] > 0.5
+    assert told["validation"]["dice"] > 0.3
 
 
 def test_killed_and_resumed_is_as_if_nothing_had_happened(cohort_folder, tmp_path):
@@ -116,7 +116,7 @@ def test_two_processes_train_as_one(cohort_folder, tmp_path):
     assert two.returncode == 0, two.stderr
     first, second = rows_of(tmp_path / "one")[0], rows_of(tmp_path / "two")[0]
     for loss in ("loss_lines", "loss_location"):
-        assert float(first[loss]) == pytest.approx(float(second[loss]), rel=1e-3)
+        assert float(first[loss]) == pytest.approx(float(second[loss]), rel=5e-3)
     one, two = Run.open(tmp_path / "one").weights(), Run.open(tmp_path / "two").weights()
     difference = max(float((one[name] - two[name]).abs().max()) for name in one)
     assert difference < 0.02
@@ -201,7 +201,7 @@ def test_weights_of_another_network_show_both_sides(pretrained, tmp_path):
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["heads"]["lines"]["channels"] = 9
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(PlaneSSLError, match=r"network \(36, .*file \(16,"):
+    with pytest.raises(PlaneSSLError, match=r"network \(36,.*file \(16,"):
         Run(tmp_path / "run").network()
 
 
@@ -209,7 +209,7 @@ def test_a_run_on_another_grid_is_refused_with_both_sides(pretrained, cohort_fol
     shutil.copytree(pretrained, tmp_path / "run")
     plan = json.loads((tmp_path / "run" / "plan.json").read_text())
     (tmp_path / "run" / "plan.json").write_text(json.dumps({**plan, "spacing": [1.0, 1.0]}))
-    with pytest.raises(PlaneSSLError, match=r"spacing: \(1\.0, 1\.0\) and \(3\.0, 3\.0\)"):
+    with pytest.raises(PlaneSSLError, match=r"spacing: \(1\.0, 1\.0\) and \(2\.0, 2\.0\)"):
         finetune(cohort_folder, tmp_path / "out", init=tmp_path / "run", settings=QUICK)
     assert not (tmp_path / "out").exists()
 

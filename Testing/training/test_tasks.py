@@ -72,7 +72,7 @@ def test_a_line_that_is_not_found_is_not_flattered(cohort):
     batch = batch_of(task, cohort)
     measured = task.measure({"lines": torch.zeros_like(batch["maps"])}, batch)
     assert set(measured["angle_deg"]) == {90.0}
-    assert set(measured["distance_mm"]) == {36.0}
+    assert set(measured["distance_mm"]) == {32.0}
 
 
 def test_location_error_is_in_slices(cohort):
@@ -138,12 +138,11 @@ def test_masked_counts_hidden_pixels_alone(cohort):
 
 def test_position_boxes_lie_along_the_lines(cohort):
     task = Position(cohort.plan, cohort.anatomy, views=("SAX",))
-    lines = np.array([[3.0, 0.0, -72.0], [0.0, 3.0, -60.0]])  # column 24 and row 20, on pixels of 3 mm
+    lines = np.array([[2.0, 0.0, -64.0], [0.0, 2.0, -60.0]])  # column 32 and row 30, on pixels of 2 mm
     boxes = task._boxes(lines)
-    assert boxes[20, 24] == 1
-    assert sorted(np.unique(boxes)) == list(range(10))
-    on_vertical = {int(boxes[row, 24]) for row in range(48)} - {0}
-    on_horizontal = {int(boxes[20, column]) for column in range(48)} - {0}
+    assert boxes[30, 32] == 1
+    on_vertical = {int(boxes[row, 32]) for row in range(64)} - {0}
+    on_horizontal = {int(boxes[30, column]) for column in range(64)} - {0}
     assert on_vertical == {1, 2, 3, 4, 5}
     assert on_horizontal == {1, 6, 7, 8, 9}
 

@@ -1,0 +1,106 @@
+"""Classes of studies: figures worked out by hand, bags without a favourite stack, and the slice that tells is named."""
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from Testing.made_up_study import write_study
+
+from PlaneSSLLib import PlaneSSLError, calls
+from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.prediction.classifying import class_figures
+from PlaneSSLLib.prediction.evaluating import evaluate
+from PlaneSSLLib.training.finetuning import finetune
+from PlaneSSLLib.training.networks import Attention
+from PlaneSSLLib.training.settings import Settings
+from PlaneSSLLib.training.tasks import Classification
+
+
+def test_figures_by_hand():
+    """Of 2 x 3 pairs, the positives 0.9 and 0.4 rank above the negatives 0.1, 0.4, 0.6 in 3 + 1.5."""
+    found = class_figures(np.array([0.9, 0.4, 0.1, 0.4, 0.6]), np.array([1, 1, 0, 0, 0], dtype=bool))
+    assert found["auc"] == pytest.approx(4.5 / 6)
+    assert found["sensitivity"] == 0.5
+    assert found["specificity"] == pytest.approx(2 / 3)
+    assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.01 + 0.16 + 0.36) / 5)
+    assert found["n_positive"] == 2
+
+
+def test_figures_that_need_an_answer_nobody_gives_are_none():
+    found = class_figures(np.array([0.2, 0.3]), np.array([False, False]))
+    assert found["auc"] is None
+    assert found["sensitivity"] is None
+    assert found["specificity"] == 1.0
+
+
+def test_attention_is_a_weighted_mean_that_can_look_at_one_slice():
+    head = Attention(4, 2)
+    bag = torch.randn(3, 7, 4)
+    weights = head.weights(bag)
+    torch.testing.assert_close(weights.sum(1), torch.ones(3))
+    torch.testing.assert_close(head(bag), head.answer(torch.einsum("ni,nif->nf", weights, bag)))
+    torch.testing.assert_close(head(bag), head(bag.flip(1)))  # the order of the slices does not matter
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory):
+    """Eight studies; in four of them the class is written into the pixels of one view alone."""
+    root = tmp_path_factory.mktemp("classes")
+    for seed in range(8):
+        folder = write_study(root / "studies" / f"s{seed}", seed)
+        document = json.loads((folder / "study.json").read_text())
+        ill = seed % 2
+        document["classes"] = {"normal": 1 - ill, "dilated": ill, "hypertrophied": int(seed < 4)}
+        (folder / "study.json").write_text(json.dumps(document))
+    prepare([root / "studies"], "heart", root / "cohort")
+    return root
+
+
+def test_bags_take_every_stack_in_turn(classified):
+    cohort = Cohort(classified / "cohort")
+    task = Classification.of(cohort, cohort.pseudonyms)
+    study = next(iter(cohort.studies.values()))
+    taken = Counter(place.stack for place in task.bag(study, np.random.default_rng(0)))
+    assert set(taken.values()) == {4}  # 12 slices of three stacks, repeated where a stack has one slice
+    assert task.bag(study, None) == task.bag(study, None)
+
+
+def test_unknown_classes_are_masked(classified):
+    cohort = Cohort(classified / "cohort")
+    task = Classification.of(cohort, cohort.pseudonyms)
+    batch = {"classes": torch.tensor([[1.0, 0.0, 0.0]]), "known": torch.tensor([[True, False, True]])}
+    one = task.sums({"classes": torch.tensor([[0.3, 5.0, -1.0]])}, batch)["classes"]
+    other = task.sums({"classes": torch.tensor([[0.3, -9.0, -1.0]])}, batch)["classes"]
+    assert float(one) == float(other)
+    assert int(task.counts(batch)["classes"]) == 2
+
+
+def test_rare_answers_weigh_more(classified):
+    cohort = Cohort(classified / "cohort")
+    names = [cohort.pseudonym_of(f"subject-{seed:03d}") for seed in (0, 2, 4, 5)]  # one of four is dilated
+    task = Classification.of(cohort, tuple(names))
+    assert task._weight[cohort.plan.classes.index("dilated")] == 3
+
+
+def test_a_class_with_one_answer_is_refused(classified):
+    cohort = Cohort(classified / "cohort")
+    with pytest.raises(PlaneSSLError, match="'normal'"):
+        Classification.of(cohort, (cohort.pseudonyms[0],))
+
+
+def test_from_labels_to_an_answer(classified, tmp_path):
+    finetune(classified / "cohort", tmp_path / "run", "classification", subjects=8,
+             settings=replace(Settings(epochs=1, batch=1), validate_every=1))
+    found = evaluate(tmp_path / "run", classified / "cohort")
+    assert found["subjects"] == 8
+    assert found["classes"]["dilated"]["n_positive"] == 4
+    answer = calls.classify(tmp_path / "run", classified / "studies" / "s1")
+    assert set(answer["classes"]) == {"normal", "dilated", "hypertrophied"}
+    assert sum(item["weight"] for item in answer["slices"]) == pytest.approx(1, abs=1e-4)
+    assert {item["stack"].rpartition("-")[2] for item in answer["slices"]} <= {"SAX", "2CH", "4CH"}
+    with pytest.raises(PlaneSSLError, match="not for segmentation"):
+        calls.segment(tmp_path / "run", classified / "studies" / "s1")

@@ -1,0 +1,77 @@
+"""The grid of the evidence: resumable, paired, honest about what it compares."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from Testing.training.conftest import coarse, cohort_folder  # noqa: F401  (fixtures)
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.files import read_json
+from PlaneSSLLib.prediction import comparing
+from PlaneSSLLib.prediction.comparing import Grid, compare, paired_interval, table_text
+
+
+def write_grid(path, text):
+    path.write_text('cohort = "c"\nevaluate_on = "d"\n' + text)
+    return path
+
+
+@pytest.mark.parametrize("text, words", [
+    ("subject = [1]", "subject"),
+    ("subjects = [1, 3]\ndraws = [2]", "2 numbers of subjects and 1"),
+    ("finetuning = { epoch = 3 }", "epoch"),
+    ("finetuning = { epochs = 0 }", "at least one epoch"),
+    ("subjects = [1", "not valid TOML"),
+])
+def test_a_grid_that_is_wrong_says_where(tmp_path, text, words):
+    with pytest.raises(PlaneSSLError, match=words):
+        Grid.read(write_grid(tmp_path / "g.toml", text))
+
+
+def test_every_start_gets_the_same_draws_seed_by_seed(tmp_path):
+    text = 'starts = ["scratch", "lines"]\nsubjects = [1, 3]\ndraws = [2, 1]'
+    grid = Grid.read(write_grid(tmp_path / "g.toml", text))
+    assert grid.cohort == tmp_path / "c"
+    assert list(grid.cells()) == [("scratch", 1, 0), ("lines", 1, 0), ("scratch", 3, 0), ("lines", 3, 0),
+                                  ("scratch", 1, 1), ("lines", 1, 1)]
+
+
+def test_the_interval_is_that_of_paired_differences():
+    assert paired_interval(np.full((3, 10), 0.05)) == pytest.approx((0.05, 0.05))
+    low, high = paired_interval(np.random.default_rng(0).normal(0.1, 0.1, (5, 16)))
+    assert 0.02 < low < 0.1 < high < 0.18
+
+
+def test_the_table_says_when_pretraining_loses():
+    rows = [{"start": "scratch", "subjects": 1, "mean": 0.5, "sd": 0.01},
+            {"start": "lines", "subjects": 1, "mean": 0.45, "sd": 0.02, "gain": -0.05, "gain_interval": (-0.08, -0.02)}]
+    assert "0.450 ± 0.020 (-0.050, -0.080 to -0.020)" in table_text(rows)
+
+
+def test_a_grid_is_done_once_and_goes_on_where_it_stopped(cohort_folder, tmp_path, monkeypatch):  # noqa: F811
+    short = {"epochs": 1, "batch": 2, "validate_every": 1}
+    grid = Grid(cohort_folder, cohort_folder, starts=("scratch", "lines"), subjects=(1,), draws=(1,), views=("SAX",),
+                pretraining=short, finetuning=short)
+    results = compare(grid, tmp_path)
+    assert [row["start"] for row in results["table"]] == ["scratch", "lines"]
+    assert results["table"][1]["gain"] == pytest.approx(results["table"][1]["mean"] - results["table"][0]["mean"])
+    for name in ("table.md", "curve.png", "results.json"):
+        assert (tmp_path / name).stat().st_size > 0
+    splits = [read_json(tmp_path / "finetuning" / f"{start}-1-0" / "splits.json") for start in ("scratch", "lines")]
+    assert splits[0] == splits[1]
+    assert len(splits[0]["train"]) == 1
+
+    trained = []
+    monkeypatch.setattr(comparing, "pretrain", lambda *a, **k: pytest.fail("pretrained twice"))
+    monkeypatch.setattr(comparing, "finetune", lambda cohort, run, *a, **k: trained.append(run.name))
+    assert compare(grid, tmp_path)["table"] == results["table"]
+    (tmp_path / "finetuning" / "lines-1-0" / "evaluation.json").unlink()
+    assert compare(grid, tmp_path)["table"] == results["table"]  # evaluated again, not trained again
+    (tmp_path / "finetuning" / "lines-1-0" / "evaluation.json").unlink()
+    (tmp_path / "finetuning" / "lines-1-0" / "results.json").unlink()
+    compare(grid, tmp_path)
+    assert trained == ["lines-1-0"]
+    with pytest.raises(PlaneSSLError, match=r"another comparison .*epochs"):
+        compare(replace(grid, finetuning={"epochs": 2}), tmp_path)
