@@ -92,6 +92,8 @@ class _Figure:
         view = self.paper.view(x, y, width, height)
         corners = []
         for stack in self.now.study.stacks:
+            if stack.localizer and stack not in self.shown:
+                continue  # its large rectangles would leave little room for the others
             strength = self.now.strength(stack)
             ends = (0, len(strength) - 1)  # of the weak planes, those that show how far the stack reaches
             seen = [i for i, s in enumerate(strength) if s == 1 or (s > 0 and i in ends)]
@@ -149,7 +151,7 @@ class _Figure:
         """Colours and what they stand for, in rows at the foot; returns how high they are."""
         model = anatomies.load(self.now.study.anatomy)
         entries = {}
-        for stack in self.now.study.stacks:
+        for stack in (*self.shown, *self.now.study.stacks):
             view = model.view(stack.view)
             words = f"{stack.view}  {view.title}" if view and view.title != stack.view else stack.view
             entries.setdefault(words, self.now.colors[stack.id])

@@ -81,11 +81,10 @@ class DrawnStudy:
         return f"{self.names[stack]} {index + 1}" if several else self.names[stack]
 
     def foremost(self) -> list[Stack]:
-        """One stack a view: no localizer if there is another, then the one with most phases, then with most slices."""
+        """One stack a view, the one with most phases, then with most slices; localizers where there is nothing else."""
         best: dict[str, Stack] = {}
-        for stack in self.study.stacks:
-            best[stack.view] = max(best.get(stack.view, stack), stack, key=lambda one: (
-                not one.localizer, one.phases, len(one.planes)))
+        for stack in [one for one in self.study.stacks if not one.localizer] or self.study.stacks:
+            best[stack.view] = max(best.get(stack.view, stack), stack, key=lambda one: (one.phases, len(one.planes)))
         return list(best.values())
 
     def partners(self, stack: str) -> Iterator[Stack]:

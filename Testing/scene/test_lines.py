@@ -88,3 +88,13 @@ def test_what_the_look_hides_is_not_seen_and_what_it_dims_is_fainter():
     assert sax == {255.0} and scout == {0.0}
     with pytest.raises(PlaneSSLError, match="others is 'bright'"):
         scene.restyle(drawing, others="bright")
+
+
+def test_the_foremost_stacks_are_one_a_view_and_no_localizers_beside_others():
+    made = heart()
+    few = stack("again", "SAX", planes((1, 0, 0), (0, 1, 0), slices=9), number=8)
+    lone = stack("axial", "axial", planes((1, 0, 0), (0, 1, 0)), number=9, localizer=True)
+    drawing = scene.draw_study(replace(made, stacks=(lone, few, *made.stacks)))
+    assert [one.id for one in drawing.now.foremost()] == ["sax", "two", "four"]
+    drawing = scene.draw_study(study([lone]))
+    assert [one.id for one in drawing.now.foremost()] == ["axial"]
