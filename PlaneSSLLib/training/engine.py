@@ -18,6 +18,7 @@ from .settings import STEPS_PER_EPOCH, Settings
 from .tasks import Batch, Task
 
 Report = Callable[[dict], None]
+STEPS_PER_NEWS = 10
 
 
 class Engine:
@@ -48,37 +49,44 @@ class Engine:
     def train(self) -> dict:
         """Run to the end, or from the run's checkpoint to the end; returns the last row of metrics."""
         self._restore()
-        started, first_step = time.monotonic(), self.step
-        saved, saving = started, 0.0
-        totals: dict[str, list[float]] = {}
+        self.started, self.first_step = time.monotonic(), self.step
+        saved, saving = self.started, 0.0
+        losses: dict[str, list[float]] = {}
         for batch in self._batches():
             for name, value in self._take_step(batch).items():
-                totals.setdefault(name, []).append(value)
+                losses.setdefault(name, []).append(value)
             self.step += 1
-            if self.step % STEPS_PER_EPOCH == 0:
-                epoch = self.step // STEPS_PER_EPOCH
-                row = {"epoch": epoch, **{f"loss_{name}": float(np.mean(values)) for name, values in totals.items()}}
-                totals = {}
-                last = self.step == self.settings.steps
-                if epoch % self.settings.validate_every == 0 or last:
-                    row.update(self._validate())
-                self.history.append(row)
-                pace = (time.monotonic() - started) / (self.step - first_step)
-                event = {"event": "progress", "task": self.run.config["task"], "step": self.step,
-                         "of": self.settings.steps, "eta_s": round(pace * (self.settings.steps - self.step), 1),
-                         "metrics": {name: value for name, value in row.items() if name != "epoch"}}
-                self._tell(event)
-                out_of_patience = self.settings.patience is not None and self._stalled() >= self.settings.patience
-                # Checkpoints may cost a twentieth of the time: often for small networks, seldom for large ones.
-                if last or out_of_patience or time.monotonic() - saved > 20 * saving:
-                    before = time.monotonic()
-                    self._save()
-                    saved = time.monotonic()
-                    saving = saved - before
-                if out_of_patience:
-                    break
+            if self.step % STEPS_PER_EPOCH:
+                if self.step % STEPS_PER_NEWS == 0 and self.processes.first:
+                    self.report(self._progress({}))
+                continue
+            stop = self._end_epoch({f"loss_{name}": float(np.mean(values)) for name, values in losses.items()})
+            losses = {}
+            # Checkpoints may cost a twentieth of the time: often for small networks, seldom for large ones.
+            if stop or time.monotonic() - saved > 20 * saving:
+                before = time.monotonic()
+                self._save()
+                saved = time.monotonic()
+                saving = saved - before
+            if stop:
+                break
         self.processes.wait()
         return self.history[-1]
+
+    def _end_epoch(self, losses: dict[str, float]) -> bool:
+        """Validate when it is time, and tell; returns whether this epoch was the last."""
+        row = {"epoch": self.step // STEPS_PER_EPOCH, **losses}
+        last = self.step == self.settings.steps
+        if row["epoch"] % self.settings.validate_every == 0 or last:
+            row.update(self._validate())
+        self.history.append(row)
+        self._tell(self._progress({name: value for name, value in row.items() if name != "epoch"}))
+        return last or (self.settings.patience is not None and self._stalled() >= self.settings.patience)
+
+    def _progress(self, metrics: dict[str, float]) -> dict:
+        pace = (time.monotonic() - self.started) / (self.step - self.first_step)
+        return {"event": "progress", "task": self.run.config["task"], "step": self.step, "of": self.settings.steps,
+                "eta_s": round(pace * (self.settings.steps - self.step), 1), "metrics": metrics}
 
     def _batches(self):
         """Every step's share of its global batch, from the current step to the last."""
@@ -104,14 +112,8 @@ class Engine:
                 sums = self._backward(batch, counts)
                 break
             except torch.OutOfMemoryError:
-                if self.pieces >= len(batch["image"]):
-                    raise PlaneSSLError(
-                        "The GPU's memory does not hold a single image of this network. Choose a smaller network "
-                        "(--network small), or --device cpu.") from None
-                torch.cuda.empty_cache()
-                self.pieces *= 2
-                self._tell({"event": "notice", "text": f"Out of GPU memory: going on with the batch in {self.pieces} "
-                            "pieces, added up to the same batch."})
+                pass
+            self._cut_smaller(len(batch["image"]))  # not while the error is handled: it holds on to the tensors
         self.processes.add_gradients(self.network.parameters())
         self.processes.add(*sums.values())
         losses = {name: float(sums[name] / counts[name].clamp(min=1)) for name in sums}
@@ -145,6 +147,17 @@ class Engine:
                 totals[name] += value.detach()
         return totals
 
+    def _cut_smaller(self, images: int) -> None:
+        """Work the batch in twice as many pieces from now on; PlaneSSLError if it is in single images already."""
+        if self.pieces >= images:
+            raise PlaneSSLError("The GPU's memory does not hold a single image of this network. Choose a smaller "
+                                "network (--network small), or --device cpu.")
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+        self.pieces *= 2
+        self._tell({"event": "notice", "text": f"Out of GPU memory: going on with the batch in {self.pieces} pieces, "
+                    "added up to the same batch."})
+
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
         """Metrics over the validation frames; the better weights are kept, the last ones where nothing is validated."""
@@ -177,7 +190,6 @@ class Engine:
                 "step": self.step, "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
                 "mean": None if self.mean is None else self.mean.state_dict(), "pieces": self.pieces,
                 "best": self.best, "since_best": self.since_best, "history": self.history})
-        self.processes.wait()
 
     def _restore(self) -> None:
         state = self.run.state()

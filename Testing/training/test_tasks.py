@@ -51,9 +51,9 @@ def test_what_is_masked_does_not_matter(cohort):
 
 def test_targets_are_geometrys(cohort):
     task = Planes(cohort.plan, cohort.anatomy)
-    batch = batch_of(task, cohort)
+    batch, plan = batch_of(task, cohort), cohort.plan
     for i, t in batch["lines_mask"].nonzero().tolist():
-        ideal = heatmaps(batch["lines"][i, t][None].numpy(), cohort.plan.size, cohort.plan.spacing, cohort.plan.sigma_mm)
+        ideal = heatmaps(batch["lines"][i, t][None].numpy(), plan.size, plan.spacing, plan.sigma_mm)
         np.testing.assert_allclose(batch["maps"][i, t], ideal[0], atol=1e-6)
         assert 0.99 < float(batch["maps"][i, t].max()) <= 1
 
@@ -79,7 +79,7 @@ def test_location_error_is_in_slices(cohort):
     task = Planes(cohort.plan, cohort.anatomy, lines=False)
     batch = batch_of(task, cohort)
     measured = task.measure({"location": batch["location"][:, None] + 0.25}, batch)
-    np.testing.assert_allclose(measured["location_error_slices"], 1.0, atol=1e-5)  # a quarter of five slices' four steps
+    np.testing.assert_allclose(measured["location_error_slices"], 1.0, atol=1e-5)  # a quarter of four steps
 
 
 def test_every_sample_follows_from_its_number_alone(cohort):

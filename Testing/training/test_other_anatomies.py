@@ -1,0 +1,65 @@
+"""Other organs through the same machine, by their files alone: one short training each."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.phantom import write_phantoms
+from PlaneSSLLib.training.finetuning import finetune
+from PlaneSSLLib.training.pretraining import pretrain
+from PlaneSSLLib.training.run import Run
+from PlaneSSLLib.training.tasks.planes import Planes
+
+from .conftest import QUICK
+
+SHORT = replace(QUICK, epochs=1, batch=2)
+
+
+@pytest.fixture(scope="module")
+def knees(tmp_path_factory):
+    root = tmp_path_factory.mktemp("knees")
+    write_phantoms("knee", 2, 11, root / "studies")
+    told = prepare([root / "studies"], "knee", root / "cohort")
+    assert told["prepared"] == told["labelled"] == 2, told
+    return root / "cohort"
+
+
+def test_a_knee_regresses_the_other_two_views_middle_planes(knees):
+    cohort = Cohort(knees)
+    task = Planes(cohort.plan, cohort.anatomy)
+    for study in cohort.studies.values():
+        for s, stack in enumerate(study.stacks):
+            for target in task.targets(study, s):
+                there = np.isfinite(target.lines[:, 0]).all(-1)
+                names = {name.partition(":")[0] for name, yes in zip(cohort.plan.targets, there, strict=True) if yes}
+                assert names == {"sagittal", "coronal", "axial"} - {stack.view}
+            locations = [target.location for target in task.targets(study, s)]
+            assert locations == sorted(locations)
+            assert (locations[0], locations[-1]) == (0, 1)
+
+
+def test_a_knee_is_pretrained_and_segmented(knees, tmp_path):
+    pretrain(knees, tmp_path / "pretrained", settings=SHORT)
+    told = finetune(knees, tmp_path / "run", init=tmp_path / "pretrained", subjects=2, settings=SHORT)
+    assert told["taken_over"] > 50
+    assert Run.open(tmp_path / "run").config["heads"]["segmentation"]["channels"] == 10
+    assert Run.open(tmp_path / "run").config["views"] == ["sagittal", "coronal", "axial"]
+
+
+def test_the_real_knee_learns_its_slices_places(data, tmp_path):
+    """One direction only: there is no line to learn, and the location is."""
+    prepare([data("knee-sagittal") / "mese"], "knee", tmp_path / "cohort")
+    told = pretrain(tmp_path / "cohort", tmp_path / "run", tasks=("location",), settings=SHORT)
+    assert told["epochs"] == 1
+
+
+def test_the_prostate_needs_nothing_but_its_file(data, tmp_path):
+    told = prepare([data("prostate")], "prostate", tmp_path / "cohort")
+    assert told["prepared"] == 1, told
+    [study] = Cohort(tmp_path / "cohort").studies.values()
+    assert {"sagittal", "coronal", "axial"} <= {stack.view for stack in study.stacks}
+    pretrain(tmp_path / "cohort", tmp_path / "run", settings=SHORT)
+    assert {"lines", "location"} == set(Run.open(tmp_path / "run").config["heads"])
