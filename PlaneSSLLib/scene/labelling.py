@@ -73,7 +73,7 @@ def _phases(volume, segmentation) -> tuple[list, list]:
     browser = next((one for one in nodes.nodes_of("vtkMRMLSequenceBrowserNode") if one.GetSequenceNode(volume)), None)
     if browser is None:
         return [volume], [segmentation]
-    shown, played = browser.GetSelectedItemNumber(), browser.GetSequenceNode(segmentation)
+    shown, played = max(browser.GetSelectedItemNumber(), 0), browser.GetSequenceNode(segmentation)
     cine, master = browser.GetSequenceNode(volume), browser.GetMasterSequenceNode()
     values = [master.GetNthIndexValue(k) for k in range(browser.GetNumberOfItems())]
     volumes = [cine.GetDataNodeAtValue(value) for value in values]

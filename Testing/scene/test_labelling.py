@@ -1,0 +1,140 @@
+"""What is outlined in the scene, saved as a study to train on."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import slicer
+from Testing.scene.made_up import heart, planes, stack, study, turn
+
+from PlaneSSLLib import PlaneSSLError, anatomy, scene
+from PlaneSSLLib.cohort import prepare
+from PlaneSSLLib.study import read_labels, read_study
+
+HEART = anatomy.load("heart")
+
+
+def outlined(shape, shift: int = 0) -> np.ndarray:
+    """(slices, rows, columns): three boxes beside each other."""
+    labels = np.zeros(shape, np.uint8)
+    for k, label in enumerate(HEART.labels):
+        labels[:, 10 + shift:30 + shift, 10 + 12 * k:20 + 12 * k] = label.value
+    return labels
+
+
+def volume_and_segmentation(drawing, name: str):
+    return drawing.node("volume", name), drawing.node("segmentation", name)
+
+
+def test_an_outlined_cine_becomes_a_study_that_can_be_prepared(tmp_path):
+    made = heart(phases=3)
+    drawing, sax = scene.draw_study(made), made.stack("sax")
+    shape = (len(sax.planes), *sax.planes[0].shape)
+    labels = [outlined(shape), np.zeros(shape, np.uint8), outlined(shape, shift=7)]  # nobody outlined the second phase
+    scene.add_segmentation(drawing, "sax", labels, HEART.labels)
+    folder = scene.save_labelled_study(tmp_path / "patient7", *volume_and_segmentation(drawing, "sax"))
+
+    saved = read_study(folder)
+    (found,) = saved.stacks
+    assert (saved.subject, saved.anatomy, found.view, found.phases) == ("patient7", "heart", "SAX", 3)
+    order = [int(np.argmin([np.linalg.norm(plane.position - own.position) for own in sax.planes]))
+             for plane in found.planes]
+    for plane, i in zip(found.planes, order, strict=True):
+        np.testing.assert_allclose(plane.corners(), sax.planes[i].corners(), atol=1e-3)
+    for k in range(3):
+        for j, i in enumerate(order):
+            np.testing.assert_array_equal(found.pixels(j, k), sax.pixels(i, k))
+    assert [label.phase for label in saved.labels] == [0, 2]
+    for label in saved.labels:
+        np.testing.assert_array_equal(read_labels(label, found), labels[label.phase][order])
+
+    report = prepare([folder], "heart", tmp_path / "cohort")
+    assert report["labelled"] == 1 and not report["left_out"]
+
+
+def test_slices_are_saved_in_the_order_in_which_the_view_counts(tmp_path):
+    down = HEART.view("SAX").normal
+    axis = np.cross(down, (0, 0, 1.0)) / np.linalg.norm(np.cross(down, (0, 0, 1.0)))
+    of = planes(axis, np.cross(down, axis), slices=4)
+    for k, ordered in enumerate((of, of[::-1])):
+        made = study([stack("sax", "SAX", ordered)], name=f"study-{k}")
+        drawing = scene.draw_study(made)
+        labels = np.zeros((4, *of[0].shape), np.uint8)
+        labels[list(ordered).index(of[0])] = 3
+        scene.add_segmentation(drawing, "sax", labels, HEART.labels)
+        (found,) = (saved := read_study(scene.save_labelled_study(
+            tmp_path / str(k), *volume_and_segmentation(drawing, "sax")))).stacks
+        assert (found.planes[-1].position - found.planes[0].position) @ down > 0
+        again = read_labels(saved.labels[0], found)
+        (i,) = [i for i in range(4) if again[i].any()]
+        np.testing.assert_allclose(found.planes[i].position, of[0].position, atol=1e-3)
+
+
+def test_a_volume_of_somebody_elses_and_segments_drawn_by_hand(tmp_path):
+    basis = turn(30, (1, 1, 0))
+    made = study([stack("x", "SAX", planes(basis[:, 0], basis[:, 1], slices=3))])
+    volume = scene.draw_study(made).node("volume")
+    for name in volume.GetAttributeNames():
+        volume.RemoveAttribute(name)  # as if Slicer's own reader had loaded it
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    shape = (3, *made.stacks[0].planes[0].shape)
+    for name, box in (("Left Ventricle", slice(10, 20)), ("rv", slice(30, 40))):
+        segment_id = node.GetSegmentation().AddEmptySegment("", name)
+        mask = np.zeros(shape, np.uint8)
+        mask[1, box, 20:50] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment_id, volume)
+    with pytest.raises(PlaneSSLError, match="say which anatomy and which view"):
+        scene.save_labelled_study(tmp_path / "s", volume, node)
+    saved = read_study(scene.save_labelled_study(tmp_path / "s", volume, node, anatomy="heart", view="SAX"))
+    (i,) = [i for i, plane in enumerate(saved.stacks[0].planes)
+            if np.allclose(plane.position, made.stacks[0].planes[1].position, atol=1e-3)]
+    labels = read_labels(saved.labels[0], saved.stacks[0])
+    assert (labels[i, 10:20, 20:50] == 3).all() and (labels[i, 30:40, 20:50] == 1).all()
+    assert np.count_nonzero(labels) == 2 * 10 * 30
+
+
+def drawn_and_outlined(labels=None):
+    made = study([stack("sax", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3))])
+    drawing = scene.draw_study(made)
+    labels = outlined((3, *made.stacks[0].planes[0].shape)) if labels is None else labels
+    scene.add_segmentation(drawing, "sax", labels, HEART.labels)
+    return volume_and_segmentation(drawing, "sax")
+
+
+def test_an_unknown_segment_is_named_with_those_that_are_known(tmp_path):
+    volume, segmentation = drawn_and_outlined()
+    segment = segmentation.GetSegmentation().GetNthSegment(2)
+    segment.SetTerminology("")
+    segment.SetName("Segment_3")
+    with pytest.raises(PlaneSSLError, match=r"'Segment_3' is no structure .* right ventricle, .* left ventricle"):
+        scene.save_labelled_study(tmp_path / "s", volume, segmentation)
+    assert not (tmp_path / "s").exists()
+
+
+def test_nothing_outlined_is_nothing_to_save(tmp_path):
+    volume, segmentation = drawn_and_outlined(np.zeros((3, 64, 80), np.uint8))
+    with pytest.raises(PlaneSSLError, match="Nothing is labelled"):
+        scene.save_labelled_study(tmp_path / "s", volume, segmentation)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_transform_that_is_not_hardened_is_not_overlooked(tmp_path):
+    volume, segmentation = drawn_and_outlined()
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    with pytest.raises(PlaneSSLError, match="harden"):
+        scene.save_labelled_study(tmp_path / "s", volume, segmentation)
+
+
+def test_a_folder_that_is_there_is_replaced_only_when_asked_and_only_if_it_is_such_a_study(tmp_path):
+    nodes = drawn_and_outlined()
+    scene.save_labelled_study(tmp_path / "s", *nodes)
+    with pytest.raises(PlaneSSLError, match="exists already"):
+        scene.save_labelled_study(tmp_path / "s", *nodes)
+    scene.save_labelled_study(tmp_path / "s", *nodes, overwrite=True)
+    assert json.loads((tmp_path / "s" / "study.json").read_text())["subject"] == "s"
+    (tmp_path / "s" / "scan.dcm").touch()
+    with pytest.raises(PlaneSSLError, match=r"such as scan\.dcm"):
+        scene.save_labelled_study(tmp_path / "s", *nodes, overwrite=True)
