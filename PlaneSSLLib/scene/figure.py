@@ -8,7 +8,6 @@ from vtkmodules.vtkIOImage import vtkPNGWriter
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkTexture
 
 from .. import PlaneSSLError
-from .. import anatomy as anatomies
 from ..files import refuse_existing, replacing
 from ..study import Stack
 from .camera import look_at, telling_direction
@@ -102,9 +101,13 @@ class _Figure:
             color = np.array([(*self.now.colors[stack.id], strength[i]**0.5) for i in seen]).reshape(-1, 4)
             self.opaque(view, lambda some, color, _, planes=planes: rectangles([planes[k] for k in some], color),
                         color, 1.0, self.paper.background)
+        drawn: set[frozenset] = set()
         for stack in self.shown:
             self.picture(view, stack)
             lines = lines_on(self.now, self.acquired(stack), stack)
+            pairs = [frozenset((place, (stack.id, stack.central))) for place in lines.planes]
+            lines = lines.take([pair not in drawn for pair in pairs])  # the line of two shown images is drawn once
+            drawn.update(pairs)
             self.opaque(view, lambda some, color, strong, lines=lines: segments_mesh(
                 lines.segments[some], color, strong * line_radius(self.now)), image_line_colors(self.now, lines), 1.4,
                 _IN_IMAGE)
@@ -149,11 +152,10 @@ class _Figure:
 
     def legend(self) -> float:
         """Colours and what they stand for, in rows at the foot; returns how high they are."""
-        model = anatomies.load(self.now.study.anatomy)
         entries = {}
         for stack in (*self.shown, *self.now.study.stacks):
-            view = model.view(stack.view)
-            words = f"{stack.view}  {view.title}" if view and view.title != stack.view else stack.view
+            title = self.now.titles[stack.id]
+            words = stack.view if title == stack.view else f"{stack.view}  {title}"
             entries.setdefault(words, self.now.colors[stack.id])
         for name, color, _ in self.surfaces:
             entries.setdefault(name, color)

@@ -45,14 +45,15 @@ class Look:
 class DrawnStudy:
     """A study in the scene at one moment.
 
-    study: planes as they lie now, acquired: as they were acquired; both without pixels. colors: stack id -> red, green,
-    blue, 0 to 1. names: stack id -> a short name, unique in the study. any_frame: are planes of different frames of
-    reference cut with each other?
+    study: planes as they lie now, acquired: as they were acquired; both without pixels. By stack id: colors (red,
+    green, blue, 0 to 1), titles (what the view is called in full), names (short, unique in the study). any_frame: are
+    planes of different frames of reference cut with each other?
     """
 
     study: Study
     acquired: Study
     colors: dict[str, tuple[float, float, float]]
+    titles: dict[str, str]
     names: dict[str, str]
     any_frame: bool
     look: Look
@@ -107,6 +108,7 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
             "id": stack.id, "view": stack.view, "confidence": stack.naming.confidence, "notes": list(stack.notes),
             "color": model.view(stack.view).color if stack.view not in unnamed
             else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
+            "title": stack.view if stack.view in unnamed else model.view(stack.view).title,
             "times": [[frame.time_ms for frame in frames] for frames in stack.frames],
             "planes": [plane_to_text(plane) for plane in stack.planes],
         } for stack in study.stacks],
@@ -129,7 +131,8 @@ def from_text(text: str, moved: str, look: str) -> DrawnStudy:
         planes.get((stack.id, str(i)), plane) for i, plane in enumerate(stack.planes))) if planes else stack
         for stack in acquired.stacks)
     colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}
-    return DrawnStudy(replace(acquired, stacks=stacks), acquired, colors, _short_names(stacks),
+    titles = {one["id"]: one["title"] for one in document["stacks"]}
+    return DrawnStudy(replace(acquired, stacks=stacks), acquired, colors, titles, _short_names(stacks),
                       document["any_frame"], Look(**json.loads(look)))
 
 

@@ -1,6 +1,7 @@
 """The lines in which other planes cut an image, with their names, as one mesh that lies in the image."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,11 @@ class ImageLines:
 
     planes: tuple[tuple[str, int], ...]
     segments: np.ndarray
+
+    def take(self, which: Sequence[bool]) -> ImageLines:
+        """Some of the lines, n times yes or no."""
+        planes = tuple(plane for plane, yes in zip(self.planes, which, strict=True) if yes)
+        return ImageLines(planes, self.segments[np.array(which, bool)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +64,7 @@ def lines_on(now: DrawnStudy, image: Plane, stack: Stack) -> ImageLines:
         return ImageLines((), np.zeros((0, 2, 3)))
     segments = crossings([image], [partner.planes[i] for partner, i in cutting]).segments[0]
     inside = np.isfinite(segments).all((-1, -2))
-    return ImageLines(tuple((partner.id, i) for (partner, i), yes in zip(cutting, inside, strict=True) if yes),
-                      segments[inside])
+    return ImageLines(tuple((partner.id, i) for partner, i in cutting), segments).take(inside)
 
 
 def lines_mesh(now: DrawnStudy, lines: ImageLines, sheet: Sheet, letter_mm: float,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from PlaneSSLLib import scene
 
@@ -76,6 +77,28 @@ def test_a_playing_cine_shows_every_phase_and_leaves_planes_and_lines_alone():
                 np.testing.assert_array_equal(shown[i], one.pixels(i, 0 if one.phases == 1 else phase))
     assert drawing.node("lines").GetPolyData().GetMTime() == lines
     assert drawing.node("volume", "two").GetDisplayNode().GetWindow() > 0
+
+
+def test_images_in_3d_follow_the_phase():
+    drawing = scene.draw_study(made := STUDIES["heart"](phases=3), scene.Look(textures="all"))
+    follow = scene.CineTextures(drawing)
+
+    def atlas() -> np.ndarray:
+        display = drawing.node("texture", "two").GetDisplayNode()
+        image = display.GetTextureImageDataConnection().GetProducer().GetOutputDataObject(0)
+        columns, rows, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, 3)[1:-1, 1:-1, 0]
+
+    display = drawing.node("volume", "two").GetDisplayNode()
+    for phase in (2, 1):
+        drawing.node("browser").SetSelectedItemNumber(phase)
+        grey = (made.stack("two").pixels(0, phase) - display.GetLevel()) / display.GetWindow() * 255 + 127.5
+        np.testing.assert_array_equal(atlas(), np.clip(grey, 0, 255).astype(np.uint8))
+    follow.stop()
+    drawing.node("browser").SetSelectedItemNumber(0)
+    np.testing.assert_array_equal(atlas(), np.clip(grey, 0, 255).astype(np.uint8))
+    scene.restyle(drawing, textures="none")
+    assert drawing.nodes("texture") == []
 
 
 def test_cines_of_another_cycle_have_a_browser_of_their_own():
