@@ -14,16 +14,16 @@ from .predictions import draw_predictions
 from .record import DrawnStudy, Look
 from .saving import load_scene, save_scene
 from .segmentations import add_segmentation
-from .tables import add_measures, add_table
+from .tables import add_classes, add_measures, add_table
 from .targets import Target, draw_targets, overlay, targets_of
 from .textures import CineTextures, draw_textures, restore_textures
 from .views import ViewLines, draw_view_lines, show_image, show_views
 
 __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
-    "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves", "draw_figure",
-    "draw_in_steps", "draw_pairs", "draw_predictions", "draw_study", "draw_targets", "draw_textures", "draw_view_lines",
-    "drawings", "lines_in_scene", "load_scene", "overlay", "pairs", "restore_textures", "restyle", "save_figure",
-    "save_labelled_study", "save_scene", "show_all", "show_image", "show_pair", "show_views", "start", "targets_of",
-    "write_pairs",
+    "add_classes", "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves",
+    "draw_figure", "draw_in_steps", "draw_pairs", "draw_predictions", "draw_study", "draw_targets", "draw_textures",
+    "draw_view_lines", "drawings", "lines_in_scene", "load_scene", "overlay", "pairs", "restore_textures", "restyle",
+    "save_figure", "save_labelled_study", "save_scene", "show_all", "show_image", "show_pair", "show_views", "start",
+    "targets_of", "write_pairs",
 ]

@@ -10,7 +10,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkFiltersCore import vtkCutter
 
 from .. import PlaneSSLError
-from ..anatomy import Label
+from ..anatomy import Label, terminology_entry
 from ..geometry import Plane
 from ..study import Stack
 from . import nodes
@@ -18,10 +18,6 @@ from .coordinates import to_ras
 from .drawing import Drawing
 from .volumes import image_data, index_values
 
-# Category and type of Slicer's terminology selector; both are SNOMED CT's "anatomical structure" here.
-_TERMINOLOGY = ("Segmentation category and type - 3D Slicer General Anatomy list"
-                "~SCT^123037004^Anatomical Structure~{scheme}^{value}^{meaning}~^^"
-                "~Anatomic codes - DICOM master list~^^~^^")
 _BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
 _SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
 
@@ -127,7 +123,7 @@ def _fill(node, volume, labels: np.ndarray, structures: Sequence[Label], surface
         segment.SetName(label.title)
         segment.SetColor(*label.color)
         segment.SetLabelValue(label.value)
-        segment.SetTerminology(_TERMINOLOGY.format(**vars(label.code)))
+        segment.SetTerminology(terminology_entry(label.code))
         segment.AddRepresentation(_BINARY, shared)
         segmentation.AddSegment(segment, label.name)
     if surface:

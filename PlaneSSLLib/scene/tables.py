@@ -31,6 +31,18 @@ def add_table(drawing: Drawing, role: str, name: str, columns: Mapping[str, Sequ
     return node
 
 
+def add_classes(drawing: Drawing, document: Mapping) -> list:
+    """How likely each class is, and the slices that weighed most, as two tables; returns their nodes.
+
+    document: that of `planessl classify`. A row of the second names a stack and a slice, as `show_image` wants them.
+    """
+    classes, slices = document["classes"], document["slices"]
+    return [
+        add_table(drawing, "classes", "Classes", {"class": list(classes), "probability": list(classes.values())}),
+        add_table(drawing, "weights", "Slices by weight", {
+            name: [row[name] for row in slices] for name in ("stack", "slice", "phase", "weight")})]
+
+
 def add_measures(drawing: Drawing, rows: Sequence[Mapping], structures: Sequence[Label]) -> list:
     """The measures of each stack as a table, and the volumes of a cine over time as a table and a plot.
 

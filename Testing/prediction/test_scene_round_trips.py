@@ -114,3 +114,17 @@ def test_volumes_over_time_are_plotted_in_the_colours_of_their_structures(tmp_pa
         np.testing.assert_allclose(values, document["volumes_ml"][label.name])
         np.testing.assert_allclose(vtk_to_numpy(table.GetColumnByName(node.GetXColumnName())), [0, 40, 80])
         assert node.GetColor() == pytest.approx(label.color)
+
+
+def test_classes_and_the_slices_that_weighed_most_are_tables(tmp_path):
+    volume(0).write_dicom(tmp_path / "study")
+    study = read_study(tmp_path / "study", anatomy="heart")
+    drawing = scene.draw_study(study)
+    slices = [{"stack": study.stacks[0].id, "slice": 1, "phase": 0, "weight": 0.75},
+              {"stack": study.stacks[0].id, "slice": 0, "phase": 0, "weight": 0.25}]
+    for probability in (0.2, 0.9):  # the second replaces the first
+        scene.add_classes(drawing, {"classes": {"normal": probability, "dilated": 1 - probability}, "slices": slices})
+    (classes,), (weights,) = drawing.nodes("classes"), drawing.nodes("weights")
+    np.testing.assert_allclose(vtk_to_numpy(classes.GetTable().GetColumnByName("probability")), [0.9, 0.1])
+    row = {name: weights.GetTable().GetValueByName(0, name) for name in ("stack", "slice")}
+    assert drawing.volume_of(row["stack"].ToString(), row["slice"].ToInt()) is not None
