@@ -22,8 +22,9 @@ class Size:
     unseen: int = 6
     labelled: int = 2
     phases: int = 2
-    pretraining_epochs: int = 6
-    finetuning_epochs: int = 3
+    pretraining_epochs: int = 14
+    finetuning_epochs: int = 6
+    batch: int = 8
 
 
 def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size = Size(),
@@ -69,14 +70,14 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
 
     step("Pretraining on crossing lines and slice locations: no outline is used ...")
     pretrain(out / "cohorts" / "pool", out / "runs" / "pretrained", overwrite=True, report=report,
-             settings=Settings(epochs=size.pretraining_epochs, validate_every=2))
+             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, validate_every=7))
 
     figures = {}
     for name, init in (("scratch", None), ("from pretrained", out / "runs" / "pretrained")):
         step(f"Finetuning on {size.labelled} outlined patients, {name} ...")
         run = out / "runs" / name.replace(" ", "-")
         finetune(out / "cohorts" / "pool", run, init=init, subjects=size.labelled, overwrite=True, report=report,
-                 settings=Settings(epochs=size.finetuning_epochs))
+                 settings=Settings(epochs=size.finetuning_epochs, batch=size.batch))
         figures[name] = evaluate(run, out / "cohorts" / "unseen", report=report)["structures"]
 
     rows = [[label.title, *(figures[name].get(label.name, {"dice": {"mean": 0.0}})["dice"]["mean"] for name in figures)]

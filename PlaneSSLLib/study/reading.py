@@ -71,7 +71,7 @@ def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Imag
         images, _, problems = scan([folder])
         return images, Volumes(), problems
     if not folder.is_dir():
-        raise PlaneSSLError(f"There is no folder {folder}.")
+        raise PlaneSSLError(f"There is no file or folder {folder}.")
     if document.views is not None:
         return [], named_views(folder, document.views), []
     files, unreadable = files_below(folder)
