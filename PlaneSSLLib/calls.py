@@ -7,7 +7,6 @@
     calls.measure(found)                                                 volumes, ejection fractions, masses
     calls.measure("studies/patient7")                                    of a study that has labels
     calls.classify("runs/knee", "studies/patient7")                      classes, and the slices that weighed most
-    calls.classify("runs/disease", "studies/patient7")                   classes of the whole study
 
 Paths may be text. PlaneSSLError says in a sentence what cannot be done, and then nothing is written.
 """
@@ -70,7 +69,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
 def classify(run: str | Path, folder: str | Path, *, device: str = "auto") -> dict:
     """The probability of each of a run's classes for a study, and the slices that weighed most.
 
-    See `prediction.classifying.classify`.
+    See `prediction.classifying.classify`; `scene.add_classes(drawing, document)` makes tables of the document.
     """
     from .prediction.classifying import Classifier
     from .prediction.classifying import classify as answer
@@ -97,19 +96,6 @@ def measure(source: Results | str | Path, out: str | Path | None = None, *, anat
     if out is not None:
         measuring.write(document, Path(out))
     return document
-
-
-def classify(run: str | Path, source: str | Path, *, device: str = "auto") -> dict:
-    """How likely each class is for a study; see `prediction.classifying.classify` for the document.
-
-    `scene.add_classes(drawing, document)` makes tables of it.
-    """
-    from .prediction.classifying import Classifier
-    from .prediction.classifying import classify as run_classifier
-    from .study import read_study
-    from .training.run import Run
-
-    return run_classifier(Classifier(Run.open(Path(run)), device), read_study(Path(source)))
 
 
 def show(found: Results, surface: bool = True) -> Drawing:
