@@ -77,6 +77,7 @@ def scene(options: Namespace, console: Console) -> None:
     read = read_study(options.folder)
     scenes.start()
     drawing = scenes.draw_study(read, any_frame=options.any_frame)
+    scenes.show_views(drawing)
     scenes.save_scene(options.out, overwrite=options.overwrite)
     notes = [*drawing.notes]
     if options.figure:
