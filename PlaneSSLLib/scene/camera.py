@@ -7,6 +7,7 @@ from vtkmodules.vtkRenderingCore import vtkCamera
 from .coordinates import to_ras
 
 _FAVOURED = np.array([0.45, -0.75, 0.48])  # LPS: from the patient's left, front and above, as hearts are drawn
+_OPEN = 0.75  # seen more face-on than this, a plane shows no more of itself and less of its place in space
 _SUPERIOR = np.array([0.0, 0.0, 1.0])
 
 
@@ -17,7 +18,7 @@ def telling_direction(normals: np.ndarray) -> np.ndarray:
     height = 1 - 2 * (np.arange(count) + 0.5) / count
     directions = np.column_stack([np.sqrt(1 - height**2) * np.cos(turn), np.sqrt(1 - height**2) * np.sin(turn), height])
     opening = np.abs(directions @ np.reshape(normals, (-1, 3)).T).min(axis=1, initial=1.0)
-    return directions[np.argmax(opening + 0.3 * directions @ _FAVOURED)]
+    return directions[np.argmax(np.minimum(opening, _OPEN) + 0.3 * directions @ _FAVOURED)]
 
 
 def look_at(camera: vtkCamera, points: np.ndarray, direction: np.ndarray, aspect: float, margin: float = 1.04) -> None:
