@@ -1,0 +1,233 @@
+"""One call each, as a console and the command line make them, with good input and bad."""
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from Testing.prediction.geometries import volume
+from Testing.scene import made_up
+
+from PlaneSSLLib import PlaneSSLError, calls, cli
+from PlaneSSLLib.prediction.studies import best_stack
+from PlaneSSLLib.study import read_study
+from PlaneSSLLib.training.run import Run
+
+OBLIQUE, ONE_SLICE, TILTED = 0, 4, 5
+
+
+@pytest.fixture
+def cine(tmp_path):
+    """A NIfTI study of one short-axis cine of three phases, with a fourth dimension, and one still long-axis image."""
+    made, folder = volume(OBLIQUE), tmp_path / "study"
+    folder.mkdir()
+    made.write(folder / "sax.nii.gz", np.stack([made.labels.astype(np.float32) * factor for factor in (100, 90, 95)]))
+    volume(ONE_SLICE).write(folder / "4ch.nii.gz", volume(ONE_SLICE).labels.astype(np.float32))
+    (folder / "study.json").write_text(json.dumps({
+        "subject": "s", "anatomy": "heart", "views": {"SAX": ["sax.nii.gz"], "4CH": ["4ch.nii.gz"]}}))
+    return folder
+
+
+def test_the_run_s_views_are_segmented_and_every_form_is_measured_alike(truthful_run, cine, tmp_path):
+    found = calls.segment(truthful_run, cine)
+    assert [one.stack.view for one in found.stacks] == ["SAX"] and found.stacks[0].phases == (0, 1, 2)
+    expected = calls.measure(found)["stacks"][0]
+    assert expected["cavities"]["LV"]["edv_ml"] > 1
+
+    def same(source, **more):
+        measured = calls.measure(source, **more)["stacks"][0]
+        for name, volumes in expected["volumes_ml"].items():
+            assert measured["volumes_ml"][name] == pytest.approx([volumes[k] for k in phases], rel=1e-4)
+
+    phases = (0, 1, 2)
+    calls.segment(truthful_run, cine, tmp_path / "l.nii.gz")
+    same(tmp_path / "l.nii.gz", anatomy="heart")
+    calls.segment(truthful_run, cine, tmp_path / "l.seg.nrrd", phase=1)
+    phases = (1,)
+    same(tmp_path / "l.seg.nrrd")
+
+
+def test_labels_beside_a_study_are_measured(truthful_run, cine):
+    calls.segment(truthful_run, cine, cine / "labels" / "sax.nii.gz", phase=0)
+    one = calls.measure(cine)["stacks"][0]
+    assert one["stack"] == "SAX" and one["phases"] == [0]
+    assert one["volumes_ml"]["LV"][0] == pytest.approx(
+        calls.measure(calls.segment(truthful_run, cine, phase=0))["stacks"][0]["volumes_ml"]["LV"][0])
+
+
+def test_dicom_segmentations_are_measured_as_what_was_found(truthful_run, tmp_path):
+    volume(OBLIQUE).write_dicom(tmp_path / "study", phases=2)
+    stack = read_study(tmp_path / "study").stacks[0].id
+    found = calls.segment(truthful_run, tmp_path / "study", tmp_path / "seg", stack=stack)
+    expected = calls.measure(found)["stacks"][0]
+    measured = calls.measure(tmp_path / "seg")["stacks"][0]
+    for name, volumes in expected["volumes_ml"].items():
+        assert measured["volumes_ml"][name] == pytest.approx(volumes, rel=1e-4)
+    assert calls.measure(tmp_path / "seg" / f"{stack}_phase01.dcm")["stacks"][0]["phases"] == [0]
+
+
+def test_slicer_reads_names_colours_and_codes_of_a_seg_nrrd(truthful_run, cine, tmp_path):
+    slicer = pytest.importorskip("slicer")
+    from PlaneSSLLib import scene
+
+    scene.start()
+    found = calls.segment(truthful_run, cine, tmp_path / "l.seg.nrrd", phase=0)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "l.seg.nrrd"))
+    assert storage.ReadData(node)
+    segments = [node.GetSegmentation().GetNthSegment(i) for i in range(node.GetSegmentation().GetNumberOfSegments())]
+    labels = found.anatomy.labels
+    assert [segment.GetName() for segment in segments] == [label.title for label in labels]
+    assert [segment.GetLabelValue() for segment in segments] == [label.value for label in labels]
+    for segment, label in zip(segments, labels, strict=True):
+        assert segment.GetColor() == pytest.approx(label.color, abs=1e-3)
+        assert f"SCT^{label.code.value}^{label.code.meaning}" in segment.GetTerminology()
+    slicer.mrmlScene.Clear(0)
+
+
+def test_of_several_stacks_the_best_is_taken_and_named(truthful_run, cine, tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "config", {**Run.open(truthful_run).config, "views": ["4CH", "SAX"]})
+    said = []
+    calls.segment(truthful_run, cine, tmp_path / "l.nii.gz", report=said.append)
+    assert sitk.ReadImage(str(tmp_path / "l.nii.gz")).GetSize()[3] == 3  # the cine of several slices, not the one image
+    assert any("SAX is taken" in event.get("text", "") for event in said)
+    assert [one.stack.id for one in calls.segment(truthful_run, cine).stacks] == ["SAX", "4CH"]  # in other forms, all
+
+
+def test_the_best_stack_is_a_regular_one_of_most_slices_and_phases():
+    axes = (1, 0, 0), (0, 1, 0)
+    made = [made_up.stack("tilted", "SAX", made_up.planes(*axes, slices=9, shear=3), 5),
+            made_up.stack("few", "SAX", made_up.planes(*axes, slices=2), 5),
+            made_up.stack("still", "SAX", made_up.planes(*axes, slices=6)),
+            made_up.stack("cine", "SAX", made_up.planes(*axes, slices=6), 3)]
+    for order in (made, made[::-1]):
+        assert best_stack(order).id == "cine"
+
+
+def test_progress_runs_to_its_end_over_all_stacks(truthful_run, cine, monkeypatch):
+    monkeypatch.setattr(Run, "config", {**Run.open(truthful_run).config, "views": ["4CH", "SAX"]})
+    said = []
+    calls.segment(truthful_run, cine, report=said.append)
+    steps = [event for event in said if event["event"] == "progress"]
+    frames = 3 * len(volume(OBLIQUE).planes) + 1
+    assert {event["of"] for event in steps} == {frames} and steps[-1]["step"] == frames
+
+
+def test_an_empty_result_is_said_and_written(truthful_run, tmp_path):
+    said = []
+    volume(OBLIQUE).write(tmp_path / "i.nii.gz", np.zeros_like(volume(OBLIQUE).labels, np.float32))
+    found = calls.segment(truthful_run, tmp_path / "i.nii.gz", tmp_path / "l.nii.gz", report=said.append)
+    assert any("Nothing was found" in event.get("text", "") for event in said)
+    assert not sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "l.nii.gz"))).any()
+    assert calls.measure(found)["stacks"][0]["volumes_ml"]["LV"] == [0]
+
+
+def test_a_volume_without_direction_keeps_its_voxels_and_a_notice_says_so(truthful_run, tmp_path):
+    made, said = volume(2), []  # along the axes
+    image = sitk.GetImageFromArray(made.labels.astype(np.float32))
+    image.SetSpacing((1.5, 1.5, 8))
+    sitk.WriteImage(image, str(tmp_path / "i.nii"))
+    raw = bytearray((tmp_path / "i.nii").read_bytes())
+    raw[252:256] = bytes(4)  # qform_code and sform_code of a NIfTI-1 header
+    (tmp_path / "i.nii").write_bytes(raw)
+    calls.segment(truthful_run, tmp_path / "i.nii", tmp_path / "l.nii", report=said.append)
+    assert any("does not say how it lies" in event.get("text", "") for event in said)
+    found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "l.nii")))
+    assert found.shape == made.labels.shape and (found == made.labels).mean() > 0.95
+
+
+def refused(tmp_path, match: str, *arguments, **more) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(PlaneSSLError, match=match):
+        calls.segment(*arguments, **more)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_written(truthful_run, cine, tmp_path):
+    run = truthful_run
+    refused(tmp_path, "holds one phase, and SAX has 3", run, cine, tmp_path / "l.seg.nrrd")
+    refused(tmp_path, "has an ending that says nothing", run, cine, tmp_path / "l.jpg")
+    refused(tmp_path, "has no stack 'sax9'; it has SAX, 4CH", run, cine, tmp_path / "l.nii.gz", stack="sax9")
+    refused(tmp_path, "phases 0 to 2, and no phase 3", run, cine, tmp_path / "l.nii.gz", phase=3)
+    refused(tmp_path, "does not come from DICOM", run, cine, tmp_path / "seg")
+    refused(tmp_path, "is no run", cine, cine, tmp_path / "l.nii.gz")
+    refused(tmp_path, "There is no", run, tmp_path / "absent", tmp_path / "l.nii.gz")
+    (tmp_path / "there.nii.gz").write_text("precious")
+    refused(tmp_path, "exists already", run, cine, tmp_path / "there.nii.gz")
+    assert (tmp_path / "there.nii.gz").read_text() == "precious"
+    picture = sitk.GetImageFromArray(np.zeros((8, 8), np.uint8))
+    sitk.WriteImage(picture, str(tmp_path / "p.png"))
+    refused(tmp_path, r"p\.png", run, tmp_path / "p.png", tmp_path / "l.nii.gz")
+
+
+def test_a_run_of_another_anatomy_is_refused_unless_a_stack_is_named(truthful_run, cine, tmp_path):
+    document = json.loads((cine / "study.json").read_text())
+    (cine / "study.json").write_text(json.dumps({**document, "anatomy": "knee",
+                                                 "views": {"sagittal": ["sax.nii.gz"]}}))
+    refused(tmp_path, r"'heart', and .* reads as 'knee'\. Name a stack", truthful_run, cine, tmp_path / "l.nii.gz")
+    calls.segment(truthful_run, cine, tmp_path / "l.nii.gz", stack="sagittal")
+
+
+def test_a_study_without_the_run_s_views_is_refused(truthful_run, cine, tmp_path):
+    document = json.loads((cine / "study.json").read_text())
+    (cine / "study.json").write_text(json.dumps({**document, "views": {"4CH": ["4ch.nii.gz"]}}))
+    refused(tmp_path, r"trained on SAX; the study has 4CH \(4CH\)", truthful_run, cine, tmp_path / "l.nii.gz")
+
+
+def test_tilted_slices_fit_no_volume_file(truthful_run, tmp_path):
+    volume(TILTED).write_dicom(tmp_path / "study")
+    stack = read_study(tmp_path / "study").stacks[0].id
+    refused(tmp_path, "no volume file can hold: write .mrb", truthful_run, tmp_path / "study", tmp_path / "l.nii.gz",
+            stack=stack)
+
+
+@pytest.mark.parametrize("name", ["l.npz", "l.nii.gz", "seg"])
+def test_a_full_disk_leaves_nothing_behind(truthful_run, tmp_path, monkeypatch, name):
+    volume(OBLIQUE).write_dicom(tmp_path / "study")
+    stack = read_study(tmp_path / "study").stacks[0].id
+
+    def full(*arguments, **more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def full_for_itk(image, path, *arguments):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise RuntimeError("itk::ERROR: No space left")
+
+    monkeypatch.setattr(sitk, "WriteImage", full_for_itk)
+    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr("highdicom.seg.Segmentation.save_as", full)
+    refused(tmp_path, "No space left", truthful_run, tmp_path / "study", tmp_path / name, stack=stack)
+
+
+def test_what_cannot_be_measured_is_said(tmp_path, cine):
+    for match, source, more in (
+            ("There is no file", tmp_path / "absent", {}), ("has no labels to measure", cine, {}),
+            ("holds numbers that are no labels", cine / "sax.nii.gz", {"anatomy": "heart"}),
+            ("no anatomy 'hart'", cine, {"anatomy": "hart"}), (r"\.json or \.csv", cine, {"out": tmp_path / "m.txt"})):
+        with pytest.raises(PlaneSSLError, match=match):
+            calls.measure(source, **more)
+    volume(OBLIQUE).write(tmp_path / "l.nii.gz")
+    with pytest.raises(PlaneSSLError, match="does not say what its labels mean"):
+        calls.measure(tmp_path / "l.nii.gz")
+
+
+def test_the_commands_answer_with_one_document(truthful_run, cine, tmp_path, capsys):
+    out = tmp_path / "l.nii.gz"
+    assert cli.main(["segment", str(truthful_run), str(cine), "--out", str(out), "--clean", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["out"] == str(out) and document["stacks"][0]["phases"] == [0, 1, 2]
+    assert cli.main(["measure", str(out), "--anatomy", "heart", "--json", "--out", str(tmp_path / "m.csv")]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    voxels = document["stacks"][0]["voxels"]["LV"]
+    (first, *_), made = sitk.ReadImage(str(out)).GetSpacing(), volume(OBLIQUE)
+    ml = first * made.planes[0].spacing[0] * np.linalg.norm(made.step) / 1000
+    assert sum(measured["stacks"][0]["volumes_ml"]["LV"]) == pytest.approx(voxels * ml, rel=1e-4)
+    assert (tmp_path / "m.csv").read_text().startswith("stack,view,structure")
+    assert cli.main(["segment", str(truthful_run), str(cine), "--out", str(out)]) == 1
+    captured = capsys.readouterr()
+    assert "exists already" in captured.err and len(captured.err.splitlines()) == 1
