@@ -1,9 +1,11 @@
-"""PlaneSSL in 3D Slicer: the module, its panel, its logic and its self test."""
+"""PlaneSSL in 3D Slicer: the module, its panel and its logic. The sections of the panel are in PlaneSSLPanel."""
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import qt
 import slicer
@@ -11,7 +13,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
-    ScriptedLoadableModule, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest, ScriptedLoadableModuleWidget,
+    ScriptedLoadableModule, ScriptedLoadableModuleLogic, ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
 
@@ -20,10 +22,21 @@ _LIBRARY = str(next(folder for folder in Path(__file__).resolve().parents if (fo
 if _LIBRARY not in sys.path:
     sys.path.append(_LIBRARY)
 
-from PlaneSSLLib import anatomy as anatomies  # noqa: E402
-from PlaneSSLLib import scene as scenes  # noqa: E402
+from PlaneSSLPanel.lazily import lazily  # noqa: E402
+from PlaneSSLPanel.learning import LearningLogic  # noqa: E402
+from PlaneSSLPanel.samples import registerSampleData  # noqa: E402
+from PlaneSSLPanel.selftest import PlaneSSLTest  # noqa: E402, F401  Slicer looks for it here
+
+from PlaneSSLLib.jobs import Job  # noqa: E402
 from PlaneSSLLib.resources import resource_folder  # noqa: E402
-from PlaneSSLLib.study import Study, describe, read_study  # noqa: E402
+
+if TYPE_CHECKING:
+    from PlaneSSLPanel.parameters import PlaneSSLParameterNode
+
+    from PlaneSSLLib.scene import Drawing
+    from PlaneSSLLib.study import Study
+
+anatomies, scenes, studies = (lazily(f"PlaneSSLLib.{room}") for room in ("anatomy", "scene", "study"))
 
 
 class PlaneSSL(ScriptedLoadableModule):
@@ -45,35 +58,97 @@ class PlaneSSL(ScriptedLoadableModule):
         icon = resource_folder() / "Icons" / "PlaneSSL.png"
         if icon.is_file():
             parent.icon = qt.QIcon(str(icon))
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: its sections are in PlaneSSLPanel, one a file."""
+    """The panel. What its sections share is here: logic, widgets by name (ui), settings, and the work under way."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic, self.ui, self.settings, self.sections = None, None, None, {}
+        self.logic, self.ui, self.running, self.settings, self.sections = None, None, None, None, {}
         self._guiTag = None
 
     def setup(self) -> None:
+        """Build the panel from the .ui files."""
         from PlaneSSLPanel import SECTIONS, Widgets
+        from PlaneSSLPanel.running import Running
 
         ScriptedLoadableModuleWidget.setup(self)
         self.logic, self.ui = PlaneSSLLogic(), Widgets()
         notice = qt.QLabel(_("For research use only. Not for diagnosis or treatment."))
         notice.setWordWrap(True)
         self.layout.addWidget(notice)
-        for name in SECTIONS:
+        for name in ("PlaneSSLJob", *SECTIONS):
             widget = slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui"))
             self.layout.addWidget(widget)
-            widget.setMRMLScene(slicer.mrmlScene)
+            if name in SECTIONS:
+                widget.setMRMLScene(slicer.mrmlScene)
             self.ui.add(slicer.util.childWidgetVariables(widget))
         self.layout.addStretch(1)
+        self.running = Running(self.ui, self.refresh)
         self.sections = {name: section(self) for name, section in SECTIONS.items()}
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.useSettings(self.logic.getParameterNode())
+
+    def resourcePath(self, filename: str) -> str:
+        """Resources lie beside the library, wherever that is."""
+        return str(resource_folder() / filename)
+
+    def cleanup(self) -> None:
+        """Slicer closes, or the module is reloaded: nothing may stay behind."""
+        self.useSettings(None)
+        if self.running is not None:
+            self.running.end()
+            self.logic.releasePlane()
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self.useSettings(self.logic.getParameterNode())
+
+    def exit(self) -> None:
+        self.useSettings(None)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """Work whose results would enter the scene ends; a training goes on, since its results are files."""
+        self.useSettings(None)
+        if self.running.entersScene:
+            self.running.end()
+        self.logic.forgetViews()
+
+    def onSceneEndClose(self, caller, event) -> None:
+        if self.parent.isEntered:
+            self.useSettings(self.logic.getParameterNode())
+
+    def onSceneEndImport(self, caller, event) -> None:
+        """A scene was loaded: MRML does not save textures."""
+        scenes.restore_textures()
+        self.useSettings(self.logic.getParameterNode())
+
+    def useSettings(self, settings: PlaneSSLParameterNode | None) -> None:
+        """Show and keep these settings, or none."""
+        if self.settings is not None:
+            self.settings.disconnectGui(self._guiTag)
+            self.removeObserver(self.settings, vtk.vtkCommand.ModifiedEvent, self.onSettingsChanged)
+        self.settings = settings
+        if settings is not None:
+            self._guiTag = settings.connectGui(self.ui)
+            self.addObserver(settings, vtk.vtkCommand.ModifiedEvent, self.onSettingsChanged)
+            self.refresh()
+
+    def onSettingsChanged(self, caller=None, event=None) -> None:
+        for section in self.sections.values():
+            section.settingsChanged()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring every section up to date with the settings and the scene."""
+        if self.settings is not None:
+            for section in self.sections.values():
+                section.refresh()
 
     def anatomy(self) -> str | None:
         """The anatomy that was chosen, None to guess."""
@@ -85,57 +160,25 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """How studies are to be shown."""
         return {name: getattr(self.settings, name) for name in ("localizers", "others", "textures")}
 
-    def resourcePath(self, filename: str) -> str:
-        """Resources lie beside the library, wherever that is."""
-        return str(resource_folder() / filename)
+    def missingPackages(self) -> bool:
+        """Does something lack that training and applying need?"""
+        from PlaneSSLPanel.installing import packages
 
-    def cleanup(self) -> None:
-        self.useSettings(None)
-        self.removeObservers()
-
-    def enter(self) -> None:
-        self.useSettings(self.logic.getParameterNode())
-
-    def exit(self) -> None:
-        self.useSettings(None)
-
-    def onSceneStartClose(self, caller, event) -> None:
-        self.useSettings(None)
-
-    def onSceneEndClose(self, caller, event) -> None:
-        if self.parent.isEntered:
-            self.useSettings(self.logic.getParameterNode())
-
-    def useSettings(self, settings) -> None:
-        """Show and keep these settings, or none."""
-        if self.settings is not None:
-            self.settings.disconnectGui(self._guiTag)
-            self.removeObserver(self.settings, vtk.vtkCommand.ModifiedEvent, self.onSettingsChanged)
-        self.settings = settings
-        if settings is not None:
-            self._guiTag = settings.connectGui(self.ui)
-            self.addObserver(settings, vtk.vtkCommand.ModifiedEvent, self.onSettingsChanged)
-        self.refresh()
-
-    def onSettingsChanged(self, caller=None, event=None) -> None:
-        for section in self.sections.values():
-            section.settingsChanged()
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Bring every section up to date with the settings and the scene."""
-        for section in self.sections.values():
-            section.refresh()
+        return not all(package.installed for package in packages())
 
 
-class PlaneSSLLogic(ScriptedLoadableModuleLogic):
+class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
     """Everything that PlaneSSL does, for the panel, the Python console and scripts alike.
 
     A study in the scene is known by its vtkMRMLScriptedModuleNode, which `drawStudy` returns. Whatever cannot be done
-    raises PlaneSSLError with a sentence that says what to do.
+    raises PlaneSSLError with a sentence that says what to do. Training and applying networks is in LearningLogic.
     """
 
-    def getParameterNode(self):
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._inHand, self._viewLines, self._cine = None, None, None
+
+    def getParameterNode(self) -> PlaneSSLParameterNode:
         """The panel's settings in the present scene."""
         from PlaneSSLPanel.parameters import wrap
 
@@ -144,11 +187,21 @@ class PlaneSSLLogic(ScriptedLoadableModuleLogic):
     def readStudy(self, folder: str | os.PathLike, anatomy: str | None = None,
                   views: dict[str, str] | None = None) -> Study:
         """Read the headers of a study's folder. anatomy: a name, None to guess; views: stack id -> corrected view."""
-        return read_study(folder, anatomy=anatomy, views=views)
+        return studies.read_study(folder, anatomy=anatomy, views=views)
+
+    def readingJob(self, folder: str | os.PathLike, kept: str | os.PathLike, anatomy: str | None = None,
+                   views: dict[str, str] | None = None) -> Job:
+        """Read a study with all its pixels in a child process, into a new folder from which `takeOver` has it."""
+        return Job(["handover", Path(folder), "--out", Path(kept), *(["--anatomy", anatomy] if anatomy else []),
+                    *(text for stack, view in (views or {}).items() for text in ("--view", f"{stack}={view}"))])
+
+    def takeOver(self, kept: str | os.PathLike) -> Study:
+        """The study that a reading job has read; its pixels stay in that folder."""
+        return studies.take_over(Path(kept))
 
     def stacks(self, study: Study) -> list[dict]:
         """The stacks of a study: view, confidence, slices, phases, planes ... as in `planessl study --json`."""
-        return describe(study)["stacks"]
+        return studies.describe(study)["stacks"]
 
     def problems(self, study: Study) -> list[str]:
         """A sentence for every file that could not be used, and for all that a reader should know."""
@@ -165,41 +218,105 @@ class PlaneSSLLogic(ScriptedLoadableModuleLogic):
 
         anyFrame: also cut planes of different frames of reference. look: localizers, others, textures; see `restyle`.
         """
-        if not isinstance(study, Study):
+        if not isinstance(study, studies.Study):
             study = self.readStudy(study)
         return scenes.draw_study(study, scenes.Look(**look), any_frame=anyFrame).record
 
+    def drawingSteps(self, study: Study, anyFrame: bool = False, **look: str) -> Iterator:
+        """What `drawStudy` does, one stack a step, so that nothing freezes meanwhile."""
+        self.forgetViews()
+        return scenes.draw_in_steps(study, scenes.Look(**look), any_frame=anyFrame)
+
+    def showInViews(self, study: slicer.vtkMRMLScriptedModuleNode) -> None:
+        """Show the foremost images in the slice views, with their lines, which follow what the views show."""
+        drawing = self.drawing(study)
+        self.forgetViews()
+        self._viewLines = scenes.ViewLines(scenes.show_views(drawing))
+        self._cine = scenes.CineTextures(drawing)
+        layouts = slicer.app.layoutManager()
+        for i in range(layouts.threeDViewCount if layouts else 0):
+            layouts.threeDWidget(i).threeDView().resetFocalPoint()
+
+    def forgetViews(self) -> None:
+        """Follow the slice views no longer."""
+        for follower in filter(None, (self._viewLines, self._cine)):
+            follower.stop()
+        self._viewLines, self._cine = None, None
+
     def studies(self) -> list[slicer.vtkMRMLScriptedModuleNode]:
-        """The drawn studies in the scene."""
+        """The drawn studies in the scene, the last one drawn last."""
         return [drawing.record for drawing in scenes.drawings()]
+
+    def drawing(self, study: slicer.vtkMRMLScriptedModuleNode) -> Drawing:
+        """What the library's scene functions take for a drawn study."""
+        return next(drawing for drawing in scenes.drawings() if drawing.record.GetID() == study.GetID())
+
+    def folder(self, study: slicer.vtkMRMLScriptedModuleNode) -> Path:
+        """The folder that a drawn study was read from."""
+        return self.drawing(study).now.acquired.folder
+
+    def drawnStacks(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[dict]:
+        """The stacks of a drawn study, as in `stacks`, planes as they lie now."""
+        return studies.describe(self.drawing(study).study)["stacks"]
 
     def restyle(self, study: slicer.vtkMRMLScriptedModuleNode, **look: str) -> None:
         """Change how a study is shown: localizers and others are show, dim or hide; textures none, central or all."""
-        drawing = drawingOf(study)
-        scenes.restyle(drawing, **look)
-        scenes.draw_textures(drawing)
+        scenes.restyle(self.drawing(study), **look)
 
     def pairs(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[dict]:
         """One row for every two planes that cut: their names, angle, length of the line, and its offsets."""
-        return scenes.pairs(drawingOf(study))
+        return scenes.pairs(self.drawing(study))
+
+    def pairsTable(self, study: slicer.vtkMRMLScriptedModuleNode) -> slicer.vtkMRMLTableNode:
+        """The same as a table node in the scene."""
+        return scenes.draw_pairs(self.drawing(study))
+
+    def savePairs(self, study: slicer.vtkMRMLScriptedModuleNode, file: str | os.PathLike) -> Path:
+        """The same as a CSV file, in place of one of that name."""
+        return scenes.write_pairs(self.drawing(study), file, overwrite=True)
+
+    def showPair(self, study: slicer.vtkMRMLScriptedModuleNode, pair: dict) -> None:
+        """Show two planes and their line alone; pair: a row of `pairs`."""
+        scenes.show_pair(self.drawing(study), *((pair[f"{which} stack"], pair[f"{which} slice"])
+                                                for which in ("first", "second")))
+
+    def showAll(self, study: slicer.vtkMRMLScriptedModuleNode) -> None:
+        """Show all planes again after `showPair`."""
+        scenes.show_all(self.drawing(study))
+
+    def takePlane(self, study: slicer.vtkMRMLScriptedModuleNode, stack: str, index: int,
+                  ) -> slicer.vtkMRMLMarkupsPlaneNode:
+        """Put handles on a plane (a stack's id, a slice from 0), whose lines then follow; returns the markups plane."""
+        self.releasePlane()
+        self._inHand = scenes.PlaneInHand(self.drawing(study), stack, index)
+        return self._inHand.handle
+
+    def planeInHand(self) -> slicer.vtkMRMLMarkupsPlaneNode | None:
+        """The handles of the plane that is being moved, None if none is."""
+        here = self._inHand is not None and slicer.mrmlScene.IsNodePresent(self._inHand.handle)
+        return self._inHand.handle if here else None
+
+    def resetPlane(self) -> None:
+        """Put the plane that is being moved back where it was acquired."""
+        if self.planeInHand() is not None:
+            self._inHand.reset()
+
+    def releasePlane(self) -> None:
+        """Take the handles away; the plane stays where it is now."""
+        if self.planeInHand() is not None:
+            self._inHand.release()
+        self._inHand = None
+
+    def showTargets(self, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None) -> list[slicer.vtkMRMLVolumeNode]:
+        """Lay a stack's training targets over its images in the slice views; None takes them away."""
+        drawing = self.drawing(study)
+        made = scenes.draw_targets(drawing, stack) if stack else []
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            scenes.overlay(view, made[0] if made else None)
+        return made
 
     def clear(self, study: slicer.vtkMRMLScriptedModuleNode | None = None) -> None:
         """Take a drawn study, or all that PlaneSSL drew, out of the scene."""
-        scenes.clear(None if study is None else drawingOf(study).key)
-
-
-def drawingOf(study: slicer.vtkMRMLScriptedModuleNode) -> scenes.Drawing:
-    """The drawing that a study's node stands for; KeyError if it stands for none."""
-    return {drawing.record.GetID(): drawing for drawing in scenes.drawings()}[study.GetID()]
-
-
-class PlaneSSLTest(ScriptedLoadableModuleTest):
-    """The self test: python code of the same kind as a user's, on made-up studies."""
-
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear(0)
-
-    def runTest(self) -> None:
-        for name in [name for name in dir(self) if name.startswith("test_")]:
-            self.setUp()
-            getattr(self, name)()
+        self.forgetViews()
+        self.releasePlane()
+        scenes.clear(None if study is None else self.drawing(study).key)

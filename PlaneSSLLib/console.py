@@ -29,7 +29,7 @@ class Console:
     def _draw(self, event: dict) -> None:
         done = event["step"] / max(1, event["of"])
         filled = round(30 * done)
-        left = f", {_duration(event['eta_s'])} left" if event.get("eta_s") else ""
+        left = f", {duration(event['eta_s'])} left" if event.get("eta_s") else ""
         shown = [f"{name} {value:.3g}" for name, value in event.get("metrics", {}).items() if "_median" not in name]
         bar = f"[{'=' * filled}{' ' * (30 - filled)}] {event['step']}/{event['of']}"
         print(f"\r\033[K{event['task']} {bar}{left}  {', '.join(shown[:4])}"[:150], end="", file=sys.stderr, flush=True)
@@ -52,7 +52,7 @@ def _cell(value) -> str:
     return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

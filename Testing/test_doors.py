@@ -32,6 +32,7 @@ DOORS = {
     "prediction": PREDICTION,
     "scene": STUDY | {"study"},
     "jobs": FLOOR,
+    "workspace": FLOOR,
     "console": set(),
     "page": FLOOR,
 }
@@ -145,7 +146,7 @@ def test_geometry_needs_numpy_only():
     assert not wrong, "\n".join(wrong)
 
 
-LIGHT = [name for name in ("geometry", "anatomy", "study", "jobs", "cli", "commands", "console")
+LIGHT = [name for name in ("geometry", "anatomy", "study", "jobs", "workspace", "cli", "commands", "console")
          if (HOUSE / LIBRARY / name).is_dir() or (HOUSE / LIBRARY / f"{name}.py").is_file()]
 
 

@@ -1,9 +1,18 @@
 """The sections of the PlaneSSL panel, top to bottom. They show and ask; what is done is in PlaneSSLLogic."""
+from .applying import ApplySection
 from .planes import PlanesSection
+from .setup import SetUpSection
 from .study import StudySection
+from .training import TrainSection
 
 # .ui file -> the section that it shows.
-SECTIONS = {"PlaneSSLStudy": StudySection, "PlaneSSLPlanes": PlanesSection}
+SECTIONS = {
+    "PlaneSSLStudy": StudySection,
+    "PlaneSSLPlanes": PlanesSection,
+    "PlaneSSLTrain": TrainSection,
+    "PlaneSSLApply": ApplySection,
+    "PlaneSSLSetUp": SetUpSection,
+}
 
 
 class Widgets:

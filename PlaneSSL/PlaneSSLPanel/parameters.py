@@ -5,12 +5,20 @@ from typing import Annotated
 
 import ctk
 import slicer
-from slicer.parameterNodeWrapper import Choice, GuiConnector, parameterNodeGuiConnector, parameterNodeWrapper
+from slicer.parameterNodeWrapper import (
+    Choice, GuiConnector, WithinRange, parameterNodeGuiConnector, parameterNodeWrapper,
+)
 
 from PlaneSSLLib import anatomy as anatomies
 from PlaneSSLLib.scene.record import TEXTURES, VISIBILITIES
 
+ANATOMIES = list(anatomies.available())
+_LABELLED = [name for name in ANATOMIES if anatomies.load(name).labels]
 GUESS = "guess"  # the anatomy that fits a study best
+NETWORKS = ("small", "unet", "resnet50")
+DEVICES = ("auto", "cuda", "mps", "cpu")
+TASKS = ("segmentation", "classification")
+Epochs = Annotated[int, WithinRange(1, 1000)]
 
 
 @parameterNodeWrapper
@@ -18,11 +26,34 @@ class PlaneSSLParameterNode:
     """Names are those of the widgets (SlicerParameterName in the .ui files). Folders are text: empty is none."""
 
     studyFolder: str = ""
-    anatomy: Annotated[str, Choice([GUESS, *anatomies.available()])] = GUESS
+    anatomy: Annotated[str, Choice([GUESS, *ANATOMIES])] = GUESS
+
     localizers: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
     others: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
     textures: Annotated[str, Choice(list(TEXTURES))] = "none"
     anyFrame: bool = False
+
+    trainingAnatomy: Annotated[str, Choice(ANATOMIES)] = [*_LABELLED, *ANATOMIES][0]
+    network: Annotated[str, Choice(list(NETWORKS))] = NETWORKS[0]
+    device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
+    pretrainingFolder: str = ""
+    taskLines: bool = True
+    taskLocation: bool = True
+    pretrainingEpochs: Epochs = 100
+    pretrainingName: str = "pretrained"
+    labelledFolder: str = ""
+    labelledVolume: slicer.vtkMRMLScalarVolumeNode
+    labelledSegmentation: slicer.vtkMRMLSegmentationNode
+    task: Annotated[str, Choice(list(TASKS))] = TASKS[0]
+    startingRun: str = ""
+    subjects: Annotated[int, WithinRange(0, 1000)] = 0
+    finetuningEpochs: Epochs = 40
+    finetuningName: str = "finetuned"
+
+    run: str = ""
+    clean: bool = False
+    surface: bool = True
+    exportFolder: str = ""
 
 
 @parameterNodeGuiConnector

@@ -1,15 +1,96 @@
-"""Planes and lines: how a drawn study is shown."""
+"""Planes and lines: how a drawn study is shown, its pairs of planes, a plane moved by hand, the training targets."""
 from __future__ import annotations
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .section import Section
+from .section import Section, allow, chosen, fill, fill_table
 
 
 class PlanesSection(Section):
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self._pairs: list[dict] = []
+        self._shown_for = None  # the study that the table shows
+        self._look: dict[str, str] | None = None
+        ui = self.ui
+        ui.planeStack.currentIndexChanged.connect(lambda *_index: self.refresh())
+        self.onClick(ui.takeButton, _("The plane cannot be moved."), self._take)
+        self.onClick(ui.resetButton, _("The plane could not be put back."), self.logic.resetPlane)
+        self.onClick(ui.releaseButton, _("The handles could not be removed."), self._release)
+        self.onClick(ui.targetsButton, _("The targets could not be shown."), self._targets)
+        self.onClick(ui.allPairsButton, _("The planes could not be shown."), self._show_all)
+        self.onClick(ui.savePairsButton, _("The table could not be saved."), self._save)
+        ui.pairsTable.itemSelectionChanged.connect(self._show_pair)
+
+    @property
+    def study(self):
+        """The study drawn last, None if none is in the scene."""
+        studies = self.logic.studies()
+        return studies[-1] if studies else None
+
     def settingsChanged(self) -> None:
         """Show the studies in the scene as the settings say."""
+        look = self.panel.look()
+        if self.running.busy or look == self._look:
+            return
+        self._look = look
         with slicer.util.tryWithErrorDisplay(_("The planes could not be shown so.")):
             for study in self.logic.studies():
-                self.logic.restyle(study, **self.panel.look())
+                self.logic.restyle(study, **look)
+
+    def refresh(self) -> None:
+        ui, study = self.ui, self.study
+        stacks = self.logic.drawnStacks(study) if study else []
+        fill(ui.planeStack, [(f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks],
+             chosen(ui.planeStack))
+        slices = next((stack["slices"] for stack in stacks if stack["id"] == chosen(ui.planeStack)), 1)
+        ui.planeSlice.setMaximum(slices)
+        missing = self.running.busy or ("" if study else _("Draw a study first."))
+        taken = self.logic.planeInHand() is not None
+        allow(ui.takeButton, missing or (_("Let go of the plane that you move first.") if taken else ""),
+              _("Put handles on the plane in the 3D view: drag them, and its lines follow."))
+        for button, tip in ((ui.resetButton, _("Put the plane back where it was acquired.")),
+                            (ui.releaseButton, _("Take the handles away; the plane stays where it is."))):
+            allow(button, "" if taken else _("No plane is being moved."), tip)
+        allow(ui.targetsButton, missing, _("Lay over the images what the pretext task asks a network to find in them."))
+        allow(ui.allPairsButton, missing, _("Show all planes again after one pair was chosen."))
+        allow(ui.savePairsButton, missing, _("Write the table as a CSV file."))
+        shown_for = study.GetID() if study else None
+        if shown_for != self._shown_for and not self.running.busy:
+            self._shown_for = shown_for
+            self._list_pairs()
+
+    def _list_pairs(self) -> None:
+        self._pairs = self.logic.pairs(self.study) if self.study else []
+        blocked = self.ui.pairsTable.blockSignals(True)
+        fill_table(self.ui.pairsTable, [_("Plane"), _("Cut by"), _("Angle"), _("Length")], [
+            [pair["first"], pair["second"], f"{pair['angle']:.1f}°", f"{pair['length']:.0f} mm"]
+            for pair in self._pairs])
+        self.ui.pairsTable.blockSignals(blocked)
+
+    def _show_pair(self) -> None:
+        row = self.ui.pairsTable.currentRow()
+        if self.study and 0 <= row < len(self._pairs):
+            self.logic.showPair(self.study, self._pairs[row])
+
+    def _show_all(self) -> None:
+        self.ui.pairsTable.clearSelection()
+        self.logic.showAll(self.study)
+
+    def _save(self) -> None:
+        path = qt.QFileDialog.getSaveFileName(self.panel.parent, _("Save the pairs of planes"), "pairs.csv", "*.csv")
+        path = path if isinstance(path, str) else path[0]
+        if path:
+            self.logic.savePairs(self.study, path)
+
+    def _take(self) -> None:
+        self.logic.takePlane(self.study, chosen(self.ui.planeStack), self.ui.planeSlice.value - 1)
+
+    def _release(self) -> None:
+        self.logic.releasePlane()
+        self._list_pairs()
+
+    def _targets(self) -> None:
+        self.logic.showTargets(self.study, chosen(self.ui.planeStack) if self.ui.targetsButton.checked else None)

@@ -1,13 +1,15 @@
 """What the sections of the panel have in common."""
 from __future__ import annotations
 
+import qt
+import slicer
+
 
 class Section:
-    """A part of the panel. panel: the PlaneSSLWidget; its logic, ui (all widgets by name) and settings are shared."""
+    """A part of the panel. panel: the PlaneSSLWidget; its logic, widgets by name (ui) and running work are shared."""
 
     def __init__(self, panel) -> None:
-        self.panel = panel
-        self.logic, self.ui = panel.logic, panel.ui
+        self.panel, self.logic, self.ui, self.running = panel, panel.logic, panel.ui, panel.running
 
     @property
     def settings(self):
@@ -19,8 +21,49 @@ class Section:
     def refresh(self) -> None:
         """Bring texts, and what can be clicked, up to date with the settings and the scene."""
 
+    def onClick(self, button, failed: str, action, waits: bool = False) -> None:
+        """Connect a button: an error in the action is shown under `failed`, and the panel is brought up to date."""
+
+        def clicked() -> None:
+            try:
+                with slicer.util.tryWithErrorDisplay(failed, waitCursor=waits):
+                    action()
+            finally:
+                self.panel.refresh()
+
+        button.clicked.connect(clicked)
+
 
 def allow(button, missing: str, tip: str) -> None:
     """Let a button be clicked if nothing is missing; its tooltip says what is, or what it does."""
     button.enabled = not missing
     button.toolTip = missing or tip
+
+
+def fill(box, items: list[tuple[str, object]], current: object) -> None:
+    """Offer (text, value) items in a combo box, without telling anybody; the current value stays chosen if it can."""
+    if [(box.itemText(i), box.itemData(i)) for i in range(box.count)] == items and chosen(box) == current:
+        return
+    blocked = box.blockSignals(True)
+    box.clear()
+    for text, value in items:
+        box.addItem(text, value)
+    box.setCurrentIndex(max(0, next((i for i, (_, value) in enumerate(items) if value == current), 0)))
+    box.blockSignals(blocked)
+
+
+def chosen(box):
+    """The value of a combo box's current item; None if it is empty."""
+    return box.itemData(box.currentIndex) if box.count else None
+
+
+def fill_table(table, headings: list[str], rows: list[list[str]]) -> None:
+    """Show rows of text in a table."""
+    table.setColumnCount(len(headings))
+    table.setHorizontalHeaderLabels(headings)
+    table.verticalHeader().setVisible(False)
+    table.setRowCount(len(rows))
+    for row, texts in enumerate(rows):
+        for column, text in enumerate(texts):
+            table.setItem(row, column, qt.QTableWidgetItem(text))
+    table.resizeColumnsToContents()

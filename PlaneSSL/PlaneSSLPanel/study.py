@@ -1,14 +1,19 @@
-"""Study: choose a folder, see its stacks, correct their views, draw."""
+"""Study: choose a study, see its stacks, correct their views, draw."""
 from __future__ import annotations
+
+import tempfile
+from pathlib import Path
 
 import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .section import Section, allow
+from . import sources
+from .section import Section, allow, chosen, fill, fill_table
 
 _VIEW = 1  # the column that can be corrected
+FOLDER, DICOM, VOLUMES = "folder", "dicom", "volumes"
 
 
 class StudySection(Section):
@@ -16,52 +21,73 @@ class StudySection(Section):
 
     def __init__(self, panel) -> None:
         super().__init__(panel)
-        self.study = None
+        self.study, self._read_from, self._kept = None, None, None
         ui = self.ui
         ui.studyFolder.filters = ctk.ctkPathLineEdit.Dirs
-        headings = [_("Stack"), _("View"), _("Confidence"), _("Slices"), _("Phases"), _("Pixels")]
-        ui.stackTable.setColumnCount(len(headings))
-        ui.stackTable.setHorizontalHeaderLabels(headings)
-        ui.stackTable.verticalHeader().setVisible(False)
-        ui.readButton.clicked.connect(self.read)
-        ui.drawButton.clicked.connect(self.draw)
-        ui.clearButton.clicked.connect(self.clear)
+        fill(ui.source, [(_("Folder"), FOLDER), (_("DICOM database"), DICOM), (_("Volumes in the scene"), VOLUMES)],
+             FOLDER)
+        ui.source.currentIndexChanged.connect(lambda *_index: panel.refresh())
+        ui.sceneVolume.currentNodeChanged.connect(lambda *_node: panel.refresh())
+        self.onClick(ui.readButton, _("The study could not be read."), self.read)
+        self.onClick(ui.drawButton, _("The study could not be drawn."), self.draw)
+        self.onClick(ui.clearButton, _("The scene could not be cleared."), self.logic.clear)
 
     def refresh(self) -> None:
-        missing = "" if self.settings and self.settings.studyFolder else _("Choose the folder of a study first.")
-        allow(self.ui.readButton, missing, _("Read the study and list its stacks."))
-        allow(self.ui.drawButton, missing, _("Bring the images into the scene, with a rectangle for every plane and "
-                                             "every line in which two planes cut."))
-        allow(self.ui.clearButton, "" if self.logic.studies() else _("Nothing of PlaneSSL is in the scene."),
+        ui, source = self.ui, chosen(self.ui.source)
+        for widget, of in ((ui.studyFolder, FOLDER), (ui.dicomStudy, DICOM), (ui.sceneVolume, VOLUMES)):
+            widget.setVisible(source == of)
+            label = ui.studyForm.layout().labelForField(widget)
+            if label:
+                label.setVisible(source == of)
+        if source == DICOM:
+            fill(ui.dicomStudy, sources.dicomStudies(), chosen(ui.dicomStudy))
+        missing = self.running.busy or ("" if self._source() else {
+            FOLDER: _("Choose the folder of a study first."),
+            DICOM: _("The DICOM database holds no study: import one in the DICOM module first."),
+            VOLUMES: _("Choose a volume first."),
+        }[source])
+        allow(ui.readButton, missing, _("Read the study in the background and list its stacks."))
+        allow(ui.drawButton, missing, _("Bring the images into the scene, with a rectangle for every plane and every "
+                                        "line in which two planes cut."))
+        allow(ui.clearButton, self.running.busy or ("" if self.logic.studies() else _("Nothing was drawn.")),
               _("Take everything that PlaneSSL drew out of the scene; nothing else is touched."))
 
-    def read(self, views: dict[str, str] | None = None) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The study could not be read."), waitCursor=True):
-            self.study = self.logic.readStudy(self.settings.studyFolder, self.panel.anatomy(), views)
+    def read(self, views: dict[str, str] | None = None, then=lambda: None) -> None:
+        """Read what is chosen in the background, show its stacks, and go on with `then`."""
+        source = self._source()
+        folder = {FOLDER: Path, DICOM: sources.gatherDicom, VOLUMES: sources.gatherVolumes}[source[0]](source[1])
+        kept = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
+        job = self.logic.readingJob(folder, Path(kept.name, "study"), self.panel.anatomy(), views)
+
+        def done(results: list) -> None:
+            self.study, self._read_from, self._kept = self.logic.takeOver(Path(kept.name, "study")), source, kept
             self._show()
-        self.panel.refresh()
+            then()
+
+        self.running.start(_("Reading"), [job], done)
 
     def draw(self) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The study could not be drawn."), waitCursor=True):
-            if self.study is None or str(self.study.folder) != self.settings.studyFolder:
-                self.read()
-            self.logic.drawStudy(self.study, **self.panel.look(), anyFrame=self.settings.anyFrame)
-        self.panel.refresh()
+        """Draw what is chosen, read first if that was not done."""
+        if self.study is None or self._read_from != self._source():
+            self.read(then=self.draw)
+            return
+        steps = self.logic.drawingSteps(self.study, self.settings.anyFrame, **self.panel.look())
+        self.running.steps(_("Drawing"), steps, lambda: self.logic.showInViews(self.logic.studies()[-1]))
 
-    def clear(self) -> None:
-        self.logic.clear()
-        self.panel.refresh()
+    def _source(self) -> tuple[str, object] | None:
+        """(kind, which one) of what is chosen, None if nothing is."""
+        kind = chosen(self.ui.source)
+        folder = self.settings.studyFolder if self.settings else ""
+        which = {FOLDER: folder, DICOM: chosen(self.ui.dicomStudy), VOLUMES: self.ui.sceneVolume.currentNode()}[kind]
+        return (kind, which) if which else None
 
     def _show(self) -> None:
         table, stacks = self.ui.stackTable, self.logic.stacks(self.study)
-        table.setRowCount(len(stacks))
+        headings = [_("Stack"), _("View"), _("Sure"), _("Slices"), _("Phases"), _("Pixels"), _("Description")]
+        fill_table(table, headings, [
+            [stack["id"], "", f"{stack['confidence']:.0%}", str(stack["slices"]), str(stack["phases"]),
+             f"{stack['rows']} x {stack['columns']}", stack["description"]] for stack in stacks])
         for row, stack in enumerate(stacks):
-            texts = [stack["id"], "", f"{stack['confidence']:.2f}", str(stack["slices"]), str(stack["phases"]),
-                     f"{stack['rows']} x {stack['columns']}"]
-            for column, text in enumerate(texts):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(stack["description"])
-                table.setItem(row, column, item)
             table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"]))
         table.resizeColumnsToContents()
         problems = self.logic.problems(self.study)
@@ -70,12 +96,12 @@ class StudySection(Section):
 
     def _view_box(self, stack: str, view: str):
         box = qt.QComboBox()
-        for name in dict.fromkeys([view, *self.logic.views(self.study)]):
-            box.addItem(name)
+        fill(box, [(name, name) for name in dict.fromkeys([view, *self.logic.views(self.study)])], view)
         box.toolTip = _("The view that this stack shows. Choose another one to correct it.")
-        box.currentTextChanged.connect(lambda text: self._correct(stack, text))
+        box.currentIndexChanged.connect(lambda *_index: self._correct(stack, chosen(box)))
         return box
 
     def _correct(self, stack: str, view: str) -> None:
         views = {one["id"]: one["view"] for one in self.logic.stacks(self.study)}
-        self.read({**views, stack: view})
+        with slicer.util.tryWithErrorDisplay(_("The view could not be changed.")):
+            self.read({**views, stack: view})

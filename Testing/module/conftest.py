@@ -24,7 +24,7 @@ def host():
 
 
 @pytest.fixture
-def panel(host):
+def panel(host, tmp_path):
     """The opened module on an empty scene, closed afterwards."""
     import PlaneSSL
 
@@ -34,6 +34,7 @@ def panel(host):
     parent = host.qMRMLWidget()
     parent.setLayout(qt.QVBoxLayout())
     widget = PlaneSSL.PlaneSSLWidget(parent)
+    PlaneSSL.PlaneSSLLogic().setWorkspace(tmp_path / "workspace")
     widget.setup()
     yield widget
     widget.cleanup()

@@ -1,6 +1,20 @@
 """The panel on slicer-core with stand-ins; see standins for what that proves."""
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from Testing.made_up_study import write_study
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.jobs import Job
+
+HOUSE = Path(__file__).resolve().parents[2]
+
 
 def nodes_of_others(host) -> int:
     """Nodes in the scene, but for the subject hierarchy, which comes with the first item."""
@@ -12,34 +26,92 @@ def choose(panel, folder) -> None:
     panel.ui.studyFolder.currentPath = str(folder)
 
 
+def draw(panel, folder):
+    """Draw a study by its button; returns its node."""
+    choose(panel, folder)
+    panel.ui.drawButton.click()
+    panel.running.finish()
+    return panel.logic.studies()[-1]
+
+
+def shown_views(panel) -> list[str]:
+    table = panel.ui.stackTable
+    return [table.cellWidget(row, 1).currentText for row in range(table.rowCount)]
+
+
+def select(table, row: int) -> None:
+    table.setCurrentCell(row, 0)
+
+
+def turn_until(host, condition) -> None:
+    """Let the event loop turn, as in Slicer, until something holds."""
+    latest = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < latest
+        host.app.processEvents()
+
+
+def lost(arguments=()) -> Job:
+    return Job(arguments, program=[sys.executable, "-c", "1 / 0"])
+
+
+def endless() -> Job:
+    code = "import time; from PlaneSSLLib import jobs; jobs.end_with_parent(); time.sleep(1000)"
+    return Job([], program=[sys.executable, "-c", code])
+
+
 def test_the_module_loads_to_its_last_control(panel):
-    assert panel.ui.anyFrame.toolTip
+    assert panel.ui.deleteButton.toolTip
     assert panel.settings.anatomy == "guess"
 
 
+def test_every_control_says_what_it_is_for(panel, host):
+    import qt
+
+    kinds = (qt.QPushButton, qt.QComboBox, qt.QCheckBox, qt.QSpinBox, qt.QTableWidget, qt.QLineEdit)
+    names = [name for name, widget in vars(panel.ui).items()
+             if isinstance(widget, kinds) and not widget.toolTip and not name.startswith("qt_")]
+    assert names == []
+
+
+def test_importing_the_module_is_light():
+    code = (f"import sys; sys.path[:0] = [{str(HOUSE)!r}, {str(HOUSE / 'Testing' / 'module')!r}]\n"
+            "import standins; standins.install()\n"
+            "before = set(sys.modules); import PlaneSSL\n"
+            "print([name for name in ('pydicom', 'torch', 'monai', 'matplotlib', 'highdicom', 'PyTorchUtils') "
+            "if name in set(sys.modules) - before])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE)
+    assert done.stdout.strip() == "[]"
+
+
 def test_buttons_say_what_is_missing(panel, study_folder):
-    assert not panel.ui.readButton.enabled
-    assert "folder" in panel.ui.readButton.toolTip
+    ui = panel.ui
+    assert not ui.readButton.enabled and "folder" in ui.readButton.toolTip
     choose(panel, study_folder)
-    assert panel.ui.readButton.enabled
-    assert not panel.ui.clearButton.enabled
+    assert ui.readButton.enabled
+    for button, missing in ((ui.clearButton, "Nothing"), (ui.takeButton, "Draw"), (ui.releaseButton, "No plane"),
+                            (ui.pretrainButton, "folder"), (ui.segmentButton, "run"), (ui.resumeButton, "Select")):
+        assert not button.enabled and missing in button.toolTip
 
 
 def test_a_folder_is_read_into_the_table_and_drawn_and_cleared(panel, host, study_folder):
     before = nodes_of_others(host)
     choose(panel, study_folder)
     panel.ui.readButton.click()
-    table = panel.ui.stackTable
-    assert table.rowCount == 3
-    views = {table.item(row, 0).text(): table.cellWidget(row, 1).currentText for row in range(3)}
-    assert sorted(views.values()) == ["2CH", "4CH", "SAX"]
+    assert panel.running.busy
+    panel.running.finish()
+    assert sorted(shown_views(panel)) == ["2CH", "4CH", "SAX"]
     panel.ui.drawButton.click()
+    panel.running.finish()
     (study,) = panel.logic.studies()
     # 5 SAX slices cut the 2CH and the 4CH image, which cut each other.
-    assert len(panel.logic.pairs(study)) == 11
+    assert len(panel.logic.pairs(study)) == panel.ui.pairsTable.rowCount == 11
     panel.ui.clearButton.click()
     assert panel.logic.studies() == []
-    assert nodes_of_others(host) == before
+    panel.logic.forgetViews()
+    left = [node for node in host.util.getNodesByClass("vtkMRMLNode") if node.IsA("vtkMRMLSliceNode")
+            or node.IsA("vtkMRMLSliceCompositeNode")]
+    assert nodes_of_others(host) - len(left) <= before  # the slice views, which Slicer always has, stay
 
 
 def test_the_logic_does_it_in_one_call(panel, study_folder):
@@ -52,7 +124,293 @@ def test_the_logic_does_it_in_one_call(panel, study_folder):
 def test_a_corrected_view_is_read_again(panel, study_folder):
     choose(panel, study_folder)
     panel.ui.readButton.click()
-    table = panel.ui.stackTable
-    row = next(row for row in range(3) if table.cellWidget(row, 1).currentText == "4CH")
-    table.cellWidget(row, 1).currentText = "3CH"
-    assert "3CH" in [table.cellWidget(row, 1).currentText for row in range(3)]
+    panel.running.finish()
+    row = shown_views(panel).index("4CH")
+    panel.ui.stackTable.cellWidget(row, 1).currentText = "3CH"
+    panel.running.finish()
+    assert sorted(shown_views(panel)) == ["2CH", "3CH", "SAX"]
+    draw(panel, study_folder)
+    assert sorted(stack["view"] for stack in panel.logic.drawnStacks(panel.logic.studies()[0])) == ["2CH", "3CH", "SAX"]
+
+
+def longest_stand_still(panel, host, button) -> float:
+    """Seconds that the event loop stood still at most, by a timer, while a button's work was under way."""
+    import qt
+
+    ticks = []
+    timer = qt.QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    timer.start(5)
+    turn_until(host, lambda: ticks)
+    button.click()
+    turn_until(host, lambda: not panel.running.busy)
+    seen = len(ticks)
+    turn_until(host, lambda: len(ticks) > seen)
+    timer.stop()
+    return max(later - sooner for sooner, later in pairwise(ticks))
+
+
+def test_nothing_freezes_while_a_study_is_read_and_drawn(panel, host, study_folder):
+    choose(panel, study_folder)
+    # The best of three, since other programs may keep the machine busy.
+    assert min(longest_stand_still(panel, host, panel.ui.readButton) for _ in range(3)) < 0.1
+    assert min(longest_stand_still(panel, host, panel.ui.drawButton) for _ in range(3)) < 0.5
+
+
+def test_only_one_thing_is_under_way(panel, study_folder):
+    panel.running.start("First", [endless()], lambda results: None)
+    choose(panel, study_folder)
+    assert not panel.ui.readButton.enabled and "First is under way" in panel.ui.readButton.toolTip
+    with pytest.raises(PlaneSSLError, match="First is under way"):
+        panel.running.start("Second", [endless()], lambda results: None)
+    panel.ui.cancelButton.click()
+    panel.running.finish()
+    assert panel.ui.readButton.enabled
+    assert "cancelled" in panel.ui.jobTitle.text
+
+
+def test_a_job_that_dies_at_once_is_told_and_the_panel_stays_usable(panel, study_folder, monkeypatch):
+    monkeypatch.setattr(panel.logic, "readingJob", lambda *_: lost(["handover"]))
+    choose(panel, study_folder)
+    panel.ui.readButton.click()
+    panel.running.finish()
+    assert "ZeroDivisionError" in panel.ui.jobText.toPlainText()
+    assert "failed" in panel.ui.jobTitle.text
+    monkeypatch.undo()
+    draw(panel, study_folder)
+
+
+def test_a_folder_that_is_not_there_is_told_in_a_sentence(panel, tmp_path):
+    choose(panel, tmp_path / "nowhere")
+    panel.ui.drawButton.click()
+    panel.running.finish()
+    assert "nowhere" in panel.ui.jobText.toPlainText()
+    assert panel.logic.studies() == []
+    assert panel.ui.drawButton.enabled
+
+
+def test_jobs_follow_each_other_and_the_second_is_not_started_after_a_failure(panel):
+    said = []
+    ok = [Job([], program=[sys.executable, "-c", f"print({n})"]) for n in (1, 2)]
+    panel.running.start("Two", ok, said.append)
+    panel.running.finish()
+    assert said == [[1, 2]]
+    never = endless()
+    panel.running.start("Two", [lost(), never], said.append)
+    panel.running.finish()
+    assert never.state == "waiting"
+    assert len(said) == 1
+
+
+def test_closing_the_scene_ends_what_would_enter_it_and_nothing_else(panel, host, study_folder):
+    job = endless()
+    panel.running.start("Training", [job], lambda results: None)
+    host.mrmlScene.Clear(0)
+    assert job.active
+    panel.ui.cancelButton.click()
+    panel.running.finish()
+    job = endless()
+    panel.running.start("Segmenting", [job], lambda results: None, entersScene=True)
+    host.mrmlScene.Clear(0)
+    assert not job.active and not panel.running.busy
+    draw(panel, study_folder)
+
+
+def test_closing_the_scene_while_it_is_drawn_leaves_nothing_half_drawn(panel, host, study_folder):
+    study = panel.logic.readStudy(study_folder)
+    panel.running.steps("Drawing", panel.logic.drawingSteps(study), lambda: None)
+    panel.running._turn()
+    assert panel.logic.studies()
+    host.mrmlScene.Clear(0)
+    assert panel.logic.studies() == []
+    assert not panel.running.busy
+    assert len(panel.logic.pairs(draw(panel, study_folder))) == 11
+
+
+def test_closing_slicer_leaves_no_process(panel):
+    job = endless()
+    panel.running.start("Training", [job], lambda results: None)
+    panel.cleanup()
+    assert not job.active
+
+
+def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path):
+    from PlaneSSLLib import scene
+
+    draw(panel, study_folder)
+    panel.ui.textures.currentText = "central"
+    panel.ui.finetuningEpochs.value = 7
+    panel.ui.taskLines.checked = False
+    panel.ui.labelledVolume.setCurrentNode(host.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
+    scene.save_scene(tmp_path / "saved.mrb")
+    host.mrmlScene.Clear(0)
+    assert panel.ui.textures.currentText == "none"
+    scene.load_scene(tmp_path / "saved.mrb")
+    panel.enter()
+    assert panel.ui.studyFolder.currentPath == str(study_folder)
+    assert panel.ui.textures.currentText == "central"
+    assert panel.ui.finetuningEpochs.value == 7
+    assert not panel.ui.taskLines.checked
+    assert panel.settings.labelledVolume is not None
+    assert len(panel.logic.studies()) == 1
+
+
+def test_settings_of_another_version_do_no_harm(panel, host):
+    panel.exit()
+    node = host.mrmlScene.GetSingletonNode("PlaneSSL", "vtkMRMLScriptedModuleNode")
+    node.SetParameter("network", "transformer")
+    node.SetParameter("finetuningEpochs", "100000")
+    node.SetParameter("gone", "x")
+    panel.enter()
+    assert (panel.settings.network, panel.settings.finetuningEpochs) == ("small", 40)
+    panel.exit()
+    node.SetParameter("subjects", "many")
+    panel.enter()
+    assert panel.settings.subjects == 0
+
+
+def test_the_look_follows_the_settings(panel, study_folder):
+    from PlaneSSLLib import scene
+
+    draw(panel, study_folder)
+    panel.ui.others.currentText = "hide"
+    assert scene.drawings()[0].look.others == "hide"
+
+
+def test_a_pair_is_shown_alone_and_all_again(panel, study_folder):
+    from PlaneSSLLib import scene
+
+    draw(panel, study_folder)
+    select(panel.ui.pairsTable, 3)
+    assert len(scene.drawings()[0].look.pair) == 2
+    panel.ui.allPairsButton.click()
+    assert scene.drawings()[0].look.pair == ()
+
+
+def test_a_plane_is_moved_and_let_go(panel, study_folder):
+    study = draw(panel, study_folder)
+    before = panel.logic.pairs(study)
+    panel.ui.takeButton.click()
+    assert not panel.ui.takeButton.enabled and panel.ui.releaseButton.enabled
+    centre = [0.0] * 3
+    panel.logic.planeInHand().GetCenter(centre)
+    panel.logic.planeInHand().SetCenter(centre[0] + 3, centre[1] + 2, centre[2])
+    panel.ui.releaseButton.click()
+    assert panel.logic.planeInHand() is None
+    assert panel.logic.pairs(study) != before
+    assert panel.ui.takeButton.enabled
+
+
+def test_targets_are_laid_over_and_taken_away(panel, host, study_folder):
+    draw(panel, study_folder)
+    panel.ui.targetsButton.click()
+    composites = host.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert any(node.GetForegroundVolumeID() for node in composites)
+    panel.ui.targetsButton.click()
+    assert not any(node.GetForegroundVolumeID() for node in composites)
+
+
+def test_volumes_of_the_scene_are_a_study(panel, host, study_folder):
+    import SimpleITK as sitk
+    from PlaneSSLPanel import sources
+
+    for name in ("sax_0", "2ch_0"):
+        image = sitk.ReadImage(str(study_folder / f"{name}.nii.gz"))
+        _add_volume(host, image, name)
+    volume = host.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host.util, "saveNode", _save_volume)
+        folder = sources.gatherVolumes(volume)
+    assert len(panel.logic.stacks(panel.logic.readStudy(folder))) == 1
+
+
+def _add_volume(host, image, name: str):
+    import numpy as np
+    import SimpleITK as sitk
+
+    node = host.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    node.SetIJKToRASMatrix(host.util.vtkMatrixFromArray(np.diag([-1, -1, 1, 1]) @ matrix))
+    host.util.updateVolumeFromArray(node, sitk.GetArrayFromImage(image))
+    return node
+
+
+def _save_volume(node, path: str) -> bool:
+    """slicer-core has no coreIOManager; its storage node writes as Slicer's does."""
+    storage = node.GetScene().AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(path)
+    return bool(storage.WriteData(node))
+
+
+def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder, tmp_path):
+    from Testing.made_up_run import write_run
+
+    write_run(panel.logic.workspace.run("lines"), stage="pretraining", task="lines,location")
+    draw(panel, study_folder)
+    assert panel.ui.runsTable.rowCount == 1
+    assert not panel.ui.segmentButton.enabled and "segments" in panel.ui.segmentButton.toolTip
+    assert panel.ui.predictButton.enabled
+    assert [panel.ui.startingRun.itemText(i) for i in range(panel.ui.startingRun.count)] == [
+        "none: from scratch", "lines"][:panel.ui.startingRun.count]
+
+
+def test_a_run_can_be_deleted_after_asking(panel, host, monkeypatch):
+    from Testing.made_up_run import write_run
+
+    run = write_run(panel.logic.workspace.run("old"))
+    panel.ui.setUpSection.collapsed = False
+    select(panel.ui.keptTable, 0)
+    assert panel.ui.deleteButton.enabled
+    answers = iter((False, True))
+    monkeypatch.setattr(host.util, "confirmOkCancelDisplay", lambda text: next(answers))
+    panel.ui.deleteButton.click()
+    assert run.exists()
+    select(panel.ui.keptTable, 0)
+    panel.ui.deleteButton.click()
+    assert not run.exists()
+    assert panel.ui.keptTable.rowCount == 0
+
+
+def test_outlines_made_in_slicer_become_a_labelled_study(panel, host, study_folder, tmp_path):
+    from PlaneSSLLib import anatomy, scene
+    from PlaneSSLLib.study import read_labels, read_study
+
+    draw(panel, study_folder)
+    (drawing,) = scene.drawings()
+    study = read_study(study_folder)
+    label = study.labels[0]
+    stack = study.stack(label.stack)
+    (node,) = scene.add_segmentation(drawing, stack, read_labels(label, stack), anatomy.load("heart").labels)
+    panel.ui.trainingAnatomy.currentText = "heart"
+    panel.ui.labelledFolder.currentPath = str(tmp_path / "outlined")
+    panel.ui.labelledVolume.setCurrentNode(drawing.volume_of(stack.id, 0))
+    panel.ui.labelledSegmentation.setCurrentNode(node)
+    assert panel.ui.keepButton.enabled
+    panel.ui.keepButton.click()
+    panel.ui.keepButton.click()
+    kept = sorted((tmp_path / "outlined").iterdir())
+    assert len(kept) == 2
+    assert read_study(kept[0]).labels
+
+
+def test_a_study_without_rights_is_told(panel, tmp_path):
+    folder = write_study(tmp_path / "closed", seed=2)
+    folder.chmod(0)
+    try:
+        if list_is_allowed(folder):
+            pytest.skip("this user may read everything")
+        choose(panel, folder)
+        panel.ui.readButton.click()
+        panel.running.finish()
+        assert "closed" in panel.ui.jobText.toPlainText()
+    finally:
+        folder.chmod(0o755)
+
+
+def list_is_allowed(folder: Path) -> bool:
+    try:
+        return bool(list(folder.iterdir()))
+    except PermissionError:
+        return False

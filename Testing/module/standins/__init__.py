@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[3]
@@ -23,6 +24,9 @@ def install() -> None:
     from . import fake_ctk, fake_qt
 
     sys.modules["qt"], sys.modules["ctk"] = fake_qt, fake_ctk
+    settings = tempfile.TemporaryDirectory(prefix="planessl-settings-")
+    fake_qt.QSettings.setDefaultFormat(fake_qt.QSettings.IniFormat)
+    fake_qt.QSettings.setPath(fake_qt.QSettings.IniFormat, fake_qt.QSettings.UserScope, settings.name)
     import slicer
 
     from PlaneSSLLib import scene
@@ -31,6 +35,7 @@ def install() -> None:
 
     scene.start()
     application.complete(slicer)
+    slicer.app.settingsFolder = settings
     source = os.environ.get("SLICER_SOURCE")
     own = Path(source, "Base", "Python") if source else Path(__file__).parent
     slicer.__path__.append(str(own / "slicer"))

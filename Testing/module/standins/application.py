@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
-from .fake_qt import register
+from .fake_qt import kept, register
 
 
 @register
@@ -25,12 +25,13 @@ class qMRMLNodeComboBox(QComboBox):
     """Lists the nodes of some classes; filled anew when it is opened or asked."""
 
     currentNodeChanged = Signal(object)
-    nodeTypes: list[str] = []
-    noneEnabled = True
-
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self._scene, self._node = None, None
+        self._scene, self._node, self._types = None, None, []
+        self._none, self._add, self._remove = False, True, True
+
+    nodeTypes = kept("_types", list)
+    noneEnabled, addEnabled, removeEnabled = kept("_none", bool), kept("_add", bool), kept("_remove", bool)
 
     def setMRMLScene(self, scene) -> None:
         self._scene = scene
@@ -54,6 +55,12 @@ class _Signals:
 
     def disconnect(self, *_) -> bool:
         return True
+
+
+class _Database:
+    """A DICOM database that nobody has filled."""
+
+    isOpen = False
 
 
 class _Application(_Signals):
@@ -91,5 +98,6 @@ def complete(slicer) -> None:
     slicer.app.qt = QApplication.instance() or QApplication([])
     slicer.qMRMLWidget, slicer.qMRMLNodeComboBox = qMRMLWidget, qMRMLNodeComboBox
     for name in ("qMRMLSliderWidget", "qMRMLSpinBox", "qMRMLRangeWidget"):
-        setattr(slicer, name, None)  # named by Slicer's own connectors
+        setattr(slicer, name, type(name, (QWidget,), {}))  # named by Slicer's own connectors
+    slicer.dicomDatabase = _Database()
     slicer.modules.planessl = SimpleNamespace(path="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 from PySide6.QtCore import Property, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QGroupBox, QHBoxLayout, QLineEdit, QToolButton, QWidget
 
-from .fake_qt import register
+from .fake_qt import kept, register
 
 
 class _Collapsing:
@@ -70,7 +70,7 @@ class ctkPathLineEdit(QWidget):
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self._edit, self._key, self.filters = QLineEdit(self), "", 0
+        self._edit, self._key = QLineEdit(self), ""
         self._edit.textChanged.connect(self.currentPathChanged.emit)
         button = QToolButton(self)
         button.setText("…")
@@ -82,7 +82,7 @@ class ctkPathLineEdit(QWidget):
 
     filters = 0
     currentPath = Property(str, lambda self: self._edit.text, lambda self, value: self._edit.setText(value))
-    settingKey = Property(str, lambda self: self._key, lambda self, value: setattr(self, "_key", value))
+    settingKey = kept("_key", str)
 
     def addCurrentPathToHistory(self) -> None:
         pass
@@ -108,5 +108,7 @@ class ctkSliderWidget(QWidget):
     decimals = Property(int, lambda self: self._box.decimals, lambda self, value: self._box.setDecimals(value))
 
 
-ctkCheckBox = ctkComboBox = ctkCheckablePushButton = ctkDoubleSlider = ctkDoubleSpinBox = ctkRangeWidget = None
-ctkDoubleRangeSlider = ctkDirectoryButton = ctkColorPickerButton = None  # named by Slicer's own connectors
+# Named by Slicer's own connectors, not used by the panel.
+for _name in ("CheckBox", "CheckablePushButton", "ColorPickerButton", "ComboBox", "DirectoryButton",
+              "DoubleRangeSlider", "DoubleSlider", "DoubleSpinBox", "RangeWidget"):
+    globals()[f"ctk{_name}"] = type(f"ctk{_name}", (QWidget,), {})

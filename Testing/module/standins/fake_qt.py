@@ -26,6 +26,11 @@ def register(widget: type) -> type:
     return widget
 
 
+def kept(name: str, kind: type) -> QtCore.Property:
+    """A Qt property that is only kept, in an attribute of this name."""
+    return QtCore.Property(kind, lambda self: getattr(self, name), lambda self, value: setattr(self, name, value))
+
+
 def properties_as_attributes(cls: type) -> None:
     """Give a class an attribute for every property of its own; the setters stay."""
     meta = cls.staticMetaObject

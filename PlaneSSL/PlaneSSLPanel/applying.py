@@ -1,0 +1,102 @@
+"""Apply: use a trained run on a drawn study, and export what it found."""
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import ctk
+from slicer.i18n import tr as _
+
+from .section import Section, allow, chosen, fill
+
+
+class ApplySection(Section):
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        ui = self.ui
+        ui.exportFolder.filters = ctk.ctkPathLineEdit.Dirs
+        for box in (ui.applyStudy, ui.applyStack):
+            box.currentIndexChanged.connect(lambda *_index: self.refresh())
+        ui.run.currentIndexChanged.connect(self._choose_run)
+        self.onClick(ui.segmentButton, _("The study could not be segmented."), self._segment)
+        self.onClick(ui.classifyButton, _("The study could not be classified."), self._classify)
+        self.onClick(ui.predictButton, _("The lines could not be predicted."), self._predict)
+        self.onClick(ui.exportButton, _("The segmentation could not be exported."), self._export)
+        self._runs = {}
+
+    def refresh(self) -> None:
+        ui = self.ui
+        if self.settings is None:
+            return
+        self._runs = {run.name: run for run in self.logic.runs() if run.usable}
+        fill(ui.run, [(f"{run.name} ({run.task}, {run.anatomy})", run.name) for run in self._runs.values()],
+             self.settings.run)
+        fill(ui.applyStudy, [(study.GetName(), study.GetID()) for study in reversed(self.logic.studies())],
+             chosen(ui.applyStudy))
+        study = self._study()
+        stacks = self.logic.drawnStacks(study) if study else []
+        fill(ui.applyStack, [(_("all of the run's views"), None), *(
+            (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)], chosen(ui.applyStack))
+        segments = self._lacking(_("segments"), "finetuning", "segmentation")
+        allow(ui.segmentButton, segments,
+              _("Segment every phase of the stack in the background, with volumes and ejection fraction."))
+        allow(ui.classifyButton, self._lacking(_("classifies"), "finetuning", "classification"),
+              _("Tell how likely each class is for this study."))
+        allow(ui.predictButton, self._lacking(_("predicts lines"), "pretraining", "lines"),
+              _("Draw where the network sees the crossing lines, dashed beside the true ones."))
+        exists = _("Choose a new folder to export to first.") if not self.settings.exportFolder else ""
+        allow(ui.exportButton, segments or exists, _("Segment once more and write the result as DICOM SEG."))
+
+    def _lacking(self, does: str, stage: str, task: str) -> str:
+        run = self._runs.get(chosen(self.ui.run))
+        if self.running.busy or self.panel.missingPackages():
+            return self.running.busy or _("Packages are missing: see Set-up.")
+        if run is None or run.stage != stage or task not in run.task.split(","):
+            return _("Choose a run that {does} first; the Train section makes one.").format(does=does)
+        if self._study() is None:
+            return _("Draw a study first.")
+        return ""
+
+    def _study(self):
+        return next((study for study in self.logic.studies() if study.GetID() == chosen(self.ui.applyStudy)), None)
+
+    def _choose_run(self, *_index) -> None:
+        if self.settings is not None:
+            self.settings.run = chosen(self.ui.run) or ""
+
+    def _segment(self) -> None:
+        settings, study, run = self.settings, self._study(), chosen(self.ui.run)
+        folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
+        found = Path(folder.name, "found.npz")
+        job = self.logic.segmentationJob(run, study, found, chosen(self.ui.applyStack), settings.clean, settings.device)
+
+        def show(results: list) -> None:
+            steps = self.logic.segmentationSteps(run, study, found, settings.surface)
+            self.running.steps(_("Showing the segmentation"), steps, folder.cleanup)
+
+        self.running.start(_("Segmenting"), [job], show, entersScene=True)
+
+    def _classify(self) -> None:
+        def show(results: list) -> None:
+            self.ui.answer.text = "\n".join(
+                f"{name}: {probability:.0%}" for name, probability in results[0]["classes"].items())
+
+        self.running.start(_("Classifying"), [self.logic.classificationJob(
+            chosen(self.ui.run), self._study(), self.settings.device)], show)
+
+    def _predict(self) -> None:
+        study = self._study()
+
+        def show(results: list) -> None:
+            self.logic.showPredictions(study, results[0])
+            off = [line["predicted"]["angle_error_deg"] for line in results[0] if line.get("predicted")]
+            self.ui.answer.text = _("{count} lines predicted, {off:.1f}° off in the mean.").format(
+                count=len(off), off=sum(off) / len(off)) if off else _("The run predicts no line of these images.")
+
+        self.running.start(_("Predicting lines"), [self.logic.predictionJob(chosen(self.ui.run), study)], show,
+                           entersScene=True)
+
+    def _export(self) -> None:
+        job = self.logic.segmentationJob(chosen(self.ui.run), self._study(), self.settings.exportFolder,
+                                         chosen(self.ui.applyStack), self.settings.clean, self.settings.device)
+        self.running.start(_("Exporting"), [job], lambda results: None)

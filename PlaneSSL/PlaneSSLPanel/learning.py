@@ -1,0 +1,181 @@
+"""The part of the logic that trains and applies networks: planessl commands in child processes."""
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import qt
+import slicer
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.files import read_json
+from PlaneSSLLib.jobs import Job
+from PlaneSSLLib.workspace import RunSummary, Workspace, history, summary
+
+from .lazily import lazily
+
+anatomies, scenes = lazily("PlaneSSLLib.anatomy"), lazily("PlaneSSLLib.scene")
+_WORKSPACE = "PlaneSSL/workspace"  # in Slicer's settings
+
+
+class LearningLogic:
+    """Trains and applies networks.
+
+    A method that ends in Job or Jobs returns work that is not started: the panel follows it, a script says
+    `job.wait()`. The method without that ending does both.
+    """
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where cohorts and runs are kept."""
+        default = Path.home() / "Documents" / "PlaneSSL"
+        return Workspace(Path(slicer.util.settingsValue(_WORKSPACE, str(default))))
+
+    def setWorkspace(self, folder: str | os.PathLike) -> None:
+        """Keep cohorts and runs in another folder from now on; nothing is moved."""
+        qt.QSettings().setValue(_WORKSPACE, str(folder))
+
+    def runs(self) -> list[RunSummary]:
+        """The trainings that are kept, the latest first."""
+        return self.workspace.runs()
+
+    def pretrainingJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *,
+                        tasks: Sequence[str] = ("lines", "location"), network: str = "small", epochs: int = 100,
+                        device: str = "auto", seed: int = 0, batch: int = 16) -> list[Job]:
+        """Prepare the studies in a folder as a cohort, then pretrain on it. Both are called `name`."""
+        self._require_new(name)
+        return [self._preparationJob(studies, anatomy, name), Job([
+            "pretrain", self.workspace.cohort(name), "--out", self.workspace.run(name), "--tasks", ",".join(tasks),
+            *_how(network, epochs, device, seed, batch)])]
+
+    def finetuningJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *, task: str = "segmentation",
+                       init: str | None = None, subjects: int = 0, network: str | None = None, epochs: int = 40,
+                       device: str = "auto", seed: int = 0, batch: int = 16) -> list[Job]:
+        """Prepare labelled studies as a cohort, then train on it. init: the name of a pretrained run, None for scratch.
+
+        subjects: train on so many of them, 0 for all but those that validate. network: None for that of `init`.
+        """
+        self._require_new(name)
+        return [self._preparationJob(studies, anatomy, name), Job([
+            "finetune", self.workspace.cohort(name), "--task", task, "--out", self.workspace.run(name),
+            "--init", self.workspace.run(init) if init else "none",
+            *(["--subjects", str(subjects)] if subjects else []), *_how(network, epochs, device, seed, batch)])]
+
+    def resumingJob(self, name: str, device: str = "auto") -> Job:
+        """Go on with a training that was cancelled or lost, from its last checkpoint."""
+        folder = self.workspace.run(name)
+        config = read_json(folder / "config.json")
+        settings = config["settings"]
+        how = [*_how(config["network"], settings["epochs"], device, settings["seed"], settings["batch"]), "--resume"]
+        if config["stage"] == "pretraining":
+            views = ["--views", ",".join(config["views"])] if config["views"] else []
+            return Job(["pretrain", self.workspace.cohort(name), "--out", folder, "--tasks", config["task"], *views,
+                        *how])
+        init = self.workspace.run(config["init"]) if config["init"] else "none"
+        return Job(["finetune", self.workspace.cohort(name), "--task", config["task"], "--init", init, "--split",
+                    folder / "splits.json", "--out", folder, *how])
+
+    def pretrain(self, studies: str | os.PathLike, anatomy: str, name: str,
+                 report: Callable[[dict], None] = lambda event: None, **options) -> Path:
+        """Pretrain and wait for it; returns the run's folder. options: those of `pretrainingJobs`."""
+        return self._run(self.pretrainingJobs(studies, anatomy, name, **options), name, report)
+
+    def finetune(self, studies: str | os.PathLike, anatomy: str, name: str,
+                 report: Callable[[dict], None] = lambda event: None, **options) -> Path:
+        """Finetune and wait for it; returns the run's folder. options: those of `finetuningJobs`."""
+        return self._run(self.finetuningJobs(studies, anatomy, name, **options), name, report)
+
+    def keepOutlines(self, volume: slicer.vtkMRMLScalarVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode,
+                     folder: str | os.PathLike, anatomy: str) -> Path:
+        """Save a volume, or the cine that it plays, with outlines made in Slicer as one more study to train on."""
+        number = 1
+        while (study := Path(folder, f"outlined-{number:03}")).exists():
+            number += 1
+        return scenes.save_labelled_study(study, volume, segmentation, anatomy)
+
+    def showCurves(self, name: str) -> slicer.vtkMRMLPlotChartNode | None:
+        """Plot a run's losses and figures over its epochs; None where no epoch is done yet."""
+        rows = history(self.workspace.run(name))
+        return self.plot(name, rows) if rows else None
+
+    def plot(self, name: str, rows: Sequence[dict]) -> slicer.vtkMRMLPlotChartNode:
+        """Plot rows of "epoch" and figures, and bring a plot view up if there are windows."""
+        chart = scenes.draw_curves(name, rows)
+        if slicer.app.layoutManager() is not None:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
+        return chart
+
+    def devicesJob(self) -> Job:
+        """Ask what networks can run on here: its document is a list of {"device", "name", "free_gb", "of_gb"}."""
+        return Job(["devices"])
+
+    def segmentationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
+                        out: str | os.PathLike, stack: str | None = None, clean: bool = False,
+                        device: str = "auto") -> Job:
+        """Segment a drawn study, all stacks of the run's views or one. out: as of planessl segment; .npz to show it."""
+        return Job(["segment", self._run_folder(run), self.folder(study), "--out", Path(out), "--device", device,
+                    *(["--stack", stack] if stack else []), *(["--clean"] if clean else [])])
+
+    def segmentationSteps(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
+                          found: str | os.PathLike, surface: bool = True) -> Iterator[list]:
+        """Show what `segmentationJob` wrote as .npz, one stack a step: yields the segmentation nodes of each."""
+        from PlaneSSLLib.prediction import measuring
+        from PlaneSSLLib.prediction.results import Results
+
+        drawing = self.drawing(study)
+        anatomy = anatomies.load(self._run_folder(run) / "anatomy.toml")
+        results = Results.load(Path(found), drawing.now.acquired, anatomy)
+        for one in results.stacks:
+            yield scenes.add_segmentation(drawing, one.stack, one.labels, anatomy.labels, surface=surface)
+        scenes.add_measures(drawing, list(measuring.rows(measuring.measure(results))), anatomy.labels)
+
+    def segment(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None = None,
+                clean: bool = False, surface: bool = True,
+                device: str = "auto") -> list[slicer.vtkMRMLSegmentationNode]:
+        """Segment a drawn study, wait for it and show it, with its measures; returns the segmentation nodes."""
+        with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
+            found = Path(folder, "found.npz")
+            self.segmentationJob(run, study, found, stack, clean, device).wait()
+            return [node for nodes in self.segmentationSteps(run, study, found, surface) for node in nodes]
+
+    def classificationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
+                          device: str = "auto") -> Job:
+        """Tell how likely each class is for a drawn study: its document has {"classes": {name: probability}}."""
+        return Job(["classify", self._run_folder(run), self.folder(study), "--device", device])
+
+    def predictionJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode) -> Job:
+        """Predict the crossing lines of a drawn study; `showPredictions` draws its document."""
+        frames = ["--any-frame"] if self.drawing(study).now.any_frame else []
+        return Job(["lines", self.folder(study), "--run", self._run_folder(run), *frames])
+
+    def showPredictions(self, study: slicer.vtkMRMLScriptedModuleNode, lines: list[dict]) -> slicer.vtkMRMLModelNode:
+        """Draw predicted lines, dashed, beside the true ones."""
+        return scenes.draw_predictions(self.drawing(study), lines)
+
+    def _run(self, jobs: list[Job], name: str, report: Callable[[dict], None]) -> Path:
+        for job in jobs:
+            job.wait(report)
+        return self.workspace.run(name)
+
+    def _preparationJob(self, studies: str | os.PathLike, anatomy: str, name: str) -> Job:
+        return Job(["prepare", Path(studies), "--anatomy", anatomy, "--out", self.workspace.cohort(name),
+                    "--jobs", str(max(1, (os.cpu_count() or 2) - 1))])
+
+    def _require_new(self, name: str) -> None:
+        if self.workspace.run(name).exists():
+            raise PlaneSSLError(f"A run '{name}' exists: choose another name, resume it, or delete it.")
+
+    def _run_folder(self, run: str | os.PathLike) -> Path:
+        """A run's folder, given that or its name. PlaneSSLError if there is none."""
+        folder = Path(run) if Path(run).is_absolute() else self.workspace.run(str(run))
+        try:
+            return summary(folder).folder
+        except KeyError as error:
+            raise PlaneSSLError(f"{folder} is no run: its config.json lacks {error}.") from None
+
+
+def _how(network: str | None, epochs: int, device: str, seed: int, batch: int) -> list[str]:
+    return [*(["--network", network] if network else []), "--epochs", str(epochs), "--device", device,
+            "--seed", str(seed), "--batch", str(batch)]

@@ -1,0 +1,78 @@
+"""Studies that are in Slicer already, brought to where the reader finds them: a folder of files."""
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import slicer
+
+from PlaneSSLLib import PlaneSSLError
+
+
+def dicomStudies() -> list[tuple[str, str]]:
+    """(what it is called, its UID) of every study in Slicer's DICOM database."""
+    database = slicer.dicomDatabase
+    if database is None or not database.isOpen:
+        return []
+    found = []
+    for patient in database.patients():
+        for study in database.studiesForPatient(patient):
+            name = f"{database.nameForPatient(patient)}: {database.descriptionForStudy(study) or study}"
+            found.append((name, study))
+    return found
+
+
+def gatherDicom(study: str) -> Path:
+    """A folder with links to all files of a study of the DICOM database."""
+    database = slicer.dicomDatabase
+    folder = _empty_folder(study)
+    for number, series in enumerate(database.seriesForStudy(study)):
+        (folder / str(number)).mkdir()
+        for i, file in enumerate(database.filesForSeries(series)):
+            _link(Path(file), folder / str(number) / f"{i}{Path(file).suffix}")
+    return folder
+
+
+def gatherVolumes(volume: slicer.vtkMRMLScalarVolumeNode) -> Path:
+    """A folder with a volume of the scene, and all volumes beside it in the subject hierarchy, as NRRD files."""
+    folder = _empty_folder(volume.GetID())
+    for number, node in enumerate(_beside(volume)):
+        if node.GetParentTransformNode() is not None:
+            raise PlaneSSLError(f"{node.GetName()} lies under a transform: harden it first, so that its planes are "
+                                "where they are shown.")
+        name = "".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in node.GetName())
+        if not slicer.util.saveNode(node, str(folder / f"{number:02} {name}.nrrd")):
+            raise PlaneSSLError(f"The volume {node.GetName()} could not be written to {folder}: is there room?")
+    return folder
+
+
+def _beside(volume) -> list:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
+    if parent in (0, hierarchy.GetSceneItemID()):
+        return [volume]
+    found = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [node for node in found if node.IsTypeOf("vtkMRMLScalarVolumeNode")
+            and hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == parent and node.GetImageData()]
+
+
+def _empty_folder(key: str) -> Path:
+    """The same folder for the same study, so that it is known again when it is drawn anew."""
+    name = hashlib.sha256(key.encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir(), f"planessl-sources-{os.getpid()}", name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _link(file: Path, to: Path) -> None:
+    for make in (os.symlink, os.link, shutil.copyfile):
+        try:
+            make(file, to)
+            return
+        except OSError:  # not every disk and every user may make links
+            continue
+    raise PlaneSSLError(f"{file} cannot be read.")

@@ -1,0 +1,121 @@
+"""Train: pretrain on planes, finetune on outlines, watch, resume, compare runs."""
+from __future__ import annotations
+
+import ctk
+from slicer.i18n import tr as _
+
+from .section import Section, allow, chosen, fill, fill_table
+
+
+class TrainSection(Section):
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        ui = self.ui
+        for edit in (ui.pretrainingFolder, ui.labelledFolder):
+            edit.filters = ctk.ctkPathLineEdit.Dirs
+        ui.startingRun.currentIndexChanged.connect(self._choose_start)
+        ui.runsTable.itemSelectionChanged.connect(self.refresh)
+        self.onClick(ui.devicesButton, _("The devices could not be listed."), self._look_for_devices)
+        self.onClick(ui.pretrainButton, _("Pretraining could not be started."), self._pretrain)
+        self.onClick(ui.finetuneButton, _("Finetuning could not be started."), self._finetune)
+        self.onClick(ui.keepButton, _("The outlines could not be saved."), self._keep, waits=True)
+        self.onClick(ui.curvesButton, _("The curves could not be shown."),
+                     lambda: self.logic.showCurves(self._selected().name))
+        self.onClick(ui.resumeButton, _("The training could not be resumed."), self._resume)
+        self._runs = []
+
+    def refresh(self) -> None:
+        ui, settings = self.ui, self.settings
+        if settings is None:
+            return
+        runs = self.logic.runs()
+        if runs != self._runs:
+            self._runs = runs
+            self._list()
+        starts = [(run.name, run.name) for run in runs if run.stage == "pretraining" and run.usable
+                  and run.anatomy == settings.trainingAnatomy]
+        fill(ui.startingRun, [(_("none: from scratch"), ""), *starts], settings.startingRun)
+        names = [run.name for run in runs]
+        allow(ui.devicesButton, self.running.busy, _("List the devices and their free memory."))
+        allow(ui.pretrainButton, self.running.busy or self._lacking(
+            settings.pretrainingFolder, settings.pretrainingName, names, settings.taskLines or settings.taskLocation),
+            _("Prepare the studies and pretrain on them, in the background."))
+        allow(ui.finetuneButton, self.running.busy or self._lacking(
+            settings.labelledFolder, settings.finetuningName, names),
+            _("Prepare the labelled studies and train on them, in the background."))
+        outlined = settings.labelledVolume and settings.labelledSegmentation and settings.labelledFolder
+        allow(ui.keepButton, "" if outlined else _("Choose a folder, a volume and its segmentation first."),
+              _("Save the volume and its outlines as one more labelled study in the folder above."))
+        run = self._selected()
+        missing = "" if run else _("Select a run in the table first.")
+        allow(ui.curvesButton, missing, _("Show the run's losses and figures over its epochs in a plot."))
+        allow(ui.resumeButton, self.running.busy or missing or (
+            _("This training is finished.") if run.finished else ""), _("Go on where this training stopped."))
+
+    def _lacking(self, folder: str, name: str, names: list[str], tasks: bool = True) -> str:
+        if self.panel.missingPackages():
+            return _("Packages are missing: see Set-up.")
+        if not folder:
+            return _("Choose the folder that holds the studies first.")
+        if not tasks:
+            return _("Choose a task first.")
+        if not name or name in names:
+            return _("Give the run a name that no other has.")
+        return ""
+
+    def _list(self) -> None:
+        fill_table(self.ui.runsTable, [_("Run"), _("Task"), _("Anatomy"), _("Epochs"), _("State"), _("Figures")], [
+            [run.name, run.task, run.anatomy, f"{run.epochs} / {run.of_epochs}",
+             _("finished") if run.finished else _("stopped"),
+             ", ".join(f"{name} {value:.3g}" for name, value in run.figures.items() if "median" not in name)]
+            for run in self._runs])
+
+    def _selected(self):
+        row = self.ui.runsTable.currentRow()
+        return self._runs[row] if 0 <= row < len(self._runs) else None
+
+    def _choose_start(self, *_index) -> None:
+        if self.settings is not None:
+            self.settings.startingRun = chosen(self.ui.startingRun) or ""
+
+    def _look_for_devices(self) -> None:
+        def show(results: list) -> None:
+            self.ui.devicesLabel.text = "\n".join(
+                f"{one['device']}: {one['name']}" + ("" if one["free_gb"] is None else _(
+                    ", {free} of {all} GB free").format(free=one["free_gb"], all=one["of_gb"])) for one in results[0])
+
+        self.running.start(_("Looking for devices"), [self.logic.devicesJob()], show)
+
+    def _pretrain(self) -> None:
+        settings = self.settings
+        tasks = [name for name, wanted in (("lines", settings.taskLines), ("location", settings.taskLocation))
+                 if wanted]
+        jobs = self.logic.pretrainingJobs(
+            settings.pretrainingFolder, settings.trainingAnatomy, settings.pretrainingName, tasks=tasks,
+            network=settings.network, epochs=settings.pretrainingEpochs, device=settings.device)
+        self._train(_("Pretraining"), jobs, settings.pretrainingName)
+
+    def _finetune(self) -> None:
+        settings = self.settings
+        jobs = self.logic.finetuningJobs(
+            settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
+            init=settings.startingRun or None, subjects=settings.subjects,
+            network=None if settings.startingRun else settings.network, epochs=settings.finetuningEpochs,
+            device=settings.device)
+        self._train(_("Finetuning"), jobs, settings.finetuningName)
+
+    def _resume(self) -> None:
+        run = self._selected()
+        self._train(_("Training"), [self.logic.resumingJob(run.name, self.settings.device)], run.name)
+
+    def _train(self, title: str, jobs: list, name: str) -> None:
+        def told(event: dict) -> None:
+            if event["event"] == "progress" and event.get("metrics"):
+                self.logic.showCurves(name)
+
+        self.running.start(title, jobs, lambda results: self.logic.showCurves(name), told=told)
+
+    def _keep(self) -> None:
+        settings = self.settings
+        self.logic.keepOutlines(settings.labelledVolume, settings.labelledSegmentation, settings.labelledFolder,
+                                settings.trainingAnatomy)

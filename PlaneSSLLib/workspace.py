@@ -1,0 +1,104 @@
+"""Where a user's cohorts and runs are kept: list them, name new ones, delete them. Knows their files, not torch."""
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import PlaneSSLError
+from .files import read_json
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run at a glance. stage: pretraining or finetuning; task: as it was trained on; figures: the last metrics."""
+
+    folder: Path
+    stage: str
+    task: str
+    network: str
+    anatomy: str
+    views: tuple[str, ...]
+    epochs: int
+    of_epochs: int
+    finished: bool
+    figures: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def usable(self) -> bool:
+        """Has it come to its first checkpoint?"""
+        return (self.folder / "weights.safetensors").is_file()
+
+
+class Workspace:
+    """A folder with two in it: cohorts and runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    def run(self, name: str) -> Path:
+        """The folder of a run of this name, there or not. PlaneSSLError if the name cannot be that of a folder."""
+        return self.folder / "runs" / _checked(name)
+
+    def cohort(self, name: str) -> Path:
+        """The folder of a cohort of this name, there or not."""
+        return self.folder / "cohorts" / _checked(name)
+
+    def runs(self) -> list[RunSummary]:
+        """All runs, the latest first; folders that are none, or are damaged, are passed over."""
+        found = []
+        for config in (self.folder / "runs").glob("*/config.json"):
+            try:
+                found.append((config.stat().st_mtime, summary(config.parent)))
+            except (PlaneSSLError, OSError, KeyError, TypeError, ValueError):
+                continue
+        return [run for _, run in sorted(found, key=lambda item: item[0], reverse=True)]
+
+    def cohorts(self) -> list[Path]:
+        """The folders of all cohorts, by name."""
+        return sorted(plan.parent for plan in (self.folder / "cohorts").glob("*/plan.json"))
+
+    def size_mb(self, folder: Path) -> float:
+        """How much room a cohort or a run takes."""
+        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+
+    def delete(self, folder: Path) -> None:
+        """Delete a cohort or a run. PlaneSSLError for any other folder."""
+        folder = Path(folder)
+        if folder not in [*self.cohorts(), *(run.folder for run in self.runs())]:
+            raise PlaneSSLError(f"{folder} is no cohort or run of {self.folder}; it is left alone.")
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise PlaneSSLError(f"{folder} cannot be deleted: {error.strerror}. Is it in use?") from None
+
+
+def summary(run: Path) -> RunSummary:
+    """Read a run's folder; PlaneSSLError or KeyError if it is none."""
+    config, plan = read_json(run / "config.json"), read_json(run / "plan.json")
+    rows = history(run)
+    last = {name: value for row in rows for name, value in row.items()}  # not every epoch is validated
+    return RunSummary(
+        run, config["stage"], config["task"], config["network"], plan["anatomy"], tuple(config.get("views", ())),
+        int(last.pop("epoch", 0)), config["settings"]["epochs"], (run / "results.json").is_file(), last)
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv, empty cells left out; none where no epoch is done yet."""
+    try:
+        with open(run / "metrics.csv", encoding="utf-8", newline="") as file:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        return []
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,60}", name):
+        raise PlaneSSLError(f"'{name}' cannot be the name of a folder: use letters, digits, spaces, '.', '-' and '_'.")
+    return name
