@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +15,6 @@ import machine
 import torch
 from torch.utils.data import default_collate
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.samples import Drawn
 from PlaneSSLLib.phantom import write_phantoms

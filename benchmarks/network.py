@@ -6,14 +6,11 @@ Prints one JSON object: seconds per step of the small network (batch 16, 144 x 1
 from __future__ import annotations
 
 import json
-import sys
 import time
-from pathlib import Path
 
 import machine
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PlaneSSLLib.training.memory import keep_freed_memory
 from PlaneSSLLib.training.networks import Head, Network, build
 

@@ -5,15 +5,14 @@ A made-up heart, a made-up knee and, where PLANESSL_DATA names the folder of the
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
-HOUSE = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(HOUSE))
 from PlaneSSLLib import scene
 from PlaneSSLLib.phantom import write_phantoms
 from PlaneSSLLib.study import read_study
+
+HOUSE = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:

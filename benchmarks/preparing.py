@@ -15,7 +15,6 @@ from pathlib import Path
 import machine
 import pydicom
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PlaneSSLLib.phantom import write_phantoms
 
 CHILD = """
