@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("folders", type=Path, nargs="+", metavar="folder")
     sub.add_argument("--anatomy", required=True, help="the name of an anatomy, or its file")
     sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--classes", type=Path, help="a CSV: a column 'subject', and one of 0 and 1 for each class")
     sub.add_argument("--jobs", type=_positive, default=1, help="processes")
     sub.add_argument("--shard", type=_shard, default=(0, 1), metavar="i/n", help="the i-th of n parts, from 0")
 
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     which = sub.add_mutually_exclusive_group()
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
     which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")
+    which.add_argument("--fold", type=_shard, metavar="i/n", help="validate on the i-th of n parts, from 0")
     sub.add_argument("--out", type=Path, required=True)
     training(sub, epochs=40)
 

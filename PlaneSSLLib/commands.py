@@ -103,10 +103,13 @@ def phantom(options: Namespace, console: Console) -> None:
 
 
 def prepare(options: Namespace, console: Console) -> None:
+    from .anatomy import load
     from .cohort import prepare as prepare_cohort
+    from .cohort.classes import read_classes
 
+    classes = read_classes(options.classes, load(options.anatomy).classes) if options.classes else None
     document = prepare_cohort(options.folders, options.anatomy, options.out, jobs=options.jobs, shard=options.shard,
-                              report=console.event)
+                              classes=classes, report=console.event)
 
     def text() -> str:
         left = [f"left out: {item['study']}: {item['reason']}" for item in document["left_out"]]
@@ -131,11 +134,16 @@ def pretrain(options: Namespace, console: Console) -> None:
 
 
 def finetune(options: Namespace, console: Console) -> None:
-    from .cohort import Cohort, read_split
+    from .cohort import Cohort, fold_split, read_split
     from .reports import write_report
     from .training.finetuning import finetune as train
+    from .training.finetuning import labelled_subjects
 
-    split = read_split(options.split, Cohort(options.cohort)) if options.split else None
+    split = None
+    if options.split:
+        split = read_split(options.split, Cohort(options.cohort))
+    elif options.fold:
+        split = fold_split(labelled_subjects(Cohort(options.cohort), options.task), options.seed, *options.fold)
     document = train(
         options.cohort, options.out, options.task, init=None if options.init == "none" else Path(options.init),
         subjects=options.subjects, split=split, network=options.network, settings=_settings(options),

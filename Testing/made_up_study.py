@@ -33,7 +33,7 @@ def write_volume(path: Path, of: list[Plane], pixels: np.ndarray, step: float = 
 
 
 def write_study(folder: Path, seed: int, phases: int = 1, labelled: bool = True, slices: int = 5) -> Path:
-    """A bright ball (label 3) in a grey shell (label 2), beside it a dark one (label 1), where the views cross."""
+    """A bright cone (label 3) in a grey one (label 2), wide at its base, beside it a dark rod (label 1)."""
     rng = np.random.default_rng(seed)
     centre = rng.uniform(-12, 12, 3)
     views: dict[str, list[str]] = {}
@@ -42,7 +42,7 @@ def write_study(folder: Path, seed: int, phases: int = 1, labelled: bool = True,
         count = phases if view == "SAX" else 1
         views[view] = [f"{view.lower()}_{k}.nii.gz" for k in range(count)]
         for k, name in enumerate(views[view]):
-            pixels, labels = _expose(of, centre, 1 - 0.3 * k / max(1, count - 1), rng)
+            pixels, labels = _expose(of, centre, 1 - 0.1 * k / max(1, count - 1), rng)
             write_volume(folder / name, of, pixels)
             if labelled and view == "SAX":
                 write_volume(folder / "labels" / name, of, labels)
@@ -56,14 +56,15 @@ def _expose(of: list[Plane], centre, size: float, rng: np.random.Generator) -> t
     for plane in of:
         rows, columns = plane.shape
         points = plane.to_lps(np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1))
-        from_centre = np.linalg.norm((points - centre) / [1, 1, 1.4], axis=-1)
-        beside = np.linalg.norm((points - centre - [-34, 10, 0]) / [1, 1, 1.4], axis=-1)
+        away = points - centre
+        cone = np.hypot(away[..., 0], away[..., 1]) / np.clip(1 - 0.025 * away[..., 2], 0.1, 2)
+        rod = np.hypot(away[..., 0] + 34, away[..., 1] - 10)
+        within = np.abs(away[..., 2]) < 30
         label = np.zeros(plane.shape, np.uint8)
-        label[beside < 16 * size] = 1
-        label[from_centre < 24 * size] = 2
-        label[from_centre < 16 * size] = 3
+        label[within & (rod < 8)] = 1
+        label[within & (cone < 20 * size)] = 2
+        label[within & (cone < 13 * size)] = 3
         image = np.choose(label, [200, 90, 420, 800]) + rng.normal(0, 20, plane.shape)
-        image[label == 2] += 9 * (points[..., 2] - centre[2])[label == 2]  # the shell tells where a slice lies
         pixels.append(image + 60 * np.sin(points[..., 0] / 25))
         labels.append(label)
     return np.stack(pixels).astype(np.float32), np.stack(labels)
