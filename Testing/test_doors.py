@@ -36,7 +36,7 @@ DOORS = {
     "console": set(),
     "page": FLOOR,
 }
-TYING_TOGETHER = {"calls", "cli", "commands", "demo", "__main__", "PlaneSSL"}  # these may enter every room
+TYING_TOGETHER = {"calls", "cli", "commands", "demo", "reports", "__main__", "PlaneSSL"}  # these may enter every room
 
 # Library from outside -> the rooms that may know it.
 DRAWING, LEARNING, PANEL = {"scene", "PlaneSSL"}, {"training", "prediction"}, {"PlaneSSL"}
