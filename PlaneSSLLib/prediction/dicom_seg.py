@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,19 +48,19 @@ class Source:
         headers = [self._header(frame) for frame in frames]
         numbers = [frame.frame_number for frame in frames]
         if None in numbers:
-            return headers, slices, None
-        cut = Dataset()
-        cut.update(headers[0])
-        cut.file_meta = headers[0].file_meta
+            series = headers[0].SeriesInstanceUID  # highdicom takes one; `_name_series` names the true ones afterwards
+            return [_changed(header, SeriesInstanceUID=series) for header in headers], slices, None
         groups = [headers[0].PerFrameFunctionalGroupsSequence[number - 1] for number in numbers]
         shared = Dataset()
         for one in (groups[0], *headers[0].get("SharedFunctionalGroupsSequence", ())):
             shared.update({name: one[name] for name in _SAME_IN_A_STACK if name in one})
-        for name, value in (("SharedFunctionalGroupsSequence", [shared]),
-                            ("PerFrameFunctionalGroupsSequence", groups), ("NumberOfFrames", len(numbers))):
-            cut.pop(name, None)  # the element is the header's own: setting its value would change that
-            setattr(cut, name, value)
+        cut = _changed(headers[0], SharedFunctionalGroupsSequence=[shared], PerFrameFunctionalGroupsSequence=groups,
+                       NumberOfFrames=len(numbers))
         return [cut], slices, numbers
+
+    def series_of(self) -> dict[str, str]:
+        """SOP instance UID -> series instance UID of every image."""
+        return {header.SOPInstanceUID: header.SeriesInstanceUID for header in self._headers.values()}
 
     def _header(self, frame: Frame) -> Dataset:
         file = frame.source.file
@@ -86,7 +87,7 @@ class Source:
                     f"The images of {self.stack.id} have no {pydicom.datadict.dictionary_description(keyword)}: a "
                     "DICOM SEG names the images it belongs to by their unique identifiers, and here nothing can be "
                     f"named; {_OTHER_FORMS}.")
-        for keyword in _NEEDED[2:]:
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
             found = {header[keyword].value for header in headers}
             if len(found) > 1:
                 raise PlaneSSLError(
@@ -105,6 +106,16 @@ class Source:
                     setattr(header, keyword, "")
 
 
+def _changed(header: Dataset, **elements) -> Dataset:
+    """A header with other elements; the rest is shared with the one given."""
+    changed = Dataset()
+    changed.update(header)
+    for name, value in elements.items():
+        changed.pop(name, None)  # the element is the header's own: setting its value would change that
+        setattr(changed, name, value)
+    return changed
+
+
 def require_replaceable(folder: Path) -> None:
     """PlaneSSLError if there is such a folder with anything but an earlier segmentation in it."""
     others = [path.name for path in folder.iterdir() if not re.fullmatch(r".+_phase\d+\.dcm", path.name)] if (
@@ -119,49 +130,54 @@ def write_dicom_seg(segmented: SegmentedStack, source: Source, run: Run, folder:
     import highdicom
 
     series, stack = highdicom.UID(), segmented.stack
-    tracking = {label.value: highdicom.UID() for label in run.anatomy.labels}
-    files = []
+    descriptions, weights, files = _descriptions(run), _fingerprint(run), []
     for n, phase in enumerate(segmented.phases):
         images, slices, frame_numbers = source.images(phase)
         labels = np.stack([segmented.labels[n][i] for i in slices])
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about names and the like that the source already has
-                found = _segmentation(images, labels, run, series, n + 1, tracking)
+                found = _segmentation(images, labels, run, series, n + 1, descriptions, weights)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise PlaneSSLError(f"A DICOM SEG of {stack.id} cannot be made: {str(error).rstrip('.')}; "
                                 f"{_OTHER_FORMS}.") from None
         if frame_numbers is not None:
             _name_frames(found, frame_numbers)
+        _name_series(found, source.series_of())
         files.append(folder / f"{stack.id}_phase{phase:02d}.dcm")
         found.save_as(files[-1], enforce_file_format=True)
     return files
 
 
-def _segmentation(images: list[Dataset], labels: np.ndarray, run: Run, series: str, instance: int,
-                  tracking: dict[int, str]):
+def _descriptions(run: Run) -> list:
+    """The segments: numbered from 1 in the anatomy's order, tracked through the phases."""
     import highdicom
 
-    structures, weights = run.anatomy.labels, _fingerprint(run)
-    version = run.versions["planessl"]
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=f"PlaneSSL {run.anatomy.name} {run.config['network']}"[:64], family=codes.DCM.ArtificialIntelligence,
-        version=f"{version}, weights {weights}", source="PlaneSSL")
-    descriptions = [highdicom.seg.SegmentDescription(
+        version=f"{run.versions['planessl']}, weights {_fingerprint(run)}", source="PlaneSSL")
+    return [highdicom.seg.SegmentDescription(
         segment_number=n, segment_label=label.title, segmented_property_category=_code(ANATOMICAL_STRUCTURE),
         segmented_property_type=_code(label.code), algorithm_type="AUTOMATIC", algorithm_identification=algorithm,
-        tracking_id=label.name, tracking_uid=tracking[label.value],
+        tracking_id=label.name, tracking_uid=highdicom.UID(),
         display_color=highdicom.color.CIELabColor.from_rgb(*(round(255 * part) for part in label.color)),
-    ) for n, label in enumerate(structures, start=1)]
+    ) for n, label in enumerate(run.anatomy.labels, start=1)]
+
+
+def _segmentation(images: list[Dataset], labels: np.ndarray, run: Run, series: str, instance: int,
+                  descriptions: list, weights: str):
+    """Empty frames are kept: readers then find every slice, also those in which nothing was found."""
+    import highdicom
+
     numbers = np.zeros(256, np.uint8)
-    numbers[[label.value for label in structures]] = np.arange(1, len(structures) + 1)
+    numbers[[label.value for label in run.anatomy.labels]] = np.arange(1, len(descriptions) + 1)
     description = f"Segmentation of {images[0].get('SeriesDescription', '')}".removesuffix(" of ")
     return highdicom.seg.Segmentation(
         source_images=images, pixel_array=numbers[labels], segmentation_type="BINARY",
         segment_descriptions=descriptions, series_instance_uid=series,
         series_number=9000 + int(images[0].get("SeriesNumber") or 0) % 900, sop_instance_uid=highdicom.UID(),
         instance_number=instance, manufacturer="PlaneSSL", manufacturer_model_name="PlaneSSL",
-        software_versions=version, device_serial_number=weights, series_description=description[:64],
+        software_versions=run.versions["planessl"], device_serial_number=weights, series_description=description[:64],
         content_label="SEGMENTATION", content_creator_name="PlaneSSL^", omit_empty_frames=False)
 
 
@@ -180,3 +196,15 @@ def _name_frames(found: Dataset, numbers: Sequence[int]) -> None:
              for derivation in groups.get("DerivationImageSequence", []) for item in derivation.SourceImageSequence}
     for item in items.values():
         item.ReferencedFrameNumber = numbers[int(item.ReferencedFrameNumber) - 1]
+
+
+def _name_series(found: Dataset, series_of: dict[str, str]) -> None:
+    """List the images that are referenced under the series that each is of."""
+    by_series: dict[str, list[Dataset]] = defaultdict(list)
+    for item in found.ReferencedSeriesSequence[0].ReferencedInstanceSequence:
+        by_series[series_of[item.ReferencedSOPInstanceUID]].append(item)
+    listed = []
+    for uid, items in by_series.items():
+        listed.append(Dataset())
+        listed[-1].SeriesInstanceUID, listed[-1].ReferencedInstanceSequence = uid, items
+    found.ReferencedSeriesSequence = listed

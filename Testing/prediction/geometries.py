@@ -37,8 +37,11 @@ class Volume:
         image.SetDirection(direction.ravel().tolist())
         sitk.WriteImage(image, str(path))
 
-    def write_dicom(self, folder: Path, phases: int = 1, **changes) -> None:
-        """As an MR series whose images show the label values; keywords replace or, if None, empty attributes."""
+    def write_dicom(self, folder: Path, phases: int = 1, own_series: bool = False, **changes) -> None:
+        """As MR images that show the label values, in one series, or every slice in its own.
+
+        Keywords replace attributes, or empty them if None.
+        """
         study, series, frame = (generate_uid(entropy_srcs=[str(folder), what]) for what in "abc")
         folder.mkdir(parents=True)
         for k, plane in enumerate(self.planes):
@@ -47,6 +50,9 @@ class Volume:
                 image.update(_HEADER)
                 image.SOPInstanceUID = generate_uid(entropy_srcs=[str(folder), str(k), str(phase)])
                 image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = study, series, frame
+                if own_series:
+                    image.SeriesInstanceUID = generate_uid(entropy_srcs=[str(folder), "series", str(k)])
+                    image.SeriesNumber = 5 + k
                 image.InstanceNumber = k * phases + phase + 1
                 image.TriggerTime = str(40 * phase)
                 image.ImagePositionPatient = [f"{x:.9g}" for x in plane.position]

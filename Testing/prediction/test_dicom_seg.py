@@ -151,6 +151,22 @@ def test_one_phase_of_a_cine_is_one_object(truthful_run, source, tmp_path):
     assert referenced == {frames[1].sop_instance_uid for frames in stack.frames}
 
 
+def test_slices_in_series_of_their_own_are_referenced_there(truthful_run, tmp_path):
+    volume(SEED).write_dicom(tmp_path / "study", phases=2, own_series=True)
+    (stack,) = read_study(tmp_path / "study").stacks
+    calls.segment(truthful_run, tmp_path / "study", tmp_path / "seg", stack=stack.id)
+    headers = [pydicom.dcmread(file) for file in (tmp_path / "study").iterdir()]
+    series_of = {header.SOPInstanceUID: header.SeriesInstanceUID for header in headers}
+    assert len(set(series_of.values())) == len(stack.planes)
+    for phase, file in enumerate(sorted((tmp_path / "seg").iterdir())):
+        listed = {item.ReferencedSOPInstanceUID: series.SeriesInstanceUID
+                  for series in pydicom.dcmread(file).ReferencedSeriesSequence
+                  for item in series.ReferencedInstanceSequence}
+        expected = [frames[phase].sop_instance_uid for frames in stack.frames]
+        assert listed == {uid: series_of[uid] for uid in expected}
+        assert shutil.which("dciodvfy") is None or errors(file) == set()
+
+
 def enhanced(files: list[Path], folder: Path, in_one: bool) -> None:
     """Enhanced images of the same slices as two phases: the first slices of each, as one image or two."""
     kept = 8

@@ -1,6 +1,10 @@
 """What the segmenter does with frames, whatever the network is."""
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,8 @@ from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.prediction.cleaning import largest_components
 from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.training.run import Run
+
+HOUSE = Path(__file__).resolve().parents[2]
 
 
 def disc(plane: Plane, column: float, row: float, radius: float = 12) -> np.ndarray:
@@ -193,3 +199,33 @@ def test_cleaning_keeps_the_largest_piece_of_every_structure():
     expected[0:2, 2:8, 2:8], expected[1, 15, 2:4] = 3, 1
     np.testing.assert_array_equal(cleaned, expected)
     assert not largest_components(np.zeros((2, 3, 4), np.uint8)).any()
+
+
+def test_a_long_cine_of_many_slices_takes_little_memory(run):
+    """15 slices x 30 phases of 256 x 256: under 2 GB on top of the libraries and the weights."""
+    code = f"""
+import resource
+import numpy as np
+from pathlib import Path
+from Testing.prediction.conftest import TruthTeller
+from Testing.scene.made_up import Pixels, planes
+from PlaneSSLLib.prediction.segmenting import Segmenter
+from PlaneSSLLib.prediction.studies import segment_stack
+from PlaneSSLLib.study import Frame, Naming, Stack
+from PlaneSSLLib.training.run import Run
+
+class Read(Pixels):
+    def read(self):
+        return np.random.default_rng(0).integers(0, 4, (256, 256)).astype(np.float32)
+
+segmenter = Segmenter(Run.open(Path({str(run.folder)!r})), "cpu")
+segmenter.network = TruthTeller()
+held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+stack = Stack("sax", planes((1, 0, 0), (0, 1, 0), (256, 256), slices=15),
+              tuple(tuple(Frame(Read(None)) for _ in range(30)) for _ in range(15)), Naming("SAX", 1.0))
+found = segment_stack(segmenter, stack)
+assert len(found.labels) == 30 and len(found.labels[0]) == 15
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE)
+    assert 0 < float(done.stdout) < 2.0
