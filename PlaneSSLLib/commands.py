@@ -158,6 +158,10 @@ def evaluate(options: Namespace, console: Console) -> None:
     document = measure(options.run, options.cohort, part=options.split, device=options.device, report=console.event)
 
     def text() -> str:
+        if "metrics" in document:
+            rows = [[name.replace("_", " "), *figures.values()] for name, figures in document["metrics"].items()]
+            header = ["error", "median", "mean", "n"]
+            return f"{document['subjects']} subjects, {document['frames']} frames\n{table(header, rows)}"
         if "classes" in document:
             keys = ("auc", "sensitivity", "specificity", "brier", "n_positive")
             rows = [[name, *(figures[key] for key in keys)] for name, figures in document["classes"].items()]

@@ -12,25 +12,28 @@ from ..training.finetuning import labelled_subjects
 from ..training.run import Run
 from .classifying import Classifier, evaluate_classes
 from .metrics import agreement, bootstrap_interval
+from .pretext import evaluate_pretext
 from .segmenting import Segmenter
 
 METRICS = ("dice", "hd95_mm", "assd_mm")
 
 
 def evaluate(
-    run_folder: Path, cohort_folder: Path, *, part: str | None = None, device: str = "auto", flip: bool = False,
+    run_folder: Path, cohort_folder: Path, *, part: str | None = None, device: str = "auto",
     report: Callable[[dict], None] = lambda event: None,
 ) -> dict:
-    """Measure a run on every labelled study of a cohort, or on one part of the run's own split.
+    """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
-    Classification: see `evaluate_classes`. Segmentation: a study's figure is the mean over its labelled stacks and
-    phases; mean, sd and interval are over studies.
+    Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a study's figure is the
+    mean over its labelled stacks and phases; mean, sd and interval are over studies.
     """
     run, cohort = Run.open(run_folder), Cohort(cohort_folder)
     run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")
     names = cohort.pseudonyms if part is None else getattr(run.split, part, None)
     if names is None:
         raise PlaneSSLError(f"A split has no part '{part}'; it has train, validation and test.")
+    if run.config["stage"] == "pretraining":
+        return evaluate_pretext(run, cohort, [name for name in names if name in cohort.studies], device)
     labelled = set(labelled_subjects(cohort, run.config["task"]))
     names = [name for name in names if name in labelled]
     if not names:
@@ -38,7 +41,7 @@ def evaluate(
     if run.config["task"] == "classification":
         return evaluate_classes(Classifier(run, device), cohort, names)
     studies = [cohort.studies[name] for name in names]
-    segmenter = Segmenter(run, device, flip=flip)
+    segmenter = Segmenter(run, device)
     measured = []
     for i, study in enumerate(studies, start=1):
         measured.append(_measure(segmenter, study))

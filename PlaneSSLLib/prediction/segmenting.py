@@ -25,11 +25,11 @@ class Segmenter:
     background. Out of memory, it goes on with smaller batches, then on the CPU, and says so in a notice to `report`.
     """
 
-    def __init__(self, run: Run, device: str = "auto", batch: int = 16, flip: bool = False,
+    def __init__(self, run: Run, device: str = "auto", batch: int = 16,
                  report: Callable[[dict], None] = lambda event: None) -> None:
         if "segmentation" not in run.config["heads"]:
             raise PlaneSSLError(f"The run {run.folder} was trained for {run.config['task']}, not for segmentation.")
-        self.run, self.plan, self.batch, self.flip, self.report = run, run.plan, batch, flip, report
+        self.run, self.plan, self.batch, self.report = run, run.plan, batch, report
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
         self._values = np.array([0, *(value for value, _ in self.plan.labels)], dtype=np.uint8)
@@ -95,9 +95,6 @@ class Segmenter:
         back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device)
         batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
         probabilities = self.network(batch)["segmentation"].float().softmax(1)
-        if self.flip:
-            mirrored = self.network(batch.flip(3))["segmentation"].float().softmax(1).flip(3)
-            probabilities = (probabilities + mirrored) / 2
         structures = back.in_box(probabilities[:, 1:])
         strongest, channel = structures.max(1)
         channel = torch.where(strongest > 1 - structures.sum(1), channel + 1, 0)  # the background is the rest

@@ -162,25 +162,6 @@ def test_the_first_look_is_kept_where_the_second_cuts_no_less(run):
     assert rows.min() + rows.max() == columns.min() + columns.max() == 199
 
 
-def test_mirrored_images_are_averaged_in(run):
-    plain, both = Segmenter(run, "cpu"), Segmenter(run, "cpu", flip=True)
-
-    class LeftIsOne(TruthTeller):
-        """Sees 1 left of the middle with 0.7, whatever is there."""
-
-        def forward(self, image):
-            left = torch.arange(image.shape[3]) < image.shape[3] // 2
-            probability = torch.zeros(len(image), 4, *image.shape[2:])
-            probability[:, 0], probability[:, 1] = torch.where(left, 0.3, 1.0), torch.where(left, 0.7, 0.0)
-            return {"segmentation": probability.clamp(min=1e-6).log()}
-
-    plain.network = both.network = LeftIsOne()
-    plane = flat((64, 64))
-    images = [np.zeros((64, 64), np.float32)]
-    assert (plain.segment(images, [plane])[0] == 1).mean() == pytest.approx(0.5, abs=0.02)
-    assert not both.segment(images, [plane])[0].any()  # 0.35 on either side
-
-
 def test_a_run_that_does_not_segment_is_refused(run, monkeypatch):
     config = {**run.config, "task": "pretraining", "heads": {"lines": {"channels": 2, "per": "pixel"}}}
     monkeypatch.setattr(Run, "config", config)
