@@ -122,20 +122,17 @@ def prepare(options: Namespace, console: Console) -> None:
 
 
 def pretrain(options: Namespace, console: Console) -> None:
-    from .reports import write_report
     from .training.pretraining import pretrain as train
 
     document = train(
         options.cohort, options.out, tasks=_names(options.tasks), views=_names(options.views),
         network=options.network or "small", settings=_settings(options), overwrite=options.overwrite,
         resume=options.resume, report=console.event)
-    document["report"] = str(write_report(options.out, options.cohort))
-    console.result(document, lambda: _trained(document))
+    _tell_of_training(document, options, console)
 
 
 def finetune(options: Namespace, console: Console) -> None:
     from .cohort import Cohort, fold_split, read_split
-    from .reports import write_report
     from .training.finetuning import finetune as train
     from .training.finetuning import labelled_subjects
 
@@ -148,8 +145,7 @@ def finetune(options: Namespace, console: Console) -> None:
         options.cohort, options.out, options.task, init=None if options.init == "none" else Path(options.init),
         subjects=options.subjects, split=split, network=options.network, settings=_settings(options),
         overwrite=options.overwrite, resume=options.resume, report=console.event)
-    document["report"] = str(write_report(options.out, options.cohort))
-    console.result(document, lambda: _trained(document))
+    _tell_of_training(document, options, console)
 
 
 def evaluate(options: Namespace, console: Console) -> None:
@@ -302,7 +298,13 @@ def _require_suffix(path: Path, suffix: str) -> None:
         raise PlaneSSLError(f"{path} should end in {suffix}.")
 
 
-def _trained(document: dict) -> str:
+def _tell_of_training(document: dict, options: Namespace, console: Console) -> None:
+    from .reports import write_report
+
+    if os.environ.get("RANK", "0") != "0":
+        return  # one of several processes of torchrun: the first one tells
+    document["report"] = str(write_report(options.out, options.cohort))
     measured = ", ".join(f"{name} {value:.3g}" for name, value in document["validation"].items())
     taken = f"; {document['taken_over']} tensors taken over" if "taken_over" in document else ""
-    return f"{document['run']}: {document['epochs']} epochs on {document['train']} subjects{taken}. {measured}"
+    console.result(document, f"{document['run']}: {document['epochs']} epochs on {document['train']} subjects{taken}. "
+                             f"{measured}\n{document['report']}")

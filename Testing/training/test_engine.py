@@ -114,6 +114,7 @@ def test_two_processes_train_as_one(cohort_folder, tmp_path):
          "pretrain", *options, "--device", "cpu", "--out", str(tmp_path / "two")],
         env=ONE_THREAD, capture_output=True, text=True, check=False)
     assert two.returncode == 0, two.stderr
+    assert json.loads(two.stdout)["epochs"] == 1  # one document, however many processes
     first, second = rows_of(tmp_path / "one")[0], rows_of(tmp_path / "two")[0]
     for loss in ("loss_lines", "loss_location"):
         assert float(first[loss]) == pytest.approx(float(second[loss]), rel=5e-3)
