@@ -159,8 +159,14 @@ def _writer(out: Path | None, stacks: list[Stack], phase: int | None, run: Run, 
 def _save_scene(results: Results, out: Path, overwrite: bool) -> None:
     from . import scene
 
-    show(results)
-    scene.save_scene(out, overwrite=overwrite)
+    there = {drawing.key for drawing in scene.drawings()}
+    drawing = show(results)
+    try:
+        scene.save_scene(out, overwrite=overwrite)
+    except BaseException:
+        if drawing.key not in there:
+            scene.clear(drawing.key)
+        raise
 
 
 def _dicom_writer(out: Path, stacks: list[Stack], run: Run) -> Callable[[Results], None]:

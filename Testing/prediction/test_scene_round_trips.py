@@ -10,7 +10,7 @@ slicer = pytest.importorskip("slicer")
 from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
 from vtkmodules.vtkCommonMath import vtkMatrix4x4  # noqa: E402
 
-from PlaneSSLLib import anatomy, calls, scene  # noqa: E402
+from PlaneSSLLib import PlaneSSLError, anatomy, calls, scene  # noqa: E402
 from PlaneSSLLib.prediction import measuring  # noqa: E402
 from PlaneSSLLib.prediction.results import Results, SegmentedStack  # noqa: E402
 from PlaneSSLLib.study import read_study  # noqa: E402
@@ -128,3 +128,30 @@ def test_classes_and_the_slices_that_weighed_most_are_tables(tmp_path):
     np.testing.assert_allclose(vtk_to_numpy(classes.GetTable().GetColumnByName("probability")), [0.9, 0.1])
     row = {name: weights.GetTable().GetValueByName(0, name) for name in ("stack", "slice")}
     assert drawing.volume_of(row["stack"].ToString(), row["slice"].ToInt()) is not None
+
+
+def test_a_scene_that_cannot_be_saved_is_left_as_it_was(tmp_path, monkeypatch, truthful_run):
+    volume(0).write_dicom(tmp_path / "study")
+    stack = read_study(tmp_path / "study").stacks[0].id
+    mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", "the user's own")
+    before = slicer.mrmlScene.GetNumberOfNodes()
+
+    def full(*arguments, **more):
+        raise PlaneSSLError("No space left on device.")
+
+    monkeypatch.setattr(scene, "save_scene", full)
+    with pytest.raises(PlaneSSLError, match="No space"):
+        calls.segment(truthful_run, tmp_path / "study", tmp_path / "s.mrb", stack=stack)
+    assert scene.drawings() == [] and slicer.mrmlScene.IsNodePresent(mine)
+    assert slicer.mrmlScene.GetNumberOfNodes() <= before + 4  # singletons: hierarchy, selections
+    monkeypatch.undo()
+
+
+def test_the_mrb_of_a_call_holds_the_segmentation_with_surfaces(tmp_path, truthful_run):
+    volume(0).write_dicom(tmp_path / "study", phases=2)
+    stack = read_study(tmp_path / "study").stacks[0].id
+    found = calls.segment(truthful_run, tmp_path / "study", tmp_path / "s.mrb", stack=stack)
+    (drawing,) = scene.load_scene(tmp_path / "s.mrb")
+    require_same(drawing, found.stacks[0], 1)
+    surface = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    assert all(node.GetSegmentation().ContainsRepresentation(surface) for node in drawing.nodes("segmentation"))
