@@ -126,7 +126,8 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndImport(self, caller, event) -> None:
         """A scene was loaded: MRML does not save textures."""
         scenes.restore_textures()
-        self.useSettings(self.logic.getParameterNode())
+        if self.parent.isEntered:
+            self.useSettings(self.logic.getParameterNode())
 
     def useSettings(self, settings: PlaneSSLParameterNode | None) -> None:
         """Show and keep these settings, or none."""
@@ -256,8 +257,8 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         return self.drawing(study).now.acquired.folder
 
     def drawnStacks(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[dict]:
-        """The stacks of a drawn study, as in `stacks`, planes as they lie now."""
-        return studies.describe(self.drawing(study).study)["stacks"]
+        """The stacks of a drawn study, as in `stacks`, planes as they lie now; localizers last."""
+        return sorted(studies.describe(self.drawing(study).study)["stacks"], key=lambda stack: stack["localizer"])
 
     def restyle(self, study: slicer.vtkMRMLScriptedModuleNode, **look: str) -> None:
         """Change how a study is shown: localizers and others are show, dim or hide; textures none, central or all."""

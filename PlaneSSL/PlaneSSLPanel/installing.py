@@ -4,6 +4,7 @@ torch comes through the PyTorch extension, which knows which build fits the comp
 """
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -25,17 +26,22 @@ class Package:
     installed: str
 
 
+@lru_cache(maxsize=1)
 def packages() -> list[Package]:
-    """All that is needed, torch first. PlaneSSLError in a Slicer that is too old to tell."""
-    checks = [(_TORCH[0], _TORCH[1], "".join(_TORCH)), *(
-        (one.name, str(one.specifier), str(one)) for one in _requirements())]
-    return [Package(name, wanted, _version(name) if _packaging().pip_check(text) else "")
-            for name, wanted, text in checks]
+    """All that is needed, torch first. Looking takes a moment: it is done once, and again after `lookAgain`."""
+    found = []
+    for line in ("".join(_TORCH), *_lines()):
+        name, wanted = re.match(r"([\w-]+)[^>]*(>=.*)", line).groups()
+        found.append(Package(name, wanted, _version(name) if _is_installed(line) else ""))
+    return found
 
 
 def installPackages() -> None:
     """Ask, then install what is missing but torch."""
-    _packaging().pip_ensure(_requirements(), requester="PlaneSSL")
+    try:
+        _packaging().pip_ensure(_lines(), requester="PlaneSSL")
+    finally:
+        lookAgain()
 
 
 def installTorch() -> None:
@@ -45,7 +51,27 @@ def installTorch() -> None:
     except ModuleNotFoundError:
         raise PlaneSSLError(_("The PyTorch extension is missing: install it in the Extensions Manager, restart Slicer, "
                               "and come back.")) from None
-    PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
+    try:
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
+    finally:
+        lookAgain()
+
+
+def lookAgain() -> None:
+    """Packages may have come or gone."""
+    packages.cache_clear()
+
+
+def _lines() -> list[str]:
+    text = (resource_folder() / "requirements.txt").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def _is_installed(requirement: str) -> bool:
+    try:
+        return _packaging().pip_check(requirement)
+    except PlaneSSLError:  # an old Slicer cannot compare versions: what is there counts
+        return bool(_version(re.match(r"[\w-]+", requirement).group()))
 
 
 def _packaging():
@@ -56,13 +82,8 @@ def _packaging():
     return packaging
 
 
-@lru_cache(maxsize=1)
-def _requirements() -> list:
-    return _packaging().load_requirements(resource_folder() / "requirements.txt")
-
-
 def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return _("yes")
+        return ""

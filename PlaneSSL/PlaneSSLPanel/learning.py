@@ -95,15 +95,16 @@ class LearningLogic:
             number += 1
         return scenes.save_labelled_study(study, volume, segmentation, anatomy)
 
-    def showCurves(self, name: str) -> slicer.vtkMRMLPlotChartNode | None:
-        """Plot a run's losses and figures over its epochs; None where no epoch is done yet."""
-        rows = history(self.workspace.run(name))
-        return self.plot(name, rows) if rows else None
+    def showCurves(self, name: str, bringUp: bool = True) -> slicer.vtkMRMLPlotChartNode | None:
+        """Plot a run's losses and figures over its epochs; None where no epoch is done yet.
 
-    def plot(self, name: str, rows: Sequence[dict]) -> slicer.vtkMRMLPlotChartNode:
-        """Plot rows of "epoch" and figures, and bring a plot view up if there are windows."""
+        bringUp: also change the layout so that the plot is seen, if there are windows.
+        """
+        rows = history(self.workspace.run(name))
+        if not rows:
+            return None
         chart = scenes.draw_curves(name, rows)
-        if slicer.app.layoutManager() is not None:
+        if bringUp and slicer.app.layoutManager() is not None:
             slicer.modules.plots.logic().ShowChartInLayout(chart)
         return chart
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from pathlib import Path
 
 import slicer
@@ -13,7 +14,8 @@ from PlaneSSLLib.jobs import Job
 from PlaneSSLLib.resources import resource_folder
 
 _CATEGORY = "PlaneSSL"
-_ORGANS = ("heart", "knee")  # of which planessl phantom makes studies
+ORGANS = ("heart", "knee")  # of which planessl phantom makes studies
+SEED, PHASES = 2024, 8
 
 
 def registerSampleData() -> None:
@@ -23,7 +25,7 @@ def registerSampleData() -> None:
     register = SampleData.SampleDataLogic
     if hasattr(register, "registerCustomSampleDataCategory"):
         register.registerCustomSampleDataCategory(_CATEGORY, title=_("PlaneSSL: made-up MR studies"))
-    for organ in _ORGANS:
+    for organ in ORGANS:
         name = f"PlaneSSL {organ} phantom"
         register.registerCustomSampleDataSource(
             category=_CATEGORY, sampleName=name, nodeNames=[name],
@@ -31,7 +33,7 @@ def registerSampleData() -> None:
             thumbnailFileName=str(resource_folder() / "Icons" / f"PlaneSSL-{organ}.png"))
 
 
-def load(organ: str, seed: int = 2024, phases: int = 8) -> list[slicer.vtkMRMLScriptedModuleNode]:
+def load(organ: str, seed: int = SEED, phases: int = PHASES) -> list[slicer.vtkMRMLScriptedModuleNode]:
     """Make a study of an organ and draw it; returns the study's node."""
     folder = make(organ, seed, phases)
     logic = slicer.util.getModuleLogic("PlaneSSL")
@@ -45,8 +47,14 @@ def make(organ: str, seed: int, phases: int) -> Path:
     """The folder of a made-up study, made in a child process if it is not there yet."""
     out = Path(tempfile.gettempdir(), "PlaneSSL-samples", f"{organ}-{seed}-{phases}")
     if not out.is_dir():
-        Job(["phantom", organ, "--studies", "1", "--seed", str(seed), "--phases", str(phases), "--out", out]).wait(
-            lambda event: slicer.app.processEvents())
+        job = Job(["phantom", organ, "--studies", "1", "--seed", str(seed), "--phases", str(phases), "--out", out])
+        job.start()
+        while job.active:
+            job.poll()
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        if job.error:
+            raise PlaneSSLError(job.error)
     studies = sorted(folder for folder in out.iterdir() if folder.is_dir())
     if not studies:
         raise PlaneSSLError(f"{out} holds no study: delete it and try again.")

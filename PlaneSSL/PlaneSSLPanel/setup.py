@@ -17,7 +17,7 @@ class SetUpSection(Section):
         ui.workspace.currentPath = str(self.logic.workspace.folder)
         ui.workspace.currentPathChanged.connect(self._move)
         ui.keptTable.itemSelectionChanged.connect(self._allow)
-        ui.setUpSection.contentsCollapsed.connect(lambda *_collapsed: panel.refresh())
+        ui.setUpSection.contentsCollapsed.connect(self._opened)
         self.onClick(ui.installButton, _("The packages could not be installed."), installing.installPackages, True)
         self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch, True)
         self.onClick(ui.deleteButton, _("It could not be deleted."), self._delete)
@@ -47,6 +47,10 @@ class SetUpSection(Section):
         allow(ui.deleteButton, self.running.busy or (
             "" if 0 <= ui.keptTable.currentRow() < len(self._kept) else _("Select a cohort or a run first.")),
             _("Delete the selected cohort or run from the disk, after asking."))
+
+    def _opened(self, *_collapsed) -> None:
+        installing.lookAgain()
+        self.panel.refresh()
 
     def _move(self, folder: str) -> None:
         if folder:

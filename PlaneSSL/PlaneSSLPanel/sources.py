@@ -14,7 +14,7 @@ from PlaneSSLLib import PlaneSSLError
 
 def dicomStudies() -> list[tuple[str, str]]:
     """(what it is called, its UID) of every study in Slicer's DICOM database."""
-    database = slicer.dicomDatabase
+    database = getattr(slicer, "dicomDatabase", None)  # absent where Slicer runs without its DICOM module
     if database is None or not database.isOpen:
         return []
     found = []

@@ -87,16 +87,17 @@ class StudySection(Section):
         fill_table(table, headings, [
             [stack["id"], "", f"{stack['confidence']:.0%}", str(stack["slices"]), str(stack["phases"]),
              f"{stack['rows']} x {stack['columns']}", stack["description"]] for stack in stacks])
+        views = self.logic.views(self.study)
         for row, stack in enumerate(stacks):
-            table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"]))
+            table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"], views))
         table.resizeColumnsToContents()
         problems = self.logic.problems(self.study)
         self.ui.problemsBox.title = _("Problems ({count})").format(count=len(problems))
         self.ui.problemsText.setPlainText("\n".join(problems) or _("None."))
 
-    def _view_box(self, stack: str, view: str):
+    def _view_box(self, stack: str, view: str, views: list[str]):
         box = qt.QComboBox()
-        fill(box, [(name, name) for name in dict.fromkeys([view, *self.logic.views(self.study)])], view)
+        fill(box, [(name, name) for name in dict.fromkeys([view, *views])], view)
         box.toolTip = _("The view that this stack shows. Choose another one to correct it.")
         box.currentIndexChanged.connect(lambda *_index: self._correct(stack, chosen(box)))
         return box

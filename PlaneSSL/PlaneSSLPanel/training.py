@@ -109,11 +109,14 @@ class TrainSection(Section):
         self._train(_("Training"), [self.logic.resumingJob(run.name, self.settings.device)], run.name)
 
     def _train(self, title: str, jobs: list, name: str) -> None:
-        def told(event: dict) -> None:
-            if event["event"] == "progress" and event.get("metrics"):
-                self.logic.showCurves(name)
+        """The plot is brought up once; after that the user's choice of layout stands, and it grows where it is."""
+        shown = []
 
-        self.running.start(title, jobs, lambda results: self.logic.showCurves(name), told=told)
+        def told(event: dict) -> None:
+            if event["event"] == "progress" and event.get("metrics") and self.logic.showCurves(name, not shown):
+                shown.append(name)
+
+        self.running.start(title, jobs, lambda results: self.logic.showCurves(name, not shown), told=told)
 
     def _keep(self) -> None:
         settings = self.settings

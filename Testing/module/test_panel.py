@@ -3,15 +3,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from Testing.made_up_study import write_study
+from Testing.module.using import choose, draw
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.jobs import Job
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -22,18 +20,6 @@ def nodes_of_others(host) -> int:
     return scene.GetNumberOfNodes() - scene.GetNumberOfNodesByClass("vtkMRMLSubjectHierarchyNode")
 
 
-def choose(panel, folder) -> None:
-    panel.ui.studyFolder.currentPath = str(folder)
-
-
-def draw(panel, folder):
-    """Draw a study by its button; returns its node."""
-    choose(panel, folder)
-    panel.ui.drawButton.click()
-    panel.running.finish()
-    return panel.logic.studies()[-1]
-
-
 def shown_views(panel) -> list[str]:
     table = panel.ui.stackTable
     return [table.cellWidget(row, 1).currentText for row in range(table.rowCount)]
@@ -41,23 +27,6 @@ def shown_views(panel) -> list[str]:
 
 def select(table, row: int) -> None:
     table.setCurrentCell(row, 0)
-
-
-def turn_until(host, condition) -> None:
-    """Let the event loop turn, as in Slicer, until something holds."""
-    latest = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < latest
-        host.app.processEvents()
-
-
-def lost(arguments=()) -> Job:
-    return Job(arguments, program=[sys.executable, "-c", "1 / 0"])
-
-
-def endless() -> Job:
-    code = "import time; from PlaneSSLLib import jobs; jobs.end_with_parent(); time.sleep(1000)"
-    return Job([], program=[sys.executable, "-c", code])
 
 
 def test_the_module_loads_to_its_last_control(panel):
@@ -133,53 +102,6 @@ def test_a_corrected_view_is_read_again(panel, study_folder):
     assert sorted(stack["view"] for stack in panel.logic.drawnStacks(panel.logic.studies()[0])) == ["2CH", "3CH", "SAX"]
 
 
-def longest_stand_still(panel, host, button) -> float:
-    """Seconds that the event loop stood still at most, by a timer, while a button's work was under way."""
-    import qt
-
-    ticks = []
-    timer = qt.QTimer()
-    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
-    timer.start(5)
-    turn_until(host, lambda: ticks)
-    button.click()
-    turn_until(host, lambda: not panel.running.busy)
-    seen = len(ticks)
-    turn_until(host, lambda: len(ticks) > seen)
-    timer.stop()
-    return max(later - sooner for sooner, later in pairwise(ticks))
-
-
-def test_nothing_freezes_while_a_study_is_read_and_drawn(panel, host, study_folder):
-    choose(panel, study_folder)
-    # The best of three, since other programs may keep the machine busy.
-    assert min(longest_stand_still(panel, host, panel.ui.readButton) for _ in range(3)) < 0.1
-    assert min(longest_stand_still(panel, host, panel.ui.drawButton) for _ in range(3)) < 0.5
-
-
-def test_only_one_thing_is_under_way(panel, study_folder):
-    panel.running.start("First", [endless()], lambda results: None)
-    choose(panel, study_folder)
-    assert not panel.ui.readButton.enabled and "First is under way" in panel.ui.readButton.toolTip
-    with pytest.raises(PlaneSSLError, match="First is under way"):
-        panel.running.start("Second", [endless()], lambda results: None)
-    panel.ui.cancelButton.click()
-    panel.running.finish()
-    assert panel.ui.readButton.enabled
-    assert "cancelled" in panel.ui.jobTitle.text
-
-
-def test_a_job_that_dies_at_once_is_told_and_the_panel_stays_usable(panel, study_folder, monkeypatch):
-    monkeypatch.setattr(panel.logic, "readingJob", lambda *_: lost(["handover"]))
-    choose(panel, study_folder)
-    panel.ui.readButton.click()
-    panel.running.finish()
-    assert "ZeroDivisionError" in panel.ui.jobText.toPlainText()
-    assert "failed" in panel.ui.jobTitle.text
-    monkeypatch.undo()
-    draw(panel, study_folder)
-
-
 def test_a_folder_that_is_not_there_is_told_in_a_sentence(panel, tmp_path):
     choose(panel, tmp_path / "nowhere")
     panel.ui.drawButton.click()
@@ -187,51 +109,6 @@ def test_a_folder_that_is_not_there_is_told_in_a_sentence(panel, tmp_path):
     assert "nowhere" in panel.ui.jobText.toPlainText()
     assert panel.logic.studies() == []
     assert panel.ui.drawButton.enabled
-
-
-def test_jobs_follow_each_other_and_the_second_is_not_started_after_a_failure(panel):
-    said = []
-    ok = [Job([], program=[sys.executable, "-c", f"print({n})"]) for n in (1, 2)]
-    panel.running.start("Two", ok, said.append)
-    panel.running.finish()
-    assert said == [[1, 2]]
-    never = endless()
-    panel.running.start("Two", [lost(), never], said.append)
-    panel.running.finish()
-    assert never.state == "waiting"
-    assert len(said) == 1
-
-
-def test_closing_the_scene_ends_what_would_enter_it_and_nothing_else(panel, host, study_folder):
-    job = endless()
-    panel.running.start("Training", [job], lambda results: None)
-    host.mrmlScene.Clear(0)
-    assert job.active
-    panel.ui.cancelButton.click()
-    panel.running.finish()
-    job = endless()
-    panel.running.start("Segmenting", [job], lambda results: None, entersScene=True)
-    host.mrmlScene.Clear(0)
-    assert not job.active and not panel.running.busy
-    draw(panel, study_folder)
-
-
-def test_closing_the_scene_while_it_is_drawn_leaves_nothing_half_drawn(panel, host, study_folder):
-    study = panel.logic.readStudy(study_folder)
-    panel.running.steps("Drawing", panel.logic.drawingSteps(study), lambda: None)
-    panel.running._turn()
-    assert panel.logic.studies()
-    host.mrmlScene.Clear(0)
-    assert panel.logic.studies() == []
-    assert not panel.running.busy
-    assert len(panel.logic.pairs(draw(panel, study_folder))) == 11
-
-
-def test_closing_slicer_leaves_no_process(panel):
-    job = endless()
-    panel.running.start("Training", [job], lambda results: None)
-    panel.cleanup()
-    assert not job.active
 
 
 def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path):
@@ -414,3 +291,34 @@ def list_is_allowed(folder: Path) -> bool:
         return bool(list(folder.iterdir()))
     except PermissionError:
         return False
+
+
+def test_set_up_tells_what_is_there(panel):
+    panel.ui.setUpSection.collapsed = False
+    table = panel.ui.packagesTable
+    shown = {table.item(row, 0).text(): table.item(row, 2).text() for row in range(table.rowCount)}
+    assert {"torch", "monai", "pydicom"} <= shown.keys()
+    assert "missing" not in shown.values()
+    assert not panel.ui.torchButton.enabled and "is installed" in panel.ui.torchButton.toolTip
+
+
+def test_without_torch_nothing_trains_and_the_panel_says_why(panel, study_folder, monkeypatch):
+    from PlaneSSLPanel import installing
+
+    monkeypatch.setattr(installing, "packages", lambda: [installing.Package("torch", ">=2.4", "")])
+    panel.ui.pretrainingFolder.currentPath = str(study_folder)
+    assert not panel.ui.pretrainButton.enabled and "Set-up" in panel.ui.pretrainButton.toolTip
+    with pytest.raises(PlaneSSLError, match="PyTorch extension"):
+        installing.installTorch()
+    assert draw(panel, study_folder)
+
+
+def test_an_old_slicer_shows_the_panel_all_the_same(panel, monkeypatch):
+    from PlaneSSLPanel import installing
+
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    monkeypatch.delattr("slicer.packaging", raising=False)
+    installing.lookAgain()
+    panel.refresh()
+    with pytest.raises(PlaneSSLError, match=r"5\.12"):
+        installing.installPackages()

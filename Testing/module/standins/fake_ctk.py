@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Property, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QGroupBox, QHBoxLayout, QLineEdit, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QDoubleSpinBox, QFileDialog, QGroupBox, QHBoxLayout, QLineEdit, QPushButton, QToolButton, QWidget,
+)
 
 from .fake_qt import kept, register
 
@@ -24,8 +26,8 @@ class ctkCollapsibleButton(_Collapsing, QWidget):
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self._collapsed, self._text = False, ""
-        self._head = QToolButton(self)
-        self._head.setAutoRaise(True)
+        self._head = QPushButton(self)
+        self._head.setStyleSheet("text-align: left; font-weight: bold; padding-left: 6px; background: #cfd8e3;")
         self._head.clicked.connect(lambda: self.setCollapsed(not self._collapsed))
         self.setContentsMargins(0, 26, 0, 0)
 
@@ -43,6 +45,7 @@ class ctkCollapsibleButton(_Collapsing, QWidget):
 
     def setCollapsed(self, collapsed: bool) -> None:
         self._collapse(collapsed)
+        self.setMaximumHeight(30 if collapsed else 16777215)
         self.setText(self._text)
         self.contentsCollapsed.emit(collapsed)
 
@@ -59,6 +62,10 @@ class ctkCollapsibleGroupBox(_Collapsing, QGroupBox):
     def showEvent(self, event) -> None:
         self._collapse(self._collapsed)
         super().showEvent(event)
+
+    def _collapse(self, collapsed: bool) -> None:
+        super()._collapse(collapsed)
+        self.setMaximumHeight(24 if collapsed else 16777215)
 
     collapsed = Property(bool, lambda self: self._collapsed, lambda self, value: self._collapse(value))
 

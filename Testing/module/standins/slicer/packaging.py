@@ -2,14 +2,8 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
-
-
-def load_requirements(path: str | Path) -> list[Requirement]:
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if line.strip() and not line.startswith(("#", "-"))]
 
 
 def pip_check(requirement: str | Requirement) -> bool:
