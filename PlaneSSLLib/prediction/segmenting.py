@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from .. import PlaneSSLError
-from ..cohort.plan import intensity_range, scale
+from ..cohort.plan import intensity_range
 from ..geometry import Plane
 from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
-from .sampling import Sampler
+from .sampling import Sampler, scale_batch
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
 
@@ -64,8 +64,8 @@ class Segmenter:
         """centre: of the working grid, (column, row) mm from each image's centre."""
         labels: list[np.ndarray] = []
         for first, last in self._alike(planes):
-            scaled = np.stack([scale(image, intensities) for image in images[first:last]])[:, None]
-            labels.extend(self._labels(torch.from_numpy(scaled), grid_on(planes[first], self.plan, centre)))
+            batch = torch.from_numpy(np.stack(images[first:last])[:, None].astype(np.float32, copy=False))
+            labels.extend(self._labels(batch, intensities, grid_on(planes[first], self.plan, centre)))
             progress(last, len(planes))
         return labels
 
@@ -78,28 +78,30 @@ class Segmenter:
                 yield first, i
                 first = i
 
-    def _labels(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
-        """(n, 1, rows, columns), scaled -> (n, rows, columns) label values, with as little memory as there is."""
+    def _labels(self, images: Tensor, intensities: tuple[float, float], matrix: np.ndarray) -> np.ndarray:
+        """(n, 1, rows, columns) -> (n, rows, columns) label values, with as little memory as there is."""
         while True:
             try:
-                return np.concatenate([self._labels_at_once(part, matrix) for part in images.split(self.batch)])
+                return np.concatenate([
+                    self._labels_at_once(part, intensities, matrix) for part in images.split(self.batch)])
             except RuntimeError as error:
                 if not any(words in str(error).lower() for words in _NO_MEMORY):
                     raise
             self._make_do_with_less()  # not while the error is handled: it holds on to the tensors
 
     @torch.inference_mode()
-    def _labels_at_once(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
+    def _labels_at_once(self, images: Tensor, intensities: tuple[float, float], matrix: np.ndarray) -> np.ndarray:
         shape = tuple(images.shape[2:])
         to_grid = Sampler(matrix, shape, self.plan.size, self.device)
         back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device)
-        batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
+        scaled = scale_batch(images.to(self.device), intensities)
+        batch = to_grid(scaled).contiguous(memory_format=torch.channels_last)
         probabilities = self.network(batch)["segmentation"].float().softmax(1)
         structures = back.in_box(probabilities[:, 1:])
         strongest, channel = structures.max(1)
         channel = torch.where(strongest > 1 - structures.sum(1), channel + 1, 0)  # the background is the rest
         labels = np.zeros((len(images), *shape), np.uint8)
-        labels[:, back.box[0], back.box[1]] = self._values[channel.cpu().numpy()]
+        labels[:, back.box[0], back.box[1]] = self._values[channel.to(torch.uint8).cpu().numpy()]
         return labels
 
     def _make_do_with_less(self) -> None:
