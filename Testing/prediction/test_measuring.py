@@ -11,8 +11,9 @@ import pydicom
 import pytest
 from matplotlib.path import Path as Outline
 
-from PlaneSSLLib import PlaneSSLError, anatomy
+from PlaneSSLLib import PlaneSSLError, anatomy, calls
 from PlaneSSLLib.geometry import Plane
+from PlaneSSLLib.phantom import write_phantoms
 from PlaneSSLLib.prediction.measuring import measure, measure_stack, rows, slice_widths, write
 from PlaneSSLLib.prediction.results import Results, SegmentedStack
 from PlaneSSLLib.study import Frame, Naming, Stack, Study, read_study
@@ -191,3 +192,14 @@ def test_contours_of_every_phase_of_a_pig_measure_as_their_polygons_do(data, kin
     assert len(volumes) == 10
     assert cavity["edv_ml"] == pytest.approx(max(volumes.values()), rel=0.01)
     assert cavity["esv_ml"] == pytest.approx(min(volumes.values()), rel=0.01)
+
+
+def test_the_labels_of_a_made_up_heart_measure_as_the_heart_itself(tmp_path):
+    (folder,) = write_phantoms("heart", 1, 3, tmp_path / "phantoms", phases=2)
+    truth = json.loads((folder / "truth.json").read_text())["volumes_ml"]
+    (found,) = [one for one in calls.measure(folder)["stacks"] if one["view"] == "SAX"]
+    for name, volumes in found["volumes_ml"].items():  # slices of 10 mm see the ends of a ventricle as steps
+        assert volumes == pytest.approx([phase[name] for phase in truth], rel=0.06)
+    fraction = 100 * (1 - truth[1]["LV"] / truth[0]["LV"])
+    assert found["cavities"]["LV"]["ef_percent"] == pytest.approx(fraction, abs=2)
+    assert found["masses_g"]["MYO"] == pytest.approx(1.05 * truth[0]["MYO"], rel=0.03)
