@@ -115,8 +115,7 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event) -> None:
         """Work whose results would enter the scene ends; a training goes on, since its results are files."""
         self.useSettings(None)
-        if self.running.entersScene:
-            self.running.end()
+        self.running.drop()
         self.logic.forgetViews()
 
     def onSceneEndClose(self, caller, event) -> None:

@@ -109,10 +109,17 @@ class Job:
             self._next_means = [self._close_line, self._terminate]
             self._press()
 
-    def end(self) -> None:
-        """End the child and all that it started, now: for a program that is about to leave."""
+    def end(self, grace_s: float = 3.0) -> None:
+        """End the child and all that it started before returning: for a program that is about to leave.
+
+        It may clean up for grace_s; then it is killed.
+        """
+        self.cancel()
+        latest = time.monotonic() + grace_s
+        while self.active and time.monotonic() < latest:
+            self.poll()
+            time.sleep(0.01)
         if self.active:
-            self.state = CANCELLING
             self._kill()
             self._process.wait()
             for _ in self._new_events(to_the_end=True):

@@ -100,7 +100,7 @@ def test_polling_never_waits_for_a_busy_child():
         before = time.perf_counter()
         job.poll()
         slowest = max(slowest, time.perf_counter() - before)
-    job.end()
+    job.end(grace_s=0)
     assert slowest < 0.1
 
 
@@ -187,11 +187,21 @@ def test_ending_leaves_nothing():
                  "tell(event='started', pids=[os.getpid(), child.pid])\ntime.sleep(1000)").start()
     pids = follow(job, started)[-1]["pids"]
     folder = job._folder
-    job.end()
+    job.end(grace_s=0.1)
     assert job.state == CANCELLED
     for pid in pids:
         wait_for_death(pid)
     assert not folder.exists()
+
+
+def test_ending_lets_the_child_clean_up_if_it_is_quick(tmp_path):
+    mark = tmp_path / "cleaned"
+    job = job_of(LISTENING + f"try:\n    tell(event='started')\n    time.sleep(1000)\nexcept KeyboardInterrupt:\n"
+                 f"    open({str(mark)!r}, 'w').close()\n    sys.exit(130)").start()
+    follow(job, started)
+    job.end(grace_s=DEADLINE_S)
+    assert job.state == CANCELLED
+    assert mark.exists()
 
 
 def test_a_job_ends_when_its_parent_is_killed(tmp_path):

@@ -74,13 +74,19 @@ class Running:
             self._jobs[0].cancel()
             self._ui.jobTitle.text = _("{title}: stopping ...").format(title=self._title)
 
+    def drop(self) -> None:
+        """The scene closes: work whose results would enter it is cancelled, and will not be heard of again."""
+        if self.entersScene and self.busy:
+            self._done = lambda *_results: None
+            self.cancel()
+
     def end(self) -> None:
-        """Stop at once, leaving no process behind: for a program or a scene that closes."""
+        """Slicer closes: stop, leaving no process behind."""
         for job in self._jobs:
             job.end()
-        if self._steps is not None:
-            self._steps.close()
         if self.busy:
+            if self._steps is not None:
+                self._steps.close()
             self._finish(_("{title} was cancelled.").format(title=self._title))
 
     def finish(self) -> None:

@@ -22,15 +22,16 @@ class TrainSection(Section):
         self.onClick(ui.curvesButton, _("The curves could not be shown."),
                      lambda: self.logic.showCurves(self._selected().name))
         self.onClick(ui.resumeButton, _("The training could not be resumed."), self._resume)
-        self._runs = []
+        self._runs, self._training, self._listed = [], "", ([], "")
 
     def refresh(self) -> None:
         ui, settings = self.ui, self.settings
         if settings is None:
             return
+        self._training = self._training if self.running.busy else ""
         runs = self.logic.runs()
-        if runs != self._runs:
-            self._runs = runs
+        if (runs, self._training) != self._listed:
+            self._runs, self._listed = runs, (runs, self._training)
             self._list()
         starts = [(run.name, run.name) for run in runs if run.stage == "pretraining" and run.usable
                   and run.anatomy == settings.trainingAnatomy]
@@ -66,7 +67,7 @@ class TrainSection(Section):
     def _list(self) -> None:
         fill_table(self.ui.runsTable, [_("Run"), _("Task"), _("Anatomy"), _("Epochs"), _("State"), _("Figures")], [
             [run.name, run.task, run.anatomy, f"{run.epochs} / {run.of_epochs}",
-             _("finished") if run.finished else _("stopped"),
+             _("running") if run.name == self._training else _("finished") if run.finished else _("stopped"),
              ", ".join(f"{name} {value:.3g}" for name, value in run.figures.items() if "median" not in name)]
             for run in self._runs])
 
@@ -111,10 +112,13 @@ class TrainSection(Section):
     def _train(self, title: str, jobs: list, name: str) -> None:
         """The plot is brought up once; after that the user's choice of layout stands, and it grows where it is."""
         shown = []
+        self._training = name
 
         def told(event: dict) -> None:
-            if event["event"] == "progress" and event.get("metrics") and self.logic.showCurves(name, not shown):
-                shown.append(name)
+            if event["event"] == "progress" and event.get("metrics"):
+                self.refresh()
+                if self.logic.showCurves(name, not shown):
+                    shown.append(name)
 
         self.running.start(title, jobs, lambda results: self.logic.showCurves(name, not shown), told=told)
 

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HOUSE / "Resources" / "Screenshots")
     parser.add_argument("--study", type=Path, help="show this study in the first picture instead of a made-up one")
     parser.add_argument("--studies", type=int, default=10, help="how many made-up hearts to train on")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=6, help="of pretraining; finetuning takes twice as many")
     parser.add_argument("--thumbnails", action="store_true", help="only those of the sample data")
     options = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -103,7 +103,7 @@ class Shots:
         ui = self.panel.ui
         ui.trainingAnatomy.currentText = "heart"
         ui.pretrainingFolder.currentPath = ui.labelledFolder.currentPath = str(studies[0].parent)
-        ui.pretrainingEpochs.value = ui.finetuningEpochs.value = self.options.epochs
+        ui.pretrainingEpochs.value, ui.finetuningEpochs.value = self.options.epochs, 2 * self.options.epochs
         ui.pretrainButton.click()
         while self.panel.running.busy and self.epochs_done() < self.options.epochs // 2 + 1:
             self.slicer.app.processEvents()

@@ -48,9 +48,9 @@ def longest_stand_still(panel, host, button) -> float:
 
 def test_nothing_freezes_while_a_study_is_read_and_drawn(panel, host, study_folder):
     choose(panel, study_folder)
-    # The best of three, since other programs may keep the machine busy.
-    assert min(longest_stand_still(panel, host, panel.ui.readButton) for _ in range(3)) < 0.1
-    assert min(longest_stand_still(panel, host, panel.ui.drawButton) for _ in range(3)) < 0.5
+    # One of three will do, since other programs may keep the machine busy.
+    assert any(longest_stand_still(panel, host, panel.ui.readButton) < 0.1 for _ in range(3))
+    assert any(longest_stand_still(panel, host, panel.ui.drawButton) < 0.5 for _ in range(3))
 
 
 def test_only_one_thing_is_under_way(panel, study_folder):
@@ -99,8 +99,20 @@ def test_closing_the_scene_ends_what_would_enter_it_and_nothing_else(panel, host
     job = endless()
     panel.running.start("Segmenting", [job], lambda results: None, entersScene=True)
     host.mrmlScene.Clear(0)
-    assert not job.active and not panel.running.busy
+    assert job.state == "cancelling"
+    panel.running.finish()
+    assert job.state == "cancelled"
     draw(panel, study_folder)
+
+
+def test_a_result_that_comes_too_late_does_not_enter_another_scene(panel, host):
+    said = []
+    job = Job([], program=[sys.executable, "-c", "print(1)"])
+    panel.running.start("Segmenting", [job], said.append, entersScene=True)
+    job._process.wait()
+    host.mrmlScene.Clear(0)
+    panel.running.finish()
+    assert said == []
 
 
 def test_closing_the_scene_while_it_is_drawn_leaves_nothing_half_drawn(panel, host, study_folder):
