@@ -157,7 +157,8 @@ def test_heatmaps_are_the_formula(drawn, sigma):
     distance = offset[..., 0] * along[1] - offset[..., 1] * along[0]
     (found,) = heatmaps(line[None], shape, spacing, sigma)
     assert found.dtype == np.float32
-    tolerance = 1e-5 if length_inside(line, shape, spacing) > 1 else 1e-3
+    # Single precision: the terms of a line far from the first pixel are a hundred times their sum.
+    tolerance = 5e-5 if length_inside(line, shape, spacing) > 1 else 1e-3
     np.testing.assert_allclose(found, np.exp(-distance**2 / (2 * sigma**2)), atol=tolerance)
 
 
