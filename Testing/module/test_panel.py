@@ -187,40 +187,6 @@ def test_targets_are_laid_over_and_taken_away(panel, host, study_folder):
     assert not any(node.GetForegroundVolumeID() for node in composites)
 
 
-def test_volumes_of_the_scene_are_a_study(panel, host, study_folder):
-    import SimpleITK as sitk
-    from PlaneSSLPanel import sources
-
-    for name in ("sax_0", "2ch_0"):
-        image = sitk.ReadImage(str(study_folder / f"{name}.nii.gz"))
-        _add_volume(host, image, name)
-    volume = host.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host.util, "saveNode", _save_volume)
-        folder = sources.gatherVolumes(volume)
-    assert len(panel.logic.stacks(panel.logic.readStudy(folder))) == 1
-
-
-def _add_volume(host, image, name: str):
-    import numpy as np
-    import SimpleITK as sitk
-
-    node = host.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
-    matrix[:3, 3] = image.GetOrigin()
-    node.SetIJKToRASMatrix(host.util.vtkMatrixFromArray(np.diag([-1, -1, 1, 1]) @ matrix))
-    host.util.updateVolumeFromArray(node, sitk.GetArrayFromImage(image))
-    return node
-
-
-def _save_volume(node, path: str) -> bool:
-    """slicer-core has no coreIOManager; its storage node writes as Slicer's does."""
-    storage = node.GetScene().AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
-    storage.SetFileName(path)
-    return bool(storage.WriteData(node))
-
-
 def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder, tmp_path):
     from Testing.made_up_run import write_run
 
@@ -229,8 +195,38 @@ def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder
     assert panel.ui.runsTable.rowCount == 1
     assert not panel.ui.segmentButton.enabled and "segments" in panel.ui.segmentButton.toolTip
     assert panel.ui.predictButton.enabled
-    assert [panel.ui.startingRun.itemText(i) for i in range(panel.ui.startingRun.count)] == [
-        "none: from scratch", "lines"][:panel.ui.startingRun.count]
+    starts = [panel.ui.startingRun.itemText(i) for i in range(panel.ui.startingRun.count)]
+    assert starts == ["none: from scratch", "lines"]
+    panel.ui.startingRun.setCurrentIndex(1)
+    assert panel.settings.startingRun == "lines"
+
+
+def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_folder, tmp_path):
+    from Testing.made_up_run import write_run
+
+    from PlaneSSLLib.cli import _parser
+
+    logic, workspace = panel.logic, panel.logic.workspace
+    write_run(workspace.run("lines"), stage="pretraining", task="lines,location", finished=False)
+    write_run(workspace.run("hearts"))
+    study = logic.drawStudy(study_folder)
+    jobs = [
+        *logic.pretrainingJobs(study_folder, "heart", "new", epochs=3), logic.resumingJob("lines"),
+        *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2), logic.resumingJob("hearts"),
+        logic.segmentationJob("hearts", study, tmp_path / "x.npz", clean=True, stack="s"), logic.devicesJob(),
+        logic.classificationJob("hearts", study), logic.predictionJob("lines", study),
+        logic.readingJob(study_folder, tmp_path / "kept", "heart", {"s": "SAX"})]
+    known = [_parser().parse_args([*job.arguments, "--json"]) for job in jobs]
+    assert [options.command for options in known] == [
+        "prepare", "pretrain", "pretrain", "prepare", "finetune", "finetune", "segment", "devices", "classify", "lines",
+        "handover"]
+    assert known[1].out == workspace.run("new") and known[1].epochs == 3
+    assert known[2].resume and known[2].tasks == "lines,location" and known[2].seed == 3
+    assert known[5].resume and known[5].split == workspace.run("hearts") / "splits.json"
+    with pytest.raises(PlaneSSLError, match="another name"):
+        logic.pretrainingJobs(study_folder, "heart", "lines")
+    with pytest.raises(PlaneSSLError):
+        logic.segmentationJob("nothing", study, tmp_path / "x.npz")
 
 
 def test_a_run_can_be_deleted_after_asking(panel, host, monkeypatch):

@@ -1,0 +1,108 @@
+"""Studies that are in Slicer already: its DICOM database, volumes in the scene."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.study import read_study
+
+
+class Database:
+    """The part of ctkDICOMDatabase that is asked, over the folders of one study, a series each."""
+
+    isOpen = True
+
+    def __init__(self, study) -> None:
+        self.series = sorted({frame.source.file.parent for stack in study.stacks
+                              for frames in stack.frames for frame in frames})
+
+    def patients(self) -> tuple[str, ...]:
+        return ("1",)
+
+    def nameForPatient(self, patient: str) -> str:
+        return "Made-up"
+
+    def studiesForPatient(self, patient: str) -> tuple[str, ...]:
+        return ("1.2.3",)
+
+    def descriptionForStudy(self, study: str) -> str:
+        return "heart"
+
+    def seriesForStudy(self, study: str) -> tuple[str, ...]:
+        return tuple(map(str, range(len(self.series))))
+
+    def filesForSeries(self, series: str) -> tuple[str, ...]:
+        return tuple(str(file) for file in sorted(self.series[int(series)].iterdir()))
+
+
+@pytest.fixture
+def sources(host):
+    from PlaneSSLPanel import sources
+
+    host.mrmlScene.Clear(0)
+    yield sources
+    host.mrmlScene.Clear(0)
+
+
+def test_a_study_of_the_database_is_read_from_links(sources, host, data, monkeypatch):
+    original = read_study(data("heart-multiview"))
+    monkeypatch.setattr(host, "dicomDatabase", Database(original))
+    assert sources.dicomStudies() == [("Made-up: heart", "1.2.3")]
+    gathered = sources.gatherDicom("1.2.3")
+    assert sources.gatherDicom("1.2.3") == gathered
+    found = read_study(gathered)
+    assert sorted(stack.view for stack in found.stacks) == sorted(stack.view for stack in original.stacks)
+
+
+def test_without_a_database_there_is_nothing_to_choose(sources, host, monkeypatch):
+    assert sources.dicomStudies() == []
+    monkeypatch.delattr(host, "dicomDatabase")
+    assert sources.dicomStudies() == []
+
+
+def test_volumes_in_one_folder_of_the_scene_are_one_study(sources, host, study_folder, monkeypatch):
+    monkeypatch.setattr(host.util, "saveNode", save_volume)
+    hierarchy = host.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(host.mrmlScene)
+    folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "a study")
+    for name in ("sax_0", "2ch_0", "4ch_0"):
+        node = add_volume(host, study_folder / f"{name}.nii.gz", name)
+        hierarchy.CreateItem(folder, node)
+    alone = add_volume(host, study_folder / "sax_0.nii.gz", "alone")
+    hierarchy.CreateItem(hierarchy.GetSceneItemID(), alone)
+    together = read_study(sources.gatherVolumes(node))
+    assert len(together.stacks) == 3
+    original = {stack.view: stack for stack in read_study(study_folder).stacks}
+    for stack in together.stacks:
+        assert any(np.allclose(stack.planes[0].centre, plane.centre, atol=1e-3)
+                   for one in original.values() for plane in one.planes)
+    assert len(read_study(sources.gatherVolumes(alone)).stacks) == 1
+
+
+def test_a_volume_under_a_transform_is_refused(sources, host, study_folder):
+    volume = add_volume(host, study_folder / "sax_0.nii.gz", "moved")
+    transform = host.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    with pytest.raises(PlaneSSLError, match="harden"):
+        sources.gatherVolumes(volume)
+
+
+def add_volume(host, file, name: str):
+    image = sitk.ReadImage(str(file))
+    node = host.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    node.SetIJKToRASMatrix(host.util.vtkMatrixFromArray(np.diag([-1, -1, 1, 1]) @ matrix))
+    host.util.updateVolumeFromArray(node, sitk.GetArrayFromImage(image))
+    return node
+
+
+def save_volume(node, path: str) -> bool:
+    """slicer-core has no coreIOManager; its storage node writes as Slicer's does."""
+    storage = node.GetScene().AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(path)
+    written = storage.WriteData(node)
+    node.GetScene().RemoveNode(storage)
+    return bool(written)
