@@ -66,10 +66,11 @@ class Shots:
         from PlaneSSLLib.phantom import write_phantoms
 
         studies = write_phantoms("heart", self.options.studies, 11, self.folder / "studies", phases=2)
+        (unseen,) = write_phantoms("heart", 1, 12, self.folder / "unseen", phases=2)
         self.draw(self.options.study or studies[0])
         self.shot("panel-study", self.figure(), ["studySection", "planesSection"])
         self.train(studies)
-        self.draw(studies[-1])
+        self.draw(unseen)
         ui = self.panel.ui
         ui.run.setCurrentIndex(next(i for i in range(ui.run.count) if "segmentation" in ui.run.itemText(i)))
         ui.segmentButton.click()
