@@ -40,7 +40,7 @@ class Engine:
         groups = [{"params": list(network.body.parameters()), "scale": settings.body_rate},
                   {"params": list(network.heads.parameters()), "scale": 1.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        self.mixed = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.mixed = settings.mixed(device)
         self.step, self.pieces = 0, 1  # pieces: into how many parts a batch is cut for want of memory
         self.best: float | None = None
         self.since_best = 0

@@ -142,6 +142,14 @@ def test_out_of_memory_works_the_batch_in_pieces_to_the_same_end(cohort_folder, 
     assert float(first["loss_lines"]) == pytest.approx(float(second["loss_lines"]), rel=1e-3)
 
 
+def test_half_precision_learns_what_whole_precision_learns(cohort_folder, tmp_path):
+    for precision in ("float32", "bfloat16"):
+        pretrain(cohort_folder, tmp_path / precision, settings=replace(QUICK, epochs=1, precision=precision))
+    whole, half = (float(rows_of(tmp_path / precision)[0]["loss_lines"]) for precision in ("float32", "bfloat16"))
+    assert whole != half
+    assert half == pytest.approx(whole, rel=0.05)
+
+
 def test_memory_that_never_suffices_ends_in_a_sentence(cohort_folder, tmp_path, monkeypatch):
     def never(task, outputs, batch):
         raise torch.OutOfMemoryError("too much")
