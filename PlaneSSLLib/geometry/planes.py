@@ -60,7 +60,7 @@ class Plane:
         shape = tuple(int(n) for n in self.shape)
         if len(shape) != 2 or min(shape) < 1 or shape != tuple(self.shape):
             raise ValueError(f"the plane's image size is not two positive whole numbers: {list(self.shape)}")
-        vectors["normal"] = np.cross(vectors["row"], vectors["column"])
+        vectors["normal"] = _cross(vectors["row"], vectors["column"])
         for name, vector in vectors.items():
             vector.setflags(write=False)
             object.__setattr__(self, name, vector)
@@ -148,8 +148,14 @@ class Crossings:
 def angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angle in degrees, 0 .. 90, between undirected unit vectors (..., 3); exact for small angles too (atan2)."""
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    sine = np.linalg.norm(np.cross(first, second), axis=-1)
+    sine = np.linalg.norm(_cross(first, second), axis=-1)
     return np.degrees(np.arctan2(sine, np.abs((first * second).sum(-1))))
+
+
+def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """np.cross of (..., 3) vectors, which for one pair of them takes six times as long."""
+    one, two = (1, 2, 0), (2, 0, 1)
+    return first.take(one, -1) * second.take(two, -1) - first.take(two, -1) * second.take(one, -1)
 
 
 def intersect(first: Plane, second: Plane) -> Crossing:
