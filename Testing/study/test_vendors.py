@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pydicom
 import pytest
 import vendors
 
@@ -71,6 +72,11 @@ def test_reads_back_to_the_same_study(how, phantom, original, tmp_path):
     assert study.anatomy == "heart"
     assert not study.problems
     assert contents(study) == contents(original)
+    if how is not vendors.without_meta_header:  # which pydicom reads, but does not decode
+        for stack in study.stacks:
+            source = stack.frames[0][-1].source
+            expected = pydicom.pixels.pixel_array(source.file, index=source.frame)
+            np.testing.assert_array_equal(source.read(), expected)
     again = read_study(tmp_path / "study")
     assert [stack.id for stack in again.stacks] == [stack.id for stack in study.stacks]
     assert len({stack.id for stack in study.stacks}) == len(study.stacks)
