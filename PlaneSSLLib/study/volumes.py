@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.lib.stride_tricks import as_strided
 
 from .. import PlaneSSLError
 from ..geometry import Plane
@@ -58,12 +59,20 @@ class VolumeFile:
         self.thickness_mm = float(spacing[z])
         self.matrix = (direction * spacing)[:, self.axes]  # (3, 3) pixel (column, row, slice) to LPS mm, from origin
         self.origin = origin
+        self._directions, self._spacing = (direction[:, x], direction[:, y]), (spacing[y], spacing[x])
+        self._size = (count[z], count[y], count[x])
         try:
-            self.planes = tuple(
-                Plane(origin + k * self.matrix[:, 2], direction[:, x], direction[:, y], (spacing[y], spacing[x]),
-                      (count[y], count[x])) for k in range(count[z]))
+            self._plane(0)  # the others differ in their places alone
         except ValueError as error:
             raise ValueError(f"its geometry is impossible: {error}") from None
+
+    @cached_property
+    def planes(self) -> tuple[Plane, ...]:
+        """One per slice, in the order of the file; nobody asks for a label map's."""
+        return tuple(map(self._plane, range(self._size[0])))
+
+    def _plane(self, k: int) -> Plane:
+        return Plane(self.origin + k * self.matrix[:, 2], *self._directions, self._spacing, self._size[1:])
 
     @cached_property
     def array(self) -> np.ndarray:
@@ -130,12 +139,18 @@ def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
     for i, plane in enumerate(stack.planes):
         to_voxel = inverse @ plane.matrix
         to_voxel[:, 2] -= inverse @ volume.origin
-        rows, columns = np.indices(plane.shape)
-        voxels = np.stack([columns, rows, np.ones(plane.shape)], axis=-1) @ to_voxel.T
-        index = np.rint(voxels).astype(int)
-        if np.abs(voxels - index).max() > OFF_GRID or (index < 0).any() or (index >= values.shape[::-1]).any():
+        # On a shared grid, a pixel's step is a step of whole voxels; what differs, differs most at the corners.
+        whole = np.rint(to_voxel).astype(int)
+        bottom, right = plane.shape[0] - 1, plane.shape[1] - 1
+        corners = np.array([[0, right, 0, right], [0, 0, bottom, bottom], [1, 1, 1, 1]])
+        at = whole @ corners
+        if (np.abs((to_voxel - whole) @ corners).max() > OFF_GRID or (at < 0).any()
+                or (at >= np.array(values.shape[::-1])[:, None]).any()):
             raise PlaneSSLError(f"The label map {label.file} is not on the grid of stack {stack.id}, see slice {i}.")
-        labels[i] = values[index[..., 2], index[..., 1], index[..., 0]]
+        along_row, down_column, (x, y, z) = whole.T
+        bytes_per_voxel = np.array(values.strides[::-1])
+        labels[i] = as_strided(
+            values[z:, y:, x:], plane.shape, (int(down_column @ bytes_per_voxel), int(along_row @ bytes_per_voxel)))
     return labels
 
 

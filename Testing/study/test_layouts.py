@@ -162,6 +162,40 @@ def test_label_maps_of_another_axis_order_and_of_another_grid(tmp_path):
         read_labels(LabelFile(tmp_path / "shifted.nii.gz", stack.id, 0), stack)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_labels_are_those_of_the_voxels_at_the_centres_of_the_pixels(tmp_path, seed):
+    """Pixel by pixel, by SimpleITK: a map with its axes in another order and direction, finer, larger, a bit off."""
+    drawn = np.random.default_rng(seed)
+    volume(tmp_path / "x.nii.gz", direction=[0.6, 0, 0.8, 0, -1, 0, 0.8, 0, -0.6])
+    stack, = read_study(tmp_path / "x.nii.gz").stacks
+    image = sitk.ReadImage(str(tmp_path / "x.nii.gz"))
+    finer = drawn.integers(1, 4, 3)  # so many voxels in place of one, along each axis
+    size = np.array(image.GetSize()) * finer + 6
+    made = sitk.GetImageFromArray(drawn.integers(0, 4, size[::-1]).astype(np.uint8))
+    made.SetDirection(image.GetDirection())
+    made.SetSpacing((np.array(image.GetSpacing()) / finer).tolist())
+    off = 0.2 * drawn.uniform(-1, 1, 3)
+    made.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(((off - 3) / finer).tolist()))
+    made = sitk.Flip(sitk.PermuteAxes(made, drawn.permutation(3).tolist()), (drawn.random(3) < 0.5).tolist())
+    sitk.WriteImage(made, str(tmp_path / "label.nii.gz"))
+    labels = read_labels(LabelFile(tmp_path / "label.nii.gz", stack.id, 0), stack)
+    for plane, of_slice in zip(stack.planes, labels, strict=True):
+        for (row, column), value in np.ndenumerate(of_slice):
+            assert made[made.TransformPhysicalPointToIndex(plane.to_lps([column, row]).tolist())] == value
+
+
+@pytest.mark.parametrize("change", [
+    {"origin": (10.4, -20, 30)}, {"origin": (10, -20, 32.5)},
+    {"direction": [0.995, 0.0998, 0, -0.0998, 0.995, 0, 0, 0, 1]},
+    {"shape": (3, 4, 4)}, {"shape": (2, 4, 5)}])
+def test_labels_of_another_grid_are_refused(tmp_path, change):
+    volume(tmp_path / "x.nii.gz")
+    stack, = read_study(tmp_path / "x.nii.gz").stacks
+    volume(tmp_path / "label.nii.gz", dtype=np.uint8, **change)
+    with pytest.raises(PlaneSSLError, match="not on the grid"):
+        read_labels(LabelFile(tmp_path / "label.nii.gz", stack.id, 0), stack)
+
+
 @pytest.mark.parametrize(("content", "reason"), [(b"", "cannot be read"), (b"text" * 200, "cannot be read")])
 def test_volumes_that_cannot_be_read(tmp_path, content, reason):
     (tmp_path / "bad.nii.gz").write_bytes(content)
