@@ -32,7 +32,7 @@ def prepare(
     if not found:
         raise PlaneSSLError(f"No study was found below {', '.join(map(str, folders))}.")
     mine = found[shard[0]::shard[1]]
-    work = [(path, chosen.file, plan, salt, out, classes or {}) for path in mine]
+    work = [(path, chosen, plan, salt, out, classes or {}) for path in mine]
 
     outcomes: list[dict] = []
     for outcome in _run(work, jobs):
@@ -77,9 +77,9 @@ def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
 
 def _prepare_one(item: tuple) -> dict:
     """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
-    path, anatomy_file, plan, salt, out, classes = item
+    path, chosen, plan, salt, out, classes = item
     try:
-        read = study.read_study(path, anatomy=anatomy_file)
+        read = study.read_study(path, anatomy=chosen)
         name = pseudonym(salt, read.subject)
         folder = out / "studies" / name
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
@@ -122,11 +122,9 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
             "id": stack.id, "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference), "intensities": span,
             "planes": [plane_as_json(plane) for plane in stack.planes], "pixels_at": pixels_at, "labels_at": labels_at})
-    seen = {int(value) for array in labels for value in np.unique(array)}
-    missing = {value for value, _ in plan.labels} - seen if labels else set()
-    if missing:
-        names = dict(plan.labels)
-        notes.append(f"study {name}: no pixel is labelled {', '.join(names[v] for v in sorted(missing))}")
+    missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
+    if labels and missing:
+        notes.append(f"study {name}: no pixel is labelled {', '.join(missing)}")
     document = {"pseudonym": name, "classes": classes, "sizes": sizes, "stacks": stacks}
     with replacing_folder(folder) as side:
         np.save(side / "pixels.npy", np.concatenate(pixels))
@@ -139,9 +137,9 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
 def _labels(label: study.LabelFile, stack: study.Stack, plan: Plan) -> np.ndarray:
     """(slices, rows, columns) uint8; PlaneSSLError for another grid, or for a value that the anatomy does not know."""
     found = study.read_labels(label, stack)
-    known = {value for value, _ in plan.labels}
-    strange = sorted(set(np.unique(found).tolist()) - known - {0})
-    if strange:
+    known = [value for value, _ in plan.labels]
+    if sum(np.count_nonzero(found == value) for value in (0, *known)) < found.size:
+        strange = sorted(set(np.unique(found).tolist()) - {0, *known})
         raise PlaneSSLError(f"The label map {label.file} holds the values {strange}, which the anatomy "
                             f"'{plan.anatomy}' does not know; it knows {sorted(known)}.")
     return found.astype(np.uint8)

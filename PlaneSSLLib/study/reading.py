@@ -23,11 +23,11 @@ from .views import OBLIQUE, PATIENT_PLANES, counting_direction
 from .volumes import ENDINGS
 
 
-def read_study(folder: str | os.PathLike, anatomy: str | None = None, views: dict[str, str] | None = None,
+def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
                workers: int = 1) -> Study:
     """Read a study: a folder of DICOM, or of NIfTI with or without study.json; or a lone volume file.
 
-    anatomy: name or file of an anatomy; else the one that study.json names, else the one that fits best. views: stack
+    anatomy: one, its name or its file; else the one that study.json names, else the one that fits best. views: stack
     id -> view, for those that the caller knows better; ids do not change by it. workers: processes that read headers
     (they are only started for many files). PlaneSSLError if there is no image that can be read: it names the path and
     the reason.

@@ -25,13 +25,14 @@ class Recognition:
     notes: tuple[str, ...]
 
 
-def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str, name: str | None = None) -> Recognition:
+def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
+              given: str | Anatomy | None = None) -> Recognition:
     """The given anatomy, or the shipped one with the best evidence; without any, the generic one.
 
     text: what descriptions say. body_part: what the headers say is examined. side: "left", "right" or "".
     """
-    if name is not None:
-        return _fitted(stacks, anatomies.load(name), side)
+    if given is not None:
+        return _fitted(stacks, given if isinstance(given, Anatomy) else anatomies.load(given), side)
     scores, notes = {}, []
     for candidate in sorted(anatomies.available()):
         try:

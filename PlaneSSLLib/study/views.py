@@ -100,6 +100,7 @@ class _Constellation:
         self.names = [*(view.name for view in anatomy.views), *PATIENT_PLANES, OBLIQUE]
         self.turns, self.log_prior = _turns(anatomy.turn_deg)
         self.parts = [slice(start, start + PART) for start in range(0, len(stacks), PART)]
+        self._last_density: dict[int, np.ndarray] = {}
         # (stacks, views): what a stack's words say, and what it may show at all.
         self.said = np.array([[says(view.words, stack.description) for view in anatomy.views] for stack in stacks])
         allowed = [[_may_show(view, stack) for view in anatomy.views] for stack in stacks]
@@ -108,7 +109,12 @@ class _Constellation:
         self.ratio = np.hstack([np.where(self.said, WORD_RATIO, 1.0), rest])
 
     def density(self, part: slice) -> np.ndarray:
-        """(views, turns, stacks) likelihood of the directions of some of the stacks."""
+        """(views, turns, stacks) likelihood of the directions of some of the stacks; the last one is kept."""
+        if part.start not in self._last_density:
+            self._last_density = {part.start: self._density(part)}
+        return self._last_density[part.start]
+
+    def _density(self, part: slice) -> np.ndarray:
         normals = self.normals[part]
         density = np.empty((len(self.names), len(self.turns), len(normals)))
         for k, view in enumerate(self.anatomy.views):
