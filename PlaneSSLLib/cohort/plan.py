@@ -73,15 +73,31 @@ def intensity_range(images: list[np.ndarray], percentiles: tuple[float, float]) 
     """
     step = 1 + sum(image.size for image in images) // 4_000_000
     sample = np.concatenate([image.ravel()[::step] for image in images])
-    sample = sample[np.isfinite(sample)]
-    if sample.size == 0:
-        return 0.0, 1.0
-    low, high = np.percentile(sample, percentiles)
+    with np.errstate(invalid="ignore"):
+        whole = sample.astype(np.uint16)
+    if (whole == sample).all():
+        low, high = _percentiles_by_counting(whole, percentiles)
+    else:
+        sample = sample[np.isfinite(sample)]
+        if sample.size == 0:
+            return 0.0, 1.0
+        low, high = np.percentile(sample, percentiles)
     return float(low), float(high if high > low else low + 1)
+
+
+def _percentiles_by_counting(whole: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray:
+    """np.percentile of whole numbers, which scanners store: counting them takes a fifth of the time of sorting them."""
+    at_most = np.cumsum(np.bincount(whole))  # per number, how many are not above it
+    rank = np.asarray(percentiles) / 100 * (whole.size - 1)
+    below, above = (np.searchsorted(at_most, place, side="right") for place in (np.floor(rank), np.ceil(rank)))
+    return below + (above - below) * (rank % 1)
 
 
 def scale(image: np.ndarray, intensities: tuple[float, float]) -> np.ndarray:
     """(rows, columns) -> float32, the stack's range to 0 .. 1; what is not finite becomes 0, and 4 is the ceiling."""
     low, high = intensities
-    scaled = (np.asarray(image, dtype=np.float32) - low) / (high - low)
-    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=4.0, neginf=-1.0), -1.0, 4.0)
+    scaled = np.asarray(image, dtype=np.float32) - low
+    scaled /= high - low
+    np.clip(scaled, -1.0, 4.0, out=scaled)
+    scaled[np.isnan(scaled)] = 0.0
+    return scaled

@@ -116,6 +116,20 @@ def test_intensities_of_one_value_and_of_nothing_do_not_divide_by_zero():
     assert np.isfinite(scale(np.full((4, 4), np.nan), intensity_range([np.full((4, 4), np.nan)], (0.5, 99.5)))).all()
 
 
+@pytest.mark.parametrize("kind", ["whole", "with fractions", "negative", "large", "one", "with gaps"])
+def test_the_intensities_of_a_stack_are_its_percentiles(kind):
+    drawn = np.random.default_rng(5)
+    images = [drawn.gamma(2, 150, (37, 41)) for _ in range(5)]
+    change = {"whole": np.rint, "with fractions": lambda image: image, "negative": lambda image: np.rint(image) - 200,
+              "large": lambda image: np.rint(image) + 2.0**17, "one": lambda image: np.rint(image[:1, :1]),
+              "with gaps": lambda image: np.where(image < 500, np.rint(image / 250) * 250, np.nan)}[kind]
+    images = [change(image) for image in images]
+    expected = np.nanpercentile(np.concatenate([image.ravel() for image in images]), (0.5, 99.5))
+    np.testing.assert_allclose(intensity_range(images, (0.5, 99.5)), expected, rtol=1e-12)
+    single = [image.astype(np.float32) for image in images]
+    np.testing.assert_allclose(intensity_range(single, (0.5, 99.5)), expected, rtol=1e-5)
+
+
 def test_large_and_negative_intensities_keep_their_order():
     """Fault 7 of the published code: a cast to 8 bits wraps."""
     ramp = np.linspace(-3000, 60000, 4096, dtype=np.float32).reshape(64, 64)
