@@ -18,11 +18,11 @@ Report = Callable[[dict], None]
 class Size:
     """How much of everything: made for five minutes on two CPU cores."""
 
-    pool: int = 24
+    pool: int = 20
     unseen: int = 4
     labelled: int = 2
     phases: int = 2
-    pretraining_epochs: int = 12
+    pretraining_epochs: int = 10
     finetuning_epochs: int = 5
     batch: int = 8
 
@@ -70,7 +70,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
 
     step("Pretraining on crossing lines and slice locations: no outline is used ...")
     pretrain(out / "cohorts" / "pool", out / "runs" / "pretrained", overwrite=True, report=report,
-             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, validate_every=6))
+             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, validate_every=5))
 
     figures = {}
     for name, init in (("scratch", None), ("from pretrained", out / "runs" / "pretrained")):
