@@ -34,7 +34,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
     Returns {"rows": [[structure, Dice from scratch, Dice pretrained]], "table": text, "scene", "report"}. Nothing in it
     is foregone: where pretraining loses, the table says so.
     """
-    from .cohort import Cohort, prepare
+    from .cohort import prepare
     from .phantom import write_phantoms
     from .prediction.evaluating import evaluate
     from .study import read_study
@@ -88,16 +88,16 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
     step("Segmenting the patient that was drawn ...")
     pictures += _segment(shown, out, report)
     pictures += _curves(out)
-    page = write_page(out / "report.html", f"PlaneSSL demo: {anatomy_name}", _introduction(size, Cohort(
-        out / "cohorts" / "unseen")), ["Dice", *figures], rows, pictures)
+    page = write_page(out / "report.html", f"PlaneSSL demo: {anatomy_name}", _introduction(size),
+                      ["Dice", *figures], rows, pictures)
     document = {"rows": rows, "table": text, "scene": str(out / "scene.mrb"), "report": str(page)}
     write_json(out / "demo.json", {"anatomy": anatomy_name, **document})
     return document
 
 
-def _introduction(size: Size, unseen) -> str:
+def _introduction(size: Size) -> str:
     return (f"{size.pool} made-up patients pretrain, {size.labelled} of them have outlines, "
-            f"{len(unseen.pseudonyms)} others are measured. A demonstration of a few minutes, not evidence: "
+            f"{size.unseen} others are measured. A demonstration of a few minutes, not evidence: "
             "see the benchmarks for that.")
 
 

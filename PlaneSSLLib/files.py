@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import errno
+import csv
 import json
 import os
 import shutil
@@ -117,3 +118,9 @@ def _telling(path: Path, only: tuple[int, ...] = ()) -> Iterator[None]:
             raise
         reason = error.strerror or error
         raise PlaneSSLError(f"{path} cannot be written: {reason}; make room or choose another place.") from error
+
+
+def read_numbers(path: Path) -> list[dict[str, float]]:
+    """The rows of a CSV of numbers, empty cells left out. FileNotFoundError if it is not there."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]

@@ -1,14 +1,13 @@
 """Where a user's cohorts and runs are kept: list them, name new ones, delete them. Knows their files, not torch."""
 from __future__ import annotations
 
-import csv
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import PlaneSSLError
-from .files import read_json
+from .files import read_json, read_numbers
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,7 @@ def summary(run: Path) -> RunSummary:
 def history(run: Path) -> list[dict[str, float]]:
     """The rows of a run's metrics.csv, empty cells left out; none where no epoch is done yet."""
     try:
-        with open(run / "metrics.csv", encoding="utf-8", newline="") as file:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        return read_numbers(run / "metrics.csv")
     except FileNotFoundError:
         return []
 

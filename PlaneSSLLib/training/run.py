@@ -19,7 +19,7 @@ from .. import PlaneSSLError, __version__, anatomy
 from ..anatomy import Anatomy
 from ..cohort.plan import Plan
 from ..cohort.splits import Split
-from ..files import read_json, refuse_existing, replacing, write_json, write_text
+from ..files import read_json, read_numbers, refuse_existing, replacing, write_json, write_text
 from .networks import Head, Network, build
 
 
@@ -111,8 +111,7 @@ class Run:
     def history(self) -> list[dict[str, float]]:
         """The rows of metrics.csv; what was not measured in an epoch is left out."""
         try:
-            with open(self.folder / "metrics.csv", newline="", encoding="utf-8") as rows:
-                return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(rows)]
+            return read_numbers(self.folder / "metrics.csv")
         except FileNotFoundError:
             raise PlaneSSLError(f"{self.folder} has no metrics.csv: its first epoch has not ended.") from None
 
