@@ -175,7 +175,7 @@ def crossings(images: Sequence[Plane], planes: Sequence[Plane], parallel_deg: fl
     angle = angle_between(first.normal[:, None], second.normal[None])
     parallel = angle < max(parallel_deg, 1e-6)
 
-    direction = np.cross(first.normal[:, None], second.normal[None])  # (n, m, 3)
+    direction = _cross(first.normal[:, None], second.normal[None])  # (n, m, 3)
     squared = np.where(parallel, 1.0, (direction**2).sum(-1))
     # One sign for both orders of a pair: the largest component points up.
     largest = np.take_along_axis(direction, np.abs(direction).argmax(-1)[..., None], axis=-1)
@@ -186,8 +186,8 @@ def crossings(images: Sequence[Plane], planes: Sequence[Plane], parallel_deg: fl
     height_first = ((first.position[:, None] - middle) * first.normal[:, None]).sum(-1)
     height_second = ((second.position[None] - middle) * second.normal[None]).sum(-1)
     point = middle + (
-        height_first[..., None] * np.cross(second.normal[None], direction)
-        + height_second[..., None] * np.cross(direction, first.normal[:, None])
+        height_first[..., None] * _cross(second.normal[None], direction)
+        + height_second[..., None] * _cross(direction, first.normal[:, None])
     ) / squared[..., None]
 
     low_first, high_first = first.clip(point, unit, rows=True)
