@@ -17,7 +17,8 @@ from .segmentations import add_segmentation
 from .tables import add_classes, add_measures, add_table
 from .targets import Target, draw_targets, overlay, targets_of
 from .textures import CineTextures, draw_textures, restore_textures
-from .views import ViewLines, draw_view_lines, show_image, show_views
+from .viewlines import ViewLines, draw_view_lines, show_views
+from .views import show_image
 
 __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",

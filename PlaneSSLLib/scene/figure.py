@@ -17,7 +17,7 @@ from .lines import line_radius
 from .meshes import rectangles, segments_mesh
 from .paper import SAMPLES, Paper, flat_actor
 from .segmentations import outline_in, surfaces
-from .slicelines import Sheet, image_line_colors, lines_mesh, lines_on
+from .slicelines import ImageLines, Sheet, image_line_colors, lines_mesh, lines_on
 from .textures import atlas, slice_image
 from .volumes import image_data
 
@@ -104,7 +104,7 @@ class _Figure:
         drawn: set[frozenset] = set()
         for stack in self.shown:
             self.picture(view, stack)
-            lines = lines_on(self.now, self.acquired(stack), stack)
+            lines = self.lines(stack)
             pairs = [frozenset((place, (stack.id, stack.central))) for place in lines.planes]
             lines = lines.take([pair not in drawn for pair in pairs])  # the line of two shown images is drawn once
             drawn.update(pairs)
@@ -139,7 +139,7 @@ class _Figure:
             actor.GetMapper().ScalarVisibilityOff()
             actor.GetProperty().SetColor(color)
             view.AddActor(actor)
-        lines = lines_on(self.now, plane, stack)
+        lines = self.lines(stack)
         if len(lines.planes):
             made = lines_mesh(self.now, lines, Sheet.of(plane), 0.64 * unit / scale)
             view.AddActor(flat_actor(made, 0.9 * SAMPLES))
@@ -177,6 +177,10 @@ class _Figure:
     def acquired(self, stack: Stack):
         """The plane of a stack's middle image; a plane in hand leaves its image where it was taken."""
         return self.now.acquired.stack(stack.id).planes[stack.central]
+
+    def lines(self, stack: Stack) -> ImageLines:
+        """Where the planes cut a stack's middle image."""
+        return lines_on(self.now, [(self.acquired(stack), stack.id)])[0]
 
     def picture(self, view: vtkRenderer, stack: Stack) -> None:
         """Add the middle slice on its rectangle, if its volume is in the scene."""

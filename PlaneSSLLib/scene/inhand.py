@@ -10,7 +10,7 @@ from .coordinates import to_lps, to_ras
 from .drawing import Drawing, drawings
 from .lines import crossing_lines, lines_of_plane, set_lines
 from .observing import Observers
-from .planes import show_model, update_planes
+from .planes import show_model, update_plane
 
 
 class PlaneInHand:
@@ -85,7 +85,7 @@ class PlaneInHand:
             self.handle.SetCenter(*to_ras(plane.centre))
 
     def _draw_own(self) -> None:
-        update_planes(self.drawing, self.stack)
+        update_plane(self.drawing, self.stack, self.index)
         if nodes.scene().IsNodePresent(self._lines):
             now = self.drawing.now
             set_lines(self._lines, now, lines_of_plane(now, self.stack, self.index))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,16 +15,60 @@ _FRACTIONS = np.repeat([0.0, 1.0, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5], 
 _SIDES = np.tile([-1.0, 1.0], len(_FRACTIONS) // 2)
 
 
+@dataclass(frozen=True, eq=False)
+class Letters:
+    """A text in letters. points: (n, 2), x to the right and y up from the left end of the base line, capitals 1 high.
+
+    triangles: (m, 3) point numbers. width: how far the points reach to the right.
+    """
+
+    points: np.ndarray
+    triangles: np.ndarray
+    width: float
+
+
 @lru_cache(maxsize=512)
-def letters(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 2) points, x to the right and y up from the left end of the base line, capitals 1 high; (m, 3) triangles."""
+def letters(text: str) -> Letters:
+    """The letters of a text."""
     source = vtkVectorText()
     source.SetText(text)
     source.Update()
     made = source.GetOutput()
     points = vtk_to_numpy(made.GetPoints().GetData())[:, :2].astype(float) / _CAPITAL
     triangles = vtk_to_numpy(made.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(int)
-    return points, triangles
+    return Letters(points, triangles, points[:, 0].max())
+
+
+@dataclass(frozen=True, eq=False)
+class Signs:
+    """Names, each on a label of its own, the left ends of all their base lines at (0, 0).
+
+    points: (n, 2), x to the right and y down, capitals 1 high. triangles: (m, 3) point numbers. of_point, of_triangle:
+    the number of the name to which each belongs. is_label: (m,) bool, is the triangle part of a label?
+    """
+
+    points: np.ndarray
+    triangles: np.ndarray
+    of_point: np.ndarray
+    of_triangle: np.ndarray
+    is_label: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def signs(names: tuple[str, ...]) -> Signs:
+    """The signs of names; while a plane is moved, mostly the same ones are wanted again."""
+    points, triangles, count = [np.zeros((0, 2))], [np.zeros((0, 3), int)], 0
+    for name in names:
+        word = letters(name)
+        low, high = word.points.min(0) - 0.25, word.points.max(0) + 0.25
+        label = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
+        points.append(np.concatenate([label, word.points]) * [1, -1])
+        triangles.append(np.concatenate([[(0, 1, 2), (0, 2, 3)], word.triangles + 4]) + count)
+        count += len(points[-1])
+    of_point, of_triangle = (np.repeat(np.arange(len(names)), [len(part) for part in parts[1:]])
+                             for parts in (points, triangles))
+    is_label = np.concatenate([np.zeros(0, bool), *(np.arange(len(part)) < 2 for part in triangles[1:])])
+    return Signs(np.concatenate(points), np.concatenate(triangles), of_point, of_triangle, is_label)
 
 
 def place_names(segments: np.ndarray, names: Sequence[str], order: Sequence[int], needed: int,
@@ -39,7 +84,7 @@ def place_names(segments: np.ndarray, names: Sequence[str], order: Sequence[int]
     places: list[np.ndarray | None] = [None] * len(segments)
     if not order:
         return places
-    width = np.array([letters(names[k])[0][:, 0].max() * height for k in order])
+    width = height * np.array([letters(names[k]).width for k in order])
     corners = _candidates(segments[order], width, height)  # (names, candidates, 2)
     margin = 0.3 * height
     far = np.stack([width + margin, np.full(len(width), margin)], axis=-1)[:, None]
@@ -47,15 +92,23 @@ def place_names(segments: np.ndarray, names: Sequence[str], order: Sequence[int]
     inside = (boxes[..., :2] >= 0).all(-1) & (boxes[..., 2:] <= size[::-1]).all(-1)
     cut = _cut(boxes.reshape(-1, 4), segments).reshape(*inside.shape, len(segments))
     cost = cut.sum(-1) + np.where(inside & ~cut[np.arange(len(order)), :, order], 0.0, np.inf)
-    taken = np.zeros((0, 4))
+    cheapest, boxes = np.argsort(cost, axis=-1, kind="stable").tolist(), boxes.tolist()
+    taken: list[list[float]] = []
     for n, k in enumerate(order):
-        low, high = boxes[n, :, None, :2], boxes[n, :, None, 2:]
-        covered = ((low < taken[:, 2:]) & (taken[:, :2] < high)).all(-1).any(-1)
-        best = np.argmin(np.where(covered, np.inf, cost[n]))
-        if not covered[best] and cost[n, best] <= (len(segments) if n < needed else 0):
-            taken = np.concatenate([taken, boxes[n, best:best + 1]])
-            places[k] = corners[n, best]
+        limit = len(segments) if n < needed else 0
+        for c in cheapest[n]:
+            if cost[n, c] > limit:
+                break
+            if not any(_overlap(boxes[n][c], box) for box in taken):
+                taken.append(boxes[n][c])
+                places[k] = corners[n, c]
+                break
     return places
+
+
+def _overlap(one: list[float], two: list[float]) -> bool:
+    """Do two boxes (left, top, right, bottom) share more than an edge?"""
+    return one[0] < two[2] and two[0] < one[2] and one[1] < two[3] and two[1] < one[3]
 
 
 def _candidates(segments: np.ndarray, width: np.ndarray, height: float) -> np.ndarray:

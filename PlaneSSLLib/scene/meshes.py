@@ -49,6 +49,13 @@ def set_points(target: vtkPolyData, points: np.ndarray) -> None:
     target.SetPoints(_points(points))
 
 
+def move_points(target: vtkPolyData, first: int, points: np.ndarray) -> None:
+    """Move (n, 3) RAS points of a mesh in place, from this number on."""
+    vtk_to_numpy(target.GetPoints().GetData())[first:first + len(points)] = points
+    target.GetPoints().Modified()
+    target.Modified()
+
+
 def points_of(source: vtkPolyData) -> np.ndarray:
     """(n, 3) LPS mm of a mesh's points."""
     if source is None or source.GetNumberOfPoints() == 0:

@@ -4,6 +4,8 @@ There, unlike in 3D, MRML's direct colours report an error on every update; colo
 """
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -19,7 +21,7 @@ def palette_node(drawing: Drawing):
     """The colour table of a drawing, made if it is not there."""
     node = drawing.node("palette")
     if node is None:
-        colors = _colors(drawing.now)
+        colors = _colors(_stack_colors(drawing.now))
         node = nodes.add_node("vtkMRMLColorTableNode", "Colours of planes", "palette", drawing.key)
         node.SetTypeToUser()
         node.HideFromEditorsOff()
@@ -29,18 +31,16 @@ def palette_node(drawing: Drawing):
     return node
 
 
-def look_up(drawing: Drawing, display, mesh: vtkPolyData) -> None:
-    """Let a mesh with direct colours take them from the table, where the display node finds them."""
-    node = palette_node(drawing)
-    colors = _code(to_bytes(_colors(drawing.now)))
-    order = np.argsort(colors)
-    index = order[np.searchsorted(colors, _code(vtk_to_numpy(mesh.GetCellData().GetScalars())), sorter=order)]
-    values = numpy_to_vtk(index.astype(np.uint8), deep=True)
+def look_up(palette, now: DrawnStudy, display, mesh: vtkPolyData) -> None:
+    """Let a mesh with direct colours take them from its study's table, where the display node finds them."""
+    codes, order = _numbers(_stack_colors(now))
+    index = order[np.searchsorted(codes, _code(vtk_to_numpy(mesh.GetCellData().GetScalars())))]
+    values = numpy_to_vtk(index, deep=True)
     values.SetName(COLOR)
     mesh.GetCellData().SetScalars(values)
-    display.SetAndObserveColorNodeID(node.GetID())
+    display.SetAndObserveColorNodeID(palette.GetID())
     display.SetScalarRangeFlag(display.UseManualScalarRange)
-    display.SetScalarRange(-0.5, len(colors) - 0.5)
+    display.SetScalarRange(-0.5, palette.GetNumberOfColors() - 0.5)
 
 
 def _code(colors: np.ndarray) -> np.ndarray:
@@ -48,7 +48,18 @@ def _code(colors: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(colors).view(np.uint32)[:, 0]
 
 
-def _colors(now: DrawnStudy) -> np.ndarray:
+def _stack_colors(now: DrawnStudy) -> tuple[tuple[float, float, float], ...]:
+    return tuple(dict.fromkeys(now.colors.values()))
+
+
+def _colors(of_stacks: tuple[tuple[float, float, float], ...]) -> np.ndarray:
     """(n, 4): every stack's colour as strong and as weak as lines are drawn in images, and the label's."""
-    colors = [(*color, strength) for color in dict.fromkeys(now.colors.values()) for strength in image_strength()]
-    return np.array([*colors, LABEL])
+    return np.array([*((*color, strength) for color in of_stacks for strength in image_strength()), LABEL])
+
+
+@lru_cache(maxsize=8)
+def _numbers(of_stacks: tuple[tuple[float, float, float], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the table's colours in rising order, and the number of each in the table as uint8."""
+    codes = _code(to_bytes(_colors(of_stacks)))
+    order = np.argsort(codes)
+    return codes[order], order.astype(np.uint8)

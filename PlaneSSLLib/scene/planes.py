@@ -7,7 +7,7 @@ from ..study import Stack
 from . import nodes
 from .coordinates import to_ras
 from .drawing import Drawing
-from .meshes import COLOR, rectangles, set_color, set_points
+from .meshes import COLOR, move_points, rectangles, set_color, set_points
 from .record import DrawnStudy
 
 _FACE = 0.15  # how much of the outline's opacity the face has
@@ -25,16 +25,24 @@ def draw_planes(drawing: Drawing) -> list:
     return made
 
 
-def update_planes(drawing: Drawing, stack_id: str | None = None) -> None:
-    """Bring rectangles to where the planes lie now, and to the present look; of one stack, or of all."""
+def update_planes(drawing: Drawing) -> None:
+    """Bring all rectangles to where the planes lie now, and to the present look."""
     now = drawing.now
     for stack in now.study.stacks:
-        node = drawing.node("planes", stack.id) if stack_id in (None, stack.id) else None
+        node = drawing.node("planes", stack.id)
         if node is None or node.GetPolyData() is None:  # a user may have deleted it
             continue
         set_points(node.GetPolyData(), to_ras([plane.corners() for plane in stack.planes]))
         set_color(node.GetPolyData(), np.concatenate(_colors(now, stack)))
         node.GetPolyData().Modified()
+
+
+def update_plane(drawing: Drawing, stack_id: str, index: int) -> None:
+    """Bring one rectangle to where its plane lies now; everything else stays as it is."""
+    node = drawing.node("planes", stack_id)
+    if node is not None and node.GetPolyData() is not None:  # a user may have deleted it
+        corners = drawing.study.stack(stack_id).planes[index].corners()
+        move_points(node.GetPolyData(), 4 * index, to_ras(corners))
 
 
 def show_model(node, color: tuple[float, float, float], line_width: float) -> None:

@@ -10,6 +10,7 @@ from . import nodes
 from .drawing import Drawing
 from .meshes import points_of, segments_mesh
 from .planes import show_model
+from .slicelines import NO_DASHES
 
 _DASHES = 24  # a predicted line is drawn as this many dashes
 _PLACES, _ERRORS = "PlaneSSL.predicted", "PlaneSSL.errors"
@@ -50,17 +51,15 @@ def draw_predictions(drawing: Drawing, lines: Sequence[dict]):
     return node
 
 
-def predicted_on(drawing: Drawing, stack: str, index: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """(n, 2, 3) LPS dashes predicted on an image, and their (n, 4) colours; None where nothing is predicted."""
+def predicted_on(drawing: Drawing, images: Sequence[tuple[str, int | None]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For images (stack id, slice; None: not an acquired one): (n, 2, 3) LPS dashes, and their (n, 4) colours."""
     node = drawing.node("predictions")
     source = node and node.GetPolyData()
     if not source or not source.GetNumberOfCells():
-        return None
-    places = vtk_to_numpy(source.GetCellData().GetArray(_PLACES))
+        return [NO_DASHES] * len(images)
+    places, dashes = vtk_to_numpy(source.GetCellData().GetArray(_PLACES)), points_of(source).reshape(-1, 2, 3)
     now = drawing.now
-    stacks = now.study.stacks
-    here = [stacks[a].id == stack and i == index for a, i in places[:, :2]]
-    if not any(here):
-        return None
-    colors = np.array([(*now.colors[stacks[k].id], 1.0) for k in places[here, 2]])
-    return points_of(source).reshape(-1, 2, 3)[here], colors
+    number = {stack.id: k for k, stack in enumerate(now.study.stacks)}
+    colors = np.array([(*now.colors[stack.id], 1.0) for stack in now.study.stacks])
+    here = [(places[:, 0] == number[stack]) & (places[:, 1] == index) for stack, index in images]
+    return [(dashes[some], colors[places[some, 2]]) for some in here]

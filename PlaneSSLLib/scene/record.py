@@ -124,20 +124,18 @@ def plane_to_text(plane: Plane) -> dict:
 @lru_cache(maxsize=32)
 def from_text(text: str, moved: str, look: str) -> DrawnStudy:
     """The three texts of a drawing: `to_text`, the planes that were moved, and the look."""
-    document = json.loads(text)
-    acquired = _acquired(text)
+    still = _as_acquired(text)
     planes = {tuple(place.rsplit(" ", 1)): Plane(**plane) for place, plane in json.loads(moved).items()}
+    touched = {stack for stack, _ in planes}
     stacks = tuple(replace(stack, planes=tuple(
-        planes.get((stack.id, str(i)), plane) for i, plane in enumerate(stack.planes))) if planes else stack
-        for stack in acquired.stacks)
-    colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}
-    titles = {one["id"]: one["title"] for one in document["stacks"]}
-    return DrawnStudy(replace(acquired, stacks=stacks), acquired, colors, titles, _short_names(stacks),
-                      document["any_frame"], Look(**json.loads(look)))
+        planes.get((stack.id, str(i)), plane) for i, plane in enumerate(stack.planes))) if stack.id in touched
+        else stack for stack in still.acquired.stacks)
+    return replace(still, study=replace(still.acquired, stacks=stacks), look=Look(**json.loads(look)))
 
 
 @lru_cache(maxsize=8)
-def _acquired(text: str) -> Study:
+def _as_acquired(text: str) -> DrawnStudy:
+    """A study before any plane is moved; this much of the text is read once, not at every move."""
     document = json.loads(text)
     stacks = tuple(Stack(
         id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
@@ -145,8 +143,11 @@ def _acquired(text: str) -> Study:
         naming=Naming(one["view"], one["confidence"]), notes=tuple(one["notes"]),
         **{name: one[name] for name in _SERIES},
     ) for one in document["stacks"])
-    return Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
-                 notes=tuple(document["notes"]))
+    study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
+                  notes=tuple(document["notes"]))
+    colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}
+    titles = {one["id"]: one["title"] for one in document["stacks"]}
+    return DrawnStudy(study, study, colors, titles, _short_names(stacks), document["any_frame"], Look())
 
 
 def _short_names(stacks: tuple[Stack, ...]) -> dict[str, str]:

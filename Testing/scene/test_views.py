@@ -6,9 +6,10 @@ import pytest
 import slicer
 
 from PlaneSSLLib import PlaneSSLError, scene
+from PlaneSSLLib.geometry import crossings
 from PlaneSSLLib.scene.coordinates import array_of, to_lps
 from PlaneSSLLib.scene.meshes import points_of
-from PlaneSSLLib.scene.views import shown_image
+from PlaneSSLLib.scene.views import shown_image, view_named
 
 from .made_up import STUDIES
 
@@ -73,6 +74,40 @@ def test_the_lines_follow_slice_volume_and_plane_in_hand(red):
     live.stop()
     scene.show_image(red, drawing, "sax", 0)
     assert lines_in(node) == 7
+
+
+def test_a_move_draws_the_views_that_it_changes_and_leaves_the_others():
+    drawing = scene.draw_study(STUDIES["heart"]())
+    sax, two = view_named("Red"), view_named("Green")
+    scene.show_image(sax, drawing, "sax", 2)
+    scene.show_image(two, drawing, "two", 0)
+    live = scene.ViewLines([sax, two])
+
+    def mesh_of(view):
+        return next(node for node in drawing.nodes("view lines")
+                    if node.GetDisplayNode().GetViewNodeIDs() == (view.GetID(),)).GetPolyData()
+
+    hand = scene.PlaneInHand(drawing, "two", 0)
+    before, own = points_of(mesh_of(sax)), mesh_of(two)
+    centre = [0.0] * 3
+    hand.handle.GetCenterWorld(centre)
+    hand.handle.SetCenter(centre[0] + 9, centre[1] + 9, centre[2])
+    assert mesh_of(two) is own  # its image stays where it was acquired
+    image, cut = drawing.study.stack("sax").planes[2], [drawing.study.stack(name).planes[0]
+                                                       for name in ("two", "four", "scout")]
+    expected = crossings([image], cut).segments[0].reshape(-1, 3)
+    np.testing.assert_allclose(points_of(mesh_of(sax))[:6], expected, atol=1e-9)
+    assert not np.allclose(before[:2], expected[:2])
+
+    scene.restyle(drawing, others="hide")
+    assert mesh_of(two).GetNumberOfLines() == 3  # the foremost short-axis image, the other long axis, the localizer
+    for node in drawing.nodes("view lines"):
+        slicer.mrmlScene.RemoveNode(node)
+    hand.reset()
+    np.testing.assert_allclose(points_of(mesh_of(sax))[:2], before[:2], atol=1e-9)
+    assert mesh_of(two).GetNumberOfLines() == 3
+    hand.release()
+    live.stop()
 
 
 def test_lines_stay_while_phases_play(red):
