@@ -62,15 +62,21 @@ class ViewLines:
 
     def __init__(self, slice_nodes: Iterable | None = None) -> None:
         """slice_nodes: vtkMRMLSliceNodes, by default all of the scene."""
+        self._views = list(nodes.nodes_of("vtkMRMLSliceNode") if slice_nodes is None else slice_nodes)
         self._pages: dict[str, _Page] = {}  # by the view's id
         self._observers = Observers()
         self._observers.add(nodes.scene(), nodes.scene().StartCloseEvent, self.stop)
-        for view in nodes.nodes_of("vtkMRMLSliceNode") if slice_nodes is None else slice_nodes:
+        for view in self._views:
             for node in filter(None, (view, composite_of(view))):
                 self._observers.add(node, "ModifiedEvent", lambda view=view: self._turn_page(view))
-            self._turn_page(view)
         for drawing in drawings():
-            self._observers.add(drawing.record, "ModifiedEvent", lambda drawing=drawing: self._update(drawing))
+            self._observers.add(drawing.record, "ModifiedEvent", lambda drawing=drawing: self._follow(drawing))
+        self.update()
+
+    def update(self) -> None:
+        """Draw the lines of all views anew."""
+        for view in self._views:
+            self._turn_page(view)
 
     def stop(self) -> None:
         """Follow no longer; the lines that are drawn stay."""
@@ -88,7 +94,7 @@ class ViewLines:
             self._pages[view.GetID()] = page
             _draw(page.shown.drawing, [page])
 
-    def _update(self, drawing: Drawing) -> None:
+    def _follow(self, drawing: Drawing) -> None:
         """Planes or the look of a study changed."""
         _draw(drawing, [page for page in self._pages.values()
                         if page.shown.drawing == drawing and nodes.scene().IsNodePresent(page.view)])

@@ -145,7 +145,7 @@ def test_names_keep_off_each_other_and_off_lines():
         for name, place in zip(names, places, strict=True):
             if place is None:
                 continue
-            outline = place + height * letters(name)[0] * [1, -1]
+            outline = place + height * letters(name).points * [1, -1]
             box = np.concatenate([outline.min(0), outline.max(0)])
             assert (box[:2] >= 0).all() and (box[2:] <= size[::-1]).all()
             assert all((box[:2] > other[2:]).any() or (other[:2] > box[2:]).any() for other in boxes)
