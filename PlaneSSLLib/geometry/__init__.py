@@ -5,7 +5,8 @@ so that an image of shape (rows, columns) covers columns -0.5 .. columns - 0.5. 
 between rows, then the distance between columns, as DICOM's PixelSpacing has it. NumPy only.
 """
 from .lines import (
-    clip_line, fit_lines, heatmaps, in_millimetres, line_errors, lines_hit, lines_in_image, move_lines,
+    clip_line, distance_to_lines, fit_lines, heatmaps, in_millimetres, line_errors, lines_hit, lines_in_image,
+    move_lines, nearest_on_lines,
 )
 from .planes import (
     COINCIDENT_MM, PARALLEL_DEG, Crossing, Crossings, Plane, Relation, angle_between, crossings, intersect,
@@ -14,6 +15,6 @@ from .planes import (
 
 __all__ = [
     "COINCIDENT_MM", "PARALLEL_DEG", "Crossing", "Crossings", "Plane", "Relation", "angle_between", "clip_line",
-    "crossings", "fit_lines", "heatmaps", "in_millimetres", "intersect", "line_errors", "lines_hit", "lines_in_image",
-    "move_lines", "relative_locations",
+    "crossings", "distance_to_lines", "fit_lines", "heatmaps", "in_millimetres", "intersect", "line_errors",
+    "lines_hit", "lines_in_image", "move_lines", "nearest_on_lines", "relative_locations",
 ]

@@ -77,6 +77,18 @@ def in_millimetres(lines: np.ndarray, spacing: tuple[float, float]) -> np.ndarra
     return lines / np.where((slope > 0) & (slope < np.inf), slope, np.nan)[..., None]
 
 
+def distance_to_lines(lines: np.ndarray, pixels: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """Signed distance in mm from pixels (..., 2), as (column, row), to lines (..., 3); NaN where there is no line."""
+    scaled = in_millimetres(lines, spacing)
+    return (scaled[..., :2] * pixels).sum(-1) + scaled[..., 2]
+
+
+def nearest_on_lines(lines: np.ndarray, pixels: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """The points (..., 2) of lines (..., 3) that are nearest to pixels (..., 2); NaN where there is no line."""
+    away = distance_to_lines(lines, pixels, spacing)[..., None]
+    return pixels - away * in_millimetres(lines, spacing)[..., :2] / np.square([spacing[1], spacing[0]])
+
+
 def heatmaps(lines: np.ndarray, shape: tuple[int, int], spacing: tuple[float, float], sigma_mm: float) -> np.ndarray:
     """(n, 3) lines -> (n, rows, columns) float32, exp(-d^2 / (2 sigma^2)), d = distance in mm to the infinite line.
 

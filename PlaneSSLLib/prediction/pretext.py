@@ -21,8 +21,8 @@ def evaluate_pretext(run: Run, cohort: Cohort, subjects: Sequence[str], device: 
     """The errors of a pretrained run on every frame of these subjects.
 
     {"subjects": n, "frames": n, "metrics": {"angle_deg": {"median", "mean", "n"}, "distance_mm": {..},
-    "location_error_slices": {..}}}, as far as the run's task has them. A line that is not found counts as 90 degrees
-    and a quarter of the field off.
+    "offset_mm": {..}, "location_error_slices": {..}}}, as far as the run's task has them; see `Planes.measure`. A line
+    that is not found counts as 90 degrees and a quarter of the field off.
     """
     config = run.config
     task = pretext_task(tuple(config["task"].split(",")), cohort, tuple(config["views"]))

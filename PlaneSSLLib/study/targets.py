@@ -6,14 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..anatomy import Anatomy
-from ..geometry import PARALLEL_DEG, Plane, angle_between, lines_in_image, relative_locations
+from ..geometry import PARALLEL_DEG, Plane, angle_between, lines_in_image, nearest_on_lines, relative_locations
 
 
 @dataclass(frozen=True, eq=False)
 class SliceTargets:
-    """lines: (targets, k, 3) in the slice's own pixels, NaN where there is none; location: 0 .. 1, or NaN."""
+    """Of one slice, in its own pixels (column, row).
+
+    lines: (targets, k, 3), NaN where there is none. middles: (targets, k, 2), the points of these lines nearest to the
+    middle of the image whose plane cuts this one. location: 0 .. 1, or NaN.
+    """
 
     lines: np.ndarray
+    middles: np.ndarray
     location: float
 
 
@@ -37,11 +42,15 @@ def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
     targets = []
     for plane, location in zip(stack.planes, locations, strict=True):
         lines = np.full((len(anatomy.targets), most, 3), np.nan)
+        middles = np.full((len(anatomy.targets), most, 2), np.nan)
         for t, (name, planes) in enumerate(zip(anatomy.targets, per_target, strict=True)):
             if planes:
                 chosen = _choose(name.rpartition(":")[2], plane, planes)
-                lines[t, : len(chosen)] = lines_in_image(plane, chosen)
-        targets.append(SliceTargets(lines, float(location)))
+                cut = lines_in_image(plane, chosen)
+                centres = plane.to_pixels(np.array([other.centre for other in chosen]))
+                lines[t, : len(chosen)] = cut
+                middles[t, : len(chosen)] = nearest_on_lines(cut, centres, plane.spacing)
+        targets.append(SliceTargets(lines, middles, float(location)))
     return targets
 
 

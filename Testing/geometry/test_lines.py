@@ -10,8 +10,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from PlaneSSLLib.geometry import (
-    Plane, clip_line, fit_lines, heatmaps, in_millimetres, intersect, line_errors, lines_hit, lines_in_image,
-    move_lines,
+    Plane, clip_line, distance_to_lines, fit_lines, heatmaps, in_millimetres, intersect, line_errors, lines_hit,
+    lines_in_image, move_lines, nearest_on_lines,
 )
 
 SIGMA = 7.56
@@ -263,6 +263,17 @@ def test_many_lines_move_at_once():
     lines, matrix = np.arange(12.0).reshape(2, 2, 3), matrix_of((30, 1, 1, True, 0, 0))
     moved = move_lines(lines, matrix)
     np.testing.assert_allclose(moved[1, 0], move_lines(lines[1, 0], matrix))
+
+
+# Points and lines
+
+def test_nearest_points_by_hand():
+    """Pixels 1 mm wide and 2 mm high, the line row = column: along (1, 2) / sqrt(5) in mm."""
+    line, spacing = np.array([[1.0, -1.0, 0.0]]), (2.0, 1.0)
+    pixel = np.array([[5.0, 0.0]])  # (5, 0) mm: sqrt(5) mm along the line, which is (1, 2) mm
+    np.testing.assert_allclose(nearest_on_lines(line, pixel, spacing), [[1, 1]], atol=1e-12)
+    assert abs(distance_to_lines(line, pixel, spacing)[0]) == pytest.approx(np.hypot(4, 2))
+    assert np.isnan(nearest_on_lines(np.full((1, 3), np.nan), pixel, spacing)).all()
 
 
 # Errors between lines

@@ -36,6 +36,18 @@ def test_lines_are_where_the_planes_cut():
             assert abs(line @ [*pixel, 1]) < 1e-9
 
 
+def test_middles_lie_where_the_cutting_image_has_its_middle():
+    """On the crossing line, at the point nearest to the middle of the 4CH image."""
+    there = stacks()
+    found = stack_targets(HEART, there, 0)
+    four, t = there[2].planes[0], CHANNEL["4CH:central"]
+    along = np.cross(four.normal, there[0].planes[0].normal)
+    for target, plane in zip(found, there[0].planes, strict=True):
+        assert abs(target.lines[t, 0] @ [*target.middles[t, 0], 1]) < 1e-9
+        assert abs((plane.to_lps(target.middles[t, 0]) - four.centre) @ along) < 1e-9
+    assert np.isnan(found[0].middles[CHANNEL["3CH:central"]]).all()
+
+
 def test_locations_run_from_the_first_slice_to_the_last():
     assert [t.location for t in stack_targets(HEART, stacks(), 0)] == [0, 0.25, 0.5, 0.75, 1]
 

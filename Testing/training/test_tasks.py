@@ -64,6 +64,7 @@ def test_perfect_heatmaps_measure_no_error(cohort):
     measured = task.measure({"lines": batch["maps"], "location": batch["location"][:, None]}, batch)
     assert np.median(measured["angle_deg"]) < 0.01
     assert np.median(measured["distance_mm"]) < 0.01
+    assert np.median(measured["offset_mm"]) < 0.01
     assert max(measured["location_error_slices"]) == 0
 
 
@@ -72,7 +73,24 @@ def test_a_line_that_is_not_found_is_not_flattered(cohort):
     batch = batch_of(task, cohort)
     measured = task.measure({"lines": torch.zeros_like(batch["maps"])}, batch)
     assert set(measured["angle_deg"]) == {90.0}
-    assert set(measured["distance_mm"]) == {32.0}
+    assert set(measured["distance_mm"]) == {32.0} == set(measured["offset_mm"])
+
+
+def test_the_offset_does_not_grow_with_the_angle(cohort):
+    """A line turned about the middle of the image that cuts is far off at its ends, and not at all in the middle."""
+    task = Planes(cohort.plan, cohort.anatomy, location=False)
+    batch = batch_of(task, cohort)
+    turned = torch.zeros_like(batch["maps"])
+    for i, t in batch["lines_mask"].nonzero().tolist():
+        a, b, _ = batch["lines"][i, t].numpy()
+        middle = batch["middles"][i, t].numpy()
+        normal = np.array([a - 0.2 * b, b + 0.2 * a])  # by 11.3 degrees: the working grid's pixels are square
+        line = np.array([[*normal, -normal @ middle]])
+        turned[i, t] = torch.from_numpy(heatmaps(line, cohort.plan.size, cohort.plan.spacing, cohort.plan.sigma_mm)[0])
+    measured = task.measure({"lines": turned}, batch)
+    assert np.median(measured["angle_deg"]) == pytest.approx(11.31, abs=0.1)
+    assert np.median(measured["distance_mm"]) > 3
+    assert np.median(measured["offset_mm"]) < 0.05
 
 
 def test_location_error_is_in_slices(cohort):

@@ -10,7 +10,7 @@ from ...cohort.placing import Augmentation
 from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample, frames, working_image
 from ...cohort.store import PreparedStudy
-from ...geometry import fit_lines, heatmaps, line_errors, lines_hit, move_lines
+from ...geometry import distance_to_lines, fit_lines, heatmaps, line_errors, lines_hit, move_lines
 from ...study.targets import SliceTargets, stack_targets
 from ..networks import Head
 from .task import Batch, Outputs
@@ -56,7 +56,9 @@ class Planes:
         return [place for place in frames(study, self.views) if useful(place)]
 
     def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
-        """image (1, rows, columns); lines (targets, k, 3); maps (targets, rows, columns); their masks; location."""
+        """image (1, rows, columns); maps (targets, rows, columns), their lines (targets, 3), middles of these
+        (targets, 2) and lines_mask (targets,); location, location_mask and the number of slices it counts.
+        """
         image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
         target = self.targets(study, place.stack)[place.slice]
         lines = move_lines(target.lines, matrix)
@@ -68,6 +70,7 @@ class Planes:
             several = heatmaps(lines.reshape(-1, 3), self.plan.size, self.plan.spacing, self.plan.sigma_mm)
             sample["maps"] = several.reshape(*lines.shape[:2], *self.plan.size).max(1)
             sample["lines"] = lines[:, 0]
+            sample["middles"] = target.middles[:, 0] @ np.linalg.inv(matrix)[:2, :2].T + np.linalg.inv(matrix)[:2, 2]
         return sample
 
     def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
@@ -86,7 +89,11 @@ class Planes:
         return sums
 
     def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
-        """angle_deg and distance_mm of every predicted line against the true one; location_error_slices."""
+        """angle_deg, distance_mm and offset_mm of every predicted line against the true one; location_error_slices.
+
+        distance_mm is the mean along the true line within the image, so it grows with the angle and the field;
+        offset_mm is taken at one point, the middle of the image that cuts, as in view planning (Wei et al. 2021).
+        """
         measured: dict[str, list[float]] = {}
         if "lines" in self.heads:
             valid = batch["lines_mask"].numpy().astype(bool)
@@ -97,6 +104,8 @@ class Planes:
             lost = min(size * mm for size, mm in zip(self.plan.size, self.plan.spacing, strict=True)) / 4
             measured["angle_deg"] = np.nan_to_num(angle, nan=90.0).tolist()
             measured["distance_mm"] = np.nan_to_num(distance, nan=lost).tolist()
+            offset = np.abs(distance_to_lines(fitted, batch["middles"].numpy()[valid], self.plan.spacing))
+            measured["offset_mm"] = np.nan_to_num(offset, nan=lost).tolist()
         if "location" in self.heads:
             mask = batch["location_mask"].bool()
             error = (outputs["location"].float()[:, 0] - batch["location"]).abs() * (batch["slices"] - 1)
