@@ -307,10 +307,16 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
             self._inHand.release()
         self._inHand = None
 
-    def showTargets(self, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None) -> list[slicer.vtkMRMLVolumeNode]:
-        """Lay a stack's training targets over its images in the slice views; None takes them away."""
-        drawing = self.drawing(study)
-        made = scenes.draw_targets(drawing, stack) if stack else []
+    def showTargets(self, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None,
+                    predicted: bool = False) -> list[slicer.vtkMRMLVolumeNode]:
+        """Lay a stack's training targets over its images in the slice views; None takes them away.
+
+        predicted: what a run answered instead, see `showPredictions`.
+        """
+        if stack is None:
+            made = []
+        else:
+            made = self.predictedTargets(study, stack) if predicted else scenes.draw_targets(self.drawing(study), stack)
         for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
             scenes.overlay(view, made[0] if made else None)
         return made

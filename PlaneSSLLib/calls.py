@@ -7,6 +7,7 @@
     calls.measure(found)                                                 volumes, ejection fractions, masses
     calls.measure("studies/patient7")                                    of a study that has labels
     calls.classify("runs/knee", "studies/patient7")                      classes, and the slices that weighed most
+    calls.show_predictions("runs/lines", "studies/patient7")             lines and heatmaps that a pretrained run sees
 
 Paths may be text. PlaneSSLError says in a sentence what cannot be done, and then nothing is written.
 """
@@ -106,13 +107,39 @@ def show(found: Results, surface: bool = True) -> Drawing:
     from . import scene
     from .prediction import measuring
 
-    scene.start()
-    drawing = next((one for one in scene.drawings() if one.now.acquired.folder == found.study.folder), None)
-    drawing = drawing or scene.draw_study(found.study)
+    drawing = _drawing_of(found.study)
     for one in found.stacks:
         scene.add_segmentation(drawing, one.stack, one.labels, found.anatomy.labels, surface=surface)
     scene.add_measures(drawing, list(measuring.rows(measuring.measure(found))), found.anatomy.labels)
     return drawing
+
+
+def show_predictions(run: str | Path, folder: str | Path, *, device: str = "auto") -> Drawing:
+    """Show what a pretrained run sees in a study: its lines, dashed beside the true ones, and its heatmaps.
+
+    The study is drawn if it is not in the scene yet. The heatmaps are colour volumes with the role "predicted targets",
+    one for each volume of the stacks that were asked; `scene.overlay` lays one over an image.
+    """
+    from . import scene
+    from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets
+    from .study import lines_of, read_study
+    from .training.run import Run
+
+    predictor, study = LinePredictor(Run.open(Path(run)), device), read_study(Path(folder))
+    asked = ask(predictor, study)
+    drawing = _drawing_of(study)
+    scene.draw_predictions(drawing, predict_lines(asked, study, lines_of(study)))
+    scene.draw_predicted_targets(drawing, predicted_targets(asked, predictor.anatomy.targets))
+    return drawing
+
+
+def _drawing_of(study: Study) -> Drawing:
+    """A study as it is in the scene; it is drawn if it is not there yet."""
+    from . import scene
+
+    scene.start()
+    drawing = next((one for one in scene.drawings() if one.now.acquired.folder == study.folder), None)
+    return drawing or scene.draw_study(study)
 
 
 def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report: Report) -> list[Stack]:

@@ -79,9 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", type=Path)
     sub.add_argument("--anatomy", help="the anatomy, where it is not to be guessed")
 
-    sub = command("lines", "List every line in which one plane cuts another image.")
+    sub = command("lines", "List every line in which one plane cuts another image.", writes=True)
     sub.add_argument("folder", type=Path)
     sub.add_argument("--run", type=Path, help="put beside them what this pretrained run sees in the images")
+    sub.add_argument("--heatmaps", type=Path, help="with --run: also write the predicted heatmaps, as .npz")
     sub.add_argument("--any-frame", action="store_true", help="also between different frames of reference")
 
     sub = command("scene", "Draw a study into a scene that opens in 3D Slicer.", writes=True)
@@ -103,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
+    sub.add_argument("--coarse", type=float, default=0.8, metavar="SHARE",
+                     help="of the epochs, first, on pixels twice as wide, which is twice as fast (default 0.8)")
     training(sub, epochs=100)
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)

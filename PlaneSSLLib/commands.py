@@ -46,13 +46,23 @@ def study(options: Namespace, console: Console) -> None:
 def lines(options: Namespace, console: Console) -> None:
     from .study import lines_of, read_study
 
+    if options.heatmaps:
+        if not options.run:
+            raise PlaneSSLError("Heatmaps are what a run predicts: name one with --run.")
+        _require_suffix(options.heatmaps, ".npz")
+        refuse_existing(options.heatmaps, options.overwrite)
     read = read_study(options.folder)
     document = lines_of(read, any_frame=options.any_frame)
     if options.run:
-        from .prediction.lines import LinePredictor, predict_lines
+        from .prediction import heatmaps
+        from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets
         from .training.run import Run
 
-        document = predict_lines(LinePredictor(Run.open(options.run)), read, document)
+        predictor = LinePredictor(Run.open(options.run))
+        asked = ask(predictor, read)
+        document = predict_lines(asked, read, document)
+        if options.heatmaps:
+            heatmaps.save(predicted_targets(asked, predictor.anatomy.targets), options.heatmaps, options.overwrite)
     if not document:
         console.event({"event": "notice", "text": "No plane cuts an image of another stack: there is no line."})
 
@@ -286,7 +296,7 @@ def _settings(options: Namespace):
     whole_studies = getattr(options, "task", None) == "classification"
     return Settings(
         epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16),
-        learning_rate=options.learning_rate, precision=options.precision, seed=options.seed,
+        coarse=getattr(options, "coarse", 0.0), learning_rate=options.learning_rate, precision=options.precision, seed=options.seed,
         device=options.device, workers=options.workers)
 
 

@@ -25,6 +25,11 @@ def run(*arguments, capsys):
     return status, *capsys.readouterr()
 
 
+def test_heatmaps_need_a_run_to_predict_them(study, tmp_path, capsys):
+    status, out, err = run("lines", study, "--heatmaps", tmp_path / "maps.npz", capsys=capsys)
+    assert (status, out) == (1, "") and "--run" in err and not (tmp_path / "maps.npz").exists()
+
+
 @pytest.fixture
 def study(tmp_path):
     return write_study(tmp_path / "study", 1, phases=2)

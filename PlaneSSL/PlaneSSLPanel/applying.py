@@ -86,15 +86,21 @@ class ApplySection(Section):
 
     def _predict(self) -> None:
         study = self._study()
+        folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
+        heatmaps = Path(folder.name, "heatmaps.npz")
 
         def show(results: list) -> None:
-            self.logic.showPredictions(study, results[0])
-            off = [line["predicted"]["angle_error_deg"] for line in results[0] if line.get("predicted")]
-            self.ui.answer.text = _("{count} lines predicted, {off:.1f}° off in the mean.").format(
-                count=len(off), off=sum(off) / len(off)) if off else _("The run predicts no line of these images.")
+            with folder:
+                self.logic.showPredictions(study, results[0], heatmaps)
+            found = [line["predicted"] for line in results[0] if line.get("predicted", {}).get("pixels")]
+            off, away = ([line[error] for line in found if line[error] is not None]
+                         for error in ("angle_error_deg", "distance_error_mm"))
+            self.ui.answer.text = _("{count} lines predicted, {off:.1f}° and {away:.1f} mm off in the mean.").format(
+                count=len(found), off=sum(off) / len(off), away=sum(away) / len(away),
+            ) if off and away else _("The run predicts no line of these images.")
 
-        self.running.start(_("Predicting lines"), [self.logic.predictionJob(chosen(self.ui.run), study)], show,
-                           entersScene=True)
+        job = self.logic.predictionJob(chosen(self.ui.run), study, heatmaps)
+        self.running.start(_("Predicting lines"), [job], show, entersScene=True)
 
     def _export(self) -> None:
         job = self.logic.segmentationJob(chosen(self.ui.run), self._study(), self.settings.exportFolder,

@@ -146,14 +146,36 @@ class LearningLogic:
         """Tell how likely each class is for a drawn study: its document has {"classes": {name: probability}}."""
         return Job(["classify", self._run_folder(run), self.folder(study), "--device", device])
 
-    def predictionJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode) -> Job:
-        """Predict the crossing lines of a drawn study; `showPredictions` draws its document."""
-        frames = ["--any-frame"] if self.drawing(study).now.any_frame else []
-        return Job(["lines", self.folder(study), "--run", self._run_folder(run), *frames])
+    def predictionJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
+                      heatmaps: str | os.PathLike | None = None) -> Job:
+        """Predict the crossing lines of a drawn study. heatmaps: a new .npz file for the heatmaps.
 
-    def showPredictions(self, study: slicer.vtkMRMLScriptedModuleNode, lines: list[dict]) -> slicer.vtkMRMLModelNode:
-        """Draw predicted lines, dashed, beside the true ones."""
-        return scenes.draw_predictions(self.drawing(study), lines)
+        `showPredictions` draws its document and that file.
+        """
+        return Job(["lines", self.folder(study), "--run", self._run_folder(run),
+                    *(["--heatmaps", Path(heatmaps)] if heatmaps else []),
+                    *(["--any-frame"] if self.drawing(study).now.any_frame else [])])
+
+    def showPredictions(self, study: slicer.vtkMRMLScriptedModuleNode, lines: list[dict],
+                        heatmaps: str | os.PathLike | None = None) -> slicer.vtkMRMLModelNode:
+        """Draw predicted lines, dashed, beside the true ones, and heatmaps that `showTargets` lays over the images."""
+        from PlaneSSLLib.prediction.heatmaps import load
+
+        drawing = self.drawing(study)
+        found = load(Path(heatmaps), drawing.now.acquired) if heatmaps else {}
+        scenes.draw_predicted_targets(drawing, found)
+        return scenes.draw_predictions(drawing, lines)
+
+    def predictedTargets(self, study: slicer.vtkMRMLScriptedModuleNode, stack: str) -> list[slicer.vtkMRMLVolumeNode]:
+        """The heatmaps that `showPredictions` has drawn of a stack; none if the run was not asked about it."""
+        return self.drawing(study).nodes("predicted targets", stack)
+
+    def predictLines(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
+                     ) -> slicer.vtkMRMLModelNode:
+        """Predict the lines and heatmaps of a drawn study, wait for them and show them; returns the lines' node."""
+        with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
+            heatmaps = Path(folder, "heatmaps.npz")
+            return self.showPredictions(study, self.predictionJob(run, study, heatmaps).wait(), heatmaps)
 
     def _run(self, jobs: list[Job], name: str, report: Callable[[dict], None]) -> Path:
         for job in jobs:

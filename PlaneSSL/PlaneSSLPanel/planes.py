@@ -19,7 +19,8 @@ class PlanesSection(Section):
         self.onClick(ui.takeButton, _("The plane cannot be moved."), self._take)
         self.onClick(ui.resetButton, _("The plane could not be put back."), self.logic.resetPlane)
         self.onClick(ui.releaseButton, _("The handles could not be removed."), self._release)
-        self.onClick(ui.targetsButton, _("The targets could not be shown."), self._targets)
+        for button, other in ((ui.targetsButton, ui.predictedButton), (ui.predictedButton, ui.targetsButton)):
+            self.onClick(button, _("The targets could not be shown."), lambda other=other: self._targets(other))
         self.onClick(ui.allPairsButton, _("The planes could not be shown."), self._show_all)
         self.onClick(ui.savePairsButton, _("The table could not be saved."), self._save)
         ui.pairsTable.itemSelectionChanged.connect(self._show_pair)
@@ -55,6 +56,10 @@ class PlanesSection(Section):
                             (ui.releaseButton, _("Take the handles away; the plane stays where it is."))):
             allow(button, "" if taken else _("No plane is being moved."), tip)
         allow(ui.targetsButton, missing, _("Lay over the images what the pretext task asks a network to find in them."))
+        stack = chosen(ui.planeStack)
+        predicted = study and stack and self.logic.predictedTargets(study, stack)
+        allow(ui.predictedButton, missing or ("" if predicted else _("Predict this stack's lines first, under Apply.")),
+              _("Lay over the images what the run answered."))
         allow(ui.allPairsButton, missing, _("Show all planes again after one pair was chosen."))
         allow(ui.savePairsButton, missing, _("Write the table as a CSV file."))
         shown_for = study.GetID() if study else None
@@ -92,5 +97,9 @@ class PlanesSection(Section):
         self.logic.releasePlane()
         self._list_pairs()
 
-    def _targets(self) -> None:
-        self.logic.showTargets(self.study, chosen(self.ui.planeStack) if self.ui.targetsButton.checked else None)
+    def _targets(self, other) -> None:
+        """What is asked or what is answered, one at a time."""
+        other.checked = False
+        predicted = self.ui.predictedButton.checked
+        stack = chosen(self.ui.planeStack) if predicted or self.ui.targetsButton.checked else None
+        self.logic.showTargets(self.study, stack, predicted)

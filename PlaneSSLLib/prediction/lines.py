@@ -1,17 +1,35 @@
 """The lines that a pretrained run sees in a study's images, beside those of the headers."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from .. import PlaneSSLError
 from ..cohort.placing import placement, resample
 from ..cohort.plan import intensity_range, scale
-from ..geometry import clip_line, fit_lines, line_errors, lines_in_image, move_lines
+from ..geometry import clip_line, fit_lines, line_errors, lines_hit, lines_in_image, move_lines
 from ..study import Stack, Study
-from ..study.targets import stack_targets
+from ..study.targets import SliceTargets, Target, stack_targets
 from ..training.run import Run
 from ..training.settings import choose_device
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a run sees in the slices of a stack.
+
+    maps: (slices, targets, rows, columns) heatmaps on the working grid. matrices: (slices, 3, 3) from its pixels to
+    those of each slice. lines: (slices, targets, 3) fitted to them, in each slice's own pixels, NaN where no ridge was
+    found. locations: (slices,), NaN if the run did not learn them.
+    """
+
+    maps: np.ndarray
+    matrices: np.ndarray
+    lines: np.ndarray
+    locations: np.ndarray
 
 
 class LinePredictor:
@@ -25,52 +43,84 @@ class LinePredictor:
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def heatmaps(self, images: list[np.ndarray]) -> np.ndarray:
-        """(n, targets, rows, columns) on the working grid, from images on it."""
-        batch = torch.from_numpy(np.stack(images)[:, None]).to(self.device)
-        return self.network(batch)["lines"].float().cpu().numpy()
+    def look(self, images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """(n, targets, rows, columns) heatmaps and (n,) locations, from images on the working grid."""
+        outputs = self.network(torch.from_numpy(np.stack(images)[:, None]).to(self.device))
+        locations = outputs["location"][:, 0] if "location" in outputs else torch.full((len(images),), torch.nan)
+        return outputs["lines"].float().cpu().numpy(), locations.float().cpu().numpy()
 
-    def lines(self, stack: Stack, phase: int = 0) -> np.ndarray:
-        """(slices, targets, 3) lines fitted to the predicted heatmaps, in each slice's own pixels.
-
-        NaN where no ridge was found. A slice with fewer phases shows its last one.
-        """
+    def answers(self, stack: Stack, phase: int = 0) -> Answers:
+        """What the run sees in one phase of a stack. A slice with fewer phases shows its last one."""
         pixels = [stack.pixels(i, min(phase, len(frames) - 1)) for i, frames in enumerate(stack.frames)]
         span = intensity_range(pixels, self.plan.percentiles)
-        matrices = [placement(plane, self.plan) for plane in stack.planes]
+        matrices = np.array([placement(plane, self.plan) for plane in stack.planes])
         images = [resample(scale(image, span), matrix, self.plan.size)
                   for image, matrix in zip(pixels, matrices, strict=True)]
-        maps = np.concatenate([self.heatmaps(images[i: i + 16]) for i in range(0, len(images), 16)])
+        seen = [self.look(images[i: i + 16]) for i in range(0, len(images), 16)]
+        maps, locations = (np.concatenate(parts) for parts in zip(*seen, strict=True))
         fitted = fit_lines(maps.reshape(-1, *self.plan.size), self.plan.spacing, self.plan.sigma_mm)
         fitted = fitted.reshape(*maps.shape[:2], 3)
-        return np.stack([move_lines(of_slice, np.linalg.inv(matrix))
-                         for of_slice, matrix in zip(fitted, matrices, strict=True)])
+        lines = np.stack([move_lines(of_slice, np.linalg.inv(matrix))
+                          for of_slice, matrix in zip(fitted, matrices, strict=True)])
+        return Answers(maps, matrices, lines, locations)
 
 
-def predict_lines(predictor: LinePredictor, study: Study, lines: list[dict]) -> list[dict]:
-    """Add what the run predicts to the lines of `study.lines_of`.
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A stack, what the pretext tasks ask of its slices, and what a run answered."""
+
+    stack: Stack
+    targets: Sequence[SliceTargets]
+    answers: Answers
+
+
+def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
+    """Ask a run about every stack in which its anatomy regresses a line."""
+    asked = []
+    for index, stack in enumerate(study.stacks):
+        targets = stack_targets(predictor.anatomy, study.stacks, index)
+        if any(np.isfinite(t.lines).any() for t in targets):
+            asked.append(Asked(stack, targets, predictor.answers(stack)))
+    return asked
+
+
+def predicted_targets(asked: Sequence[Asked], names: Sequence[str]) -> dict[tuple[str, int], Target]:
+    """The answers by stack id and slice, heatmaps on the images' own pixels; of lines that hit the image, as asked.
+
+    names: those of the anatomy's targets.
+    """
+    found = {}
+    for one in asked:
+        answers = one.answers
+        for i, (plane, target) in enumerate(zip(one.stack.planes, one.targets, strict=True)):
+            hit = [t for t, lines in enumerate(target.lines) if lines_hit(lines, plane.shape).any()]
+            back = np.linalg.inv(answers.matrices[i])
+            maps = [resample(answers.maps[i, t], back, plane.shape) for t in hit]
+            found[one.stack.id, i] = Target(tuple(names[t] for t in hit), np.array(maps).reshape(-1, *plane.shape),
+                                            float(answers.locations[i]))
+    return found
+
+
+def predict_lines(asked: Sequence[Asked], study: Study, lines: list[dict]) -> list[dict]:
+    """Add what a run answered to the lines of `study.lines_of`.
 
     Each line between an image and the plane which that image's view regresses gets
     "predicted": {"pixels": [[column, row], [column, row]] or None, "angle_error_deg", "distance_error_mm"}: the
     predicted line clipped to the image, and its errors against the true one (see `geometry.line_errors`). None where
     the run sees no line.
     """
-    found = {}
-    for index, stack in enumerate(study.stacks):
-        targets = stack_targets(predictor.anatomy, study.stacks, index)
-        if any(np.isfinite(t.lines).any() for t in targets):
-            found[stack.id] = (targets, predictor.lines(stack))
+    found = {one.stack.id: one for one in asked}
     return [{**line, **_beside(line, study, found)} for line in lines]
 
 
-def _beside(line: dict, study: Study, found: dict) -> dict:
+def _beside(line: dict, study: Study, found: dict[str, Asked]) -> dict:
     stack, i = study.stack(line["image"]["stack"]), line["image"]["slice"]
     if stack.id not in found:
         return {}
     image = stack.planes[i]
     true = lines_in_image(image, [study.stack(line["plane"]["stack"]).planes[line["plane"]["slice"]]])
-    targets, fitted = found[stack.id]
-    for target, predicted in zip(targets[i].lines[:, 0], fitted[i], strict=True):
+    asked = found[stack.id]
+    for target, predicted in zip(asked.targets[i].lines[:, 0], asked.answers.lines[i], strict=True):
         if np.allclose(target, true[0], atol=1e-6):
             angle, distance = line_errors(predicted[None], true, image.shape, image.spacing)
             segment = clip_line(predicted, image.shape)

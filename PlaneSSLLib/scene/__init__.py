@@ -15,7 +15,7 @@ from .record import DrawnStudy, Look
 from .saving import load_scene, save_scene
 from .segmentations import add_segmentation
 from .tables import add_classes, add_measures, add_table
-from .targets import Target, draw_targets, overlay, targets_of
+from .targets import Target, draw_predicted_targets, draw_targets, overlay, targets_of
 from .textures import CineTextures, draw_textures, restore_textures
 from .viewlines import ViewLines, draw_view_lines, show_views
 from .views import show_image
@@ -23,8 +23,8 @@ from .views import show_image
 __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
     "add_classes", "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves",
-    "draw_figure", "draw_in_steps", "draw_pairs", "draw_predictions", "draw_study", "draw_targets", "draw_textures",
-    "draw_view_lines", "drawings", "lines_in_scene", "load_scene", "overlay", "pairs", "restore_textures", "restyle",
-    "save_figure", "save_labelled_study", "save_scene", "show_all", "show_image", "show_pair", "show_views", "start",
-    "targets_of", "write_pairs",
+    "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
+    "draw_targets", "draw_textures", "draw_view_lines", "drawings", "lines_in_scene", "load_scene", "overlay", "pairs",
+    "restore_textures", "restyle", "save_figure", "save_labelled_study", "save_scene", "show_all", "show_image",
+    "show_pair", "show_views", "start", "targets_of", "write_pairs",
 ]

@@ -29,7 +29,7 @@ def draw_predictions(drawing: Drawing, lines: Sequence[dict]):
     dashes, places, errors = [np.zeros((0, 2, 3))], [], []
     for line in lines:
         predicted, image, plane = line.get("predicted"), line["image"], line["plane"]
-        if not predicted:
+        if not predicted or predicted["pixels"] is None:  # not asked for, or not found
             continue
         start, end = study.stack(image["stack"]).planes[image["slice"]].to_lps(predicted["pixels"])
         steps = np.linspace(0, 1, 2 * _DASHES)[:, None]

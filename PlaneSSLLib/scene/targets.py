@@ -1,7 +1,7 @@
-"""What the pretext tasks ask of an image: heatmaps of lines, shown in colour, and the slice's relative location."""
+"""What the pretext tasks ask of an image, and what a network answers: heatmaps in colour, and relative locations."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import slicer
@@ -9,27 +9,15 @@ import slicer
 from .. import anatomy as anatomies
 from ..anatomy import Anatomy
 from ..geometry import heatmaps, lines_hit
-from ..study.targets import SliceTargets, stack_targets
+from ..study.targets import SliceTargets, Target, stack_targets
 from . import nodes
 from .drawing import Drawing
 from .views import composite_of
 from .volumes import image_data
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
-    """The targets of one image: what training regresses, on the image's own pixels instead of the working grid.
-
-    names: of n lines, "2CH:central". maps: (n, rows, columns) 0 .. 1. location: 0 .. 1, or NaN for a single slice.
-    """
-
-    names: tuple[str, ...]
-    maps: np.ndarray
-    location: float
-
-
 def targets_of(drawing: Drawing, stack: str, index: int, anatomy: Anatomy | None = None) -> Target:
-    """The targets of a slice, planes as they lie now; lines that miss the image are left out, as in training."""
+    """What training regresses of a slice, planes as they lie now; lines that miss the image are left out, as there."""
     return _targets(drawing, stack, anatomy or anatomies.load(drawing.study.anatomy))[index]
 
 
@@ -39,18 +27,38 @@ def draw_targets(drawing: Drawing, stack: str, anatomy: Anatomy | None = None) -
     Every line glows in its view's colour. The relative location of the slices is in the node's description. Earlier
     ones of the stack are replaced; `overlay` lays one over an image.
     """
-    for old in drawing.nodes("targets", stack):
-        nodes.remove(old)
     anatomy = anatomy or anatomies.load(drawing.study.anatomy)
-    targets = _targets(drawing, stack, anatomy)
+    return _draw(drawing, stack, "targets", _targets(drawing, stack, anatomy))
+
+
+def draw_predicted_targets(drawing: Drawing, found: Mapping[tuple[str, int], Target]) -> list:
+    """What a network answered, by stack id and slice, drawn as `draw_targets` draws what it was asked.
+
+    Stacks of which nothing is predicted have no node; earlier predictions of the study go away.
+    """
+    for old in drawing.nodes("predicted targets"):
+        nodes.remove(old)
     made = []
+    for stack in drawing.study.stacks:
+        if any((stack.id, i) in found for i in range(len(stack.planes))):
+            made += _draw(drawing, stack.id, "predicted targets", [
+                found.get((stack.id, i)) or Target((), np.zeros((0, *plane.shape), np.float32), np.nan)
+                for i, plane in enumerate(stack.planes)])
+    return made
+
+
+def _draw(drawing: Drawing, stack: str, role: str, targets: Sequence[Target]) -> list:
+    for old in drawing.nodes(role, stack):
+        nodes.remove(old)
+    now, made = drawing.now, []
+    colors = {one.view: now.colors[one.id] for one in now.study.stacks}
     for volume in drawing.nodes("volume", stack):
         index = volume.GetAttribute(nodes.SLICE)
         shown = targets if index is None else [targets[int(index)]]
-        node = nodes.add_node("vtkMRMLVectorVolumeNode", f"{volume.GetName()} targets", "targets", drawing.key, stack,
+        node = nodes.add_node("vtkMRMLVectorVolumeNode", f"{volume.GetName()} {role}", role, drawing.key, stack,
                               None if index is None else int(index))
         node.CopyOrientation(volume)
-        node.SetAndObserveImageData(image_data(np.stack([_glow(target, anatomy) for target in shown])))
+        node.SetAndObserveImageData(image_data(np.stack([_glow(target, colors) for target in shown])))
         node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB)
         node.CreateDefaultDisplayNodes()
         node.SetDescription("relative location: " + ", ".join(f"{target.location:.3f}" for target in shown))
@@ -84,7 +92,7 @@ def _target(found: SliceTargets, plane, anatomy: Anatomy) -> Target:
     return Target(tuple(names), np.concatenate(maps), found.location)
 
 
-def _glow(target: Target, anatomy: Anatomy) -> np.ndarray:
-    """(rows, columns, 3) uint8."""
-    colors = np.array([anatomy.view(name.partition(":")[0]).color for name in target.names]).reshape(-1, 3)
-    return np.clip(255 * np.tensordot(target.maps, colors, axes=(0, 0)), 0, 255).astype(np.uint8)
+def _glow(target: Target, colors: Mapping[str, tuple[float, float, float]]) -> np.ndarray:
+    """(rows, columns, 3) uint8, every line in the colour of its view; white where the study has no such view."""
+    of_lines = np.array([colors.get(name.partition(":")[0], (1, 1, 1)) for name in target.names]).reshape(-1, 3)
+    return np.clip(255 * np.tensordot(target.maps, of_lines, axes=(0, 0)), 0, 255).astype(np.uint8)

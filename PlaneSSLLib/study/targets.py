@@ -22,6 +22,18 @@ class SliceTargets:
     location: float
 
 
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What the pretext tasks ask of an image, or what a network answered, on the image's own pixels.
+
+    names: of n lines, "2CH:central". maps: (n, rows, columns), heatmaps of 0 .. 1. location: 0 .. 1, or NaN.
+    """
+
+    names: tuple[str, ...]
+    maps: np.ndarray
+    location: float
+
+
 def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
     """Targets of every slice of stacks[index].
 

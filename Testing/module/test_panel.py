@@ -187,6 +187,27 @@ def test_targets_are_laid_over_and_taken_away(panel, host, study_folder):
     assert not any(node.GetForegroundVolumeID() for node in composites)
 
 
+def test_what_a_run_answered_is_laid_over_in_place_of_the_targets(panel, host, study_folder, tmp_path):
+    from PlaneSSLLib.prediction.heatmaps import save
+    from PlaneSSLLib.scene import targets_of
+
+    draw(panel, study_folder)
+    (study,) = panel.logic.studies()
+    assert not panel.ui.predictedButton.enabled
+    stack = panel.logic.drawnStacks(study)[0]["id"]
+    save({(stack, 0): targets_of(panel.logic.drawing(study), stack, 0)}, tmp_path / "maps.npz")
+    panel.logic.showPredictions(study, [], tmp_path / "maps.npz")
+    panel.refresh()
+    panel.ui.targetsButton.click()
+    panel.ui.predictedButton.click()
+    assert not panel.ui.targetsButton.checked
+    (node,) = panel.logic.predictedTargets(study, stack)
+    composites = host.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert {composite.GetForegroundVolumeID() for composite in composites} == {node.GetID()}
+    panel.ui.predictedButton.click()
+    assert not any(composite.GetForegroundVolumeID() for composite in composites)
+
+
 def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder, tmp_path):
     from Testing.made_up_run import write_run
 
@@ -214,7 +235,7 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
         *logic.pretrainingJobs(study_folder, "heart", "new", epochs=3), logic.resumingJob("lines"),
         *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2), logic.resumingJob("hearts"),
         logic.segmentationJob("hearts", study, tmp_path / "x.npz", clean=True, stack="s"), logic.devicesJob(),
-        logic.classificationJob("hearts", study), logic.predictionJob("lines", study),
+        logic.classificationJob("hearts", study), logic.predictionJob("lines", study, tmp_path / "maps.npz"),
         logic.readingJob(study_folder, tmp_path / "kept", "heart", {"s": "SAX"})]
     known = [_parser().parse_args([*job.arguments, "--json"]) for job in jobs]
     assert [options.command for options in known] == [

@@ -85,6 +85,30 @@ def test_targets_lie_on_the_voxels_of_their_volume_in_the_colours_of_the_views(r
     assert made.stack("sag").planes[0].shape == glow.shape[1:3]
 
 
+def test_predicted_heatmaps_lie_beside_the_targets_where_there_are_any():
+    drawing = scene.draw_study(made := knee())
+    asked = scene.draw_targets(drawing, "sag")
+    rng = np.random.default_rng(5)
+    shape = made.stack("sag").planes[2].shape
+    answer = scene.Target(("coronal:central", "nowhere:central"), rng.random((2, *shape), np.float32) / 2, 0.25)
+    (node,) = scene.draw_predicted_targets(drawing, {("sag", 2): answer})
+    assert drawing.nodes("targets") == asked and drawing.nodes("predicted targets") == [node]
+    glow = slicer.util.arrayFromVolume(node)
+    coronal = np.array(anatomy.load("knee").view("coronal").color)
+    expected = answer.maps[0][..., None] * coronal + answer.maps[1][..., None]  # white: the study has no such view
+    np.testing.assert_allclose(glow[2], np.clip(255 * expected, 0, 255), atol=1)
+    assert not glow[[0, 1, 3]].any()
+    assert node.GetDescription() == "relative location: nan, nan, 0.250, nan"
+    assert scene.draw_predicted_targets(drawing, {}) == [] == drawing.nodes("predicted targets")
+
+
+def test_a_line_that_was_not_found_is_not_drawn():
+    drawing = scene.draw_study(made := knee())
+    nothing = {"pixels": None, "angle_error_deg": None, "distance_error_mm": None}
+    node = scene.draw_predictions(drawing, [{**line, "predicted": nothing} for line in lines_of(made)])
+    assert node.GetPolyData().GetNumberOfCells() == 0
+
+
 def test_predicted_lines_are_dashed_where_they_were_predicted(red):
     drawing = scene.draw_study(made := knee())
     document = [line for line in lines_of(made) if line["image"] == {"stack": "sag", "slice": 1}]
