@@ -296,7 +296,7 @@ def _settings(options: Namespace):
     whole_studies = getattr(options, "task", None) == "classification"
     return Settings(
         epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16),
-        coarse=getattr(options, "coarse", 0.0), learning_rate=options.learning_rate, precision=options.precision, seed=options.seed,
+        learning_rate=options.learning_rate, precision=options.precision, seed=options.seed,
         device=options.device, workers=options.workers)
 
 
