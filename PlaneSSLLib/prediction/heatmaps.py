@@ -25,7 +25,7 @@ def save(found: Mapping[tuple[str, int], Target], path: Path, overwrite: bool = 
     for (stack, i), target in found.items():
         arrays[f"{stack}/{i}/{_LOCATION}"] = np.float64(target.location)
         for name, values in zip(target.names, target.maps, strict=True):
-            arrays[f"{stack}/{i}/{name}"] = np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
+            arrays[f"{stack}/{i}/{name}"] = np.round(255 * values).astype(np.uint8)
     with replacing(path) as side, open(side, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 

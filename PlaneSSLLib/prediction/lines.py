@@ -85,7 +85,7 @@ def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
 
 
 def predicted_targets(asked: Sequence[Asked], names: Sequence[str]) -> dict[tuple[str, int], Target]:
-    """The answers by stack id and slice, heatmaps on the images' own pixels; of lines that hit the image, as asked.
+    """The answers by stack id and slice: of the lines that hit the image, heatmaps of 0 .. 1 on its own pixels.
 
     names: those of the anatomy's targets.
     """
@@ -95,7 +95,7 @@ def predicted_targets(asked: Sequence[Asked], names: Sequence[str]) -> dict[tupl
         for i, (plane, target) in enumerate(zip(one.stack.planes, one.targets, strict=True)):
             hit = [t for t, lines in enumerate(target.lines) if lines_hit(lines, plane.shape).any()]
             back = np.linalg.inv(answers.matrices[i])
-            maps = [resample(answers.maps[i, t], back, plane.shape) for t in hit]
+            maps = [resample(np.clip(answers.maps[i, t], 0, 1), back, plane.shape) for t in hit]
             found[one.stack.id, i] = Target(tuple(names[t] for t in hit), np.array(maps).reshape(-1, *plane.shape),
                                             float(answers.locations[i]))
     return found
