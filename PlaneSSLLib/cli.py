@@ -104,12 +104,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
+    sub.add_argument("--coarse", type=float, default=0.8, metavar="SHARE",
+                     help="of the epochs, first, on pixels twice as wide, which is twice as fast (default 0.8)")
     training(sub, epochs=100)
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)
     sub.add_argument("cohort", type=Path)
     sub.add_argument("--task", choices=("segmentation", "classification"), required=True)
     sub.add_argument("--init", required=True, help="a pretrained run, or none")
+    sub.add_argument("--transfer", choices=("encoder", "all"), default="encoder",
+                     help="what is taken over from it: all is encoder and decoder (default: the encoder)")
     which = sub.add_mutually_exclusive_group()
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
     which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")

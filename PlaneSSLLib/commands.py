@@ -296,8 +296,8 @@ def _settings(options: Namespace):
     whole_studies = getattr(options, "task", None) == "classification"
     return Settings(
         epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16),
-        learning_rate=options.learning_rate, precision=options.precision, seed=options.seed,
-        device=options.device, workers=options.workers)
+        coarse=getattr(options, "coarse", 0.0), learning_rate=options.learning_rate,
+        precision=options.precision, seed=options.seed, device=options.device, workers=options.workers)
 
 
 def _names(text: str) -> tuple[str, ...]:

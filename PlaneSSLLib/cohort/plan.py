@@ -1,7 +1,7 @@
 """How images are put before a network: the one description that preparing, training and prediction share."""
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,11 @@ class Plan:
 
     def as_json(self) -> dict:
         return asdict(self)
+
+    def coarser(self, multiple: int) -> Plan:
+        """The same field on pixels twice as wide, so many of them, at least, that they are multiples of a number."""
+        rows, columns = (-(-size // (2 * multiple)) * multiple for size in self.size)
+        return replace(self, spacing=(2 * self.spacing[0], 2 * self.spacing[1]), size=(rows, columns))
 
     def require_same(self, other: Plan, mine: str, theirs: str) -> None:
         """PlaneSSLError that shows both sides of every difference."""

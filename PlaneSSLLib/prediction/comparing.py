@@ -37,6 +37,7 @@ class Grid:
     subjects: tuple[int, ...] = (1, 3, 5, 10)
     draws: tuple[int, ...] = (5, 3, 3, 3)
     task: str = "segmentation"
+    transfer: str = "encoder"
     network: str = "small"
     views: tuple[str, ...] = ()
     pretraining: dict = field(default_factory=lambda: {"epochs": 100})
@@ -98,7 +99,7 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
 def _same_grid(grid: Grid, out: Path) -> None:
     """A folder holds one grid; more starts, subjects or draws may be added to it, other settings may not."""
     now = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(grid).items()}
-    fixed = ("task", "network", "views", "pretraining", "finetuning")
+    fixed = ("task", "transfer", "network", "views", "pretraining", "finetuning")
     if (out / "grid.json").is_file():
         before = read_json(out / "grid.json")
         differ = [f"{key}: {before.get(key)} and {now[key]}" for key in fixed
@@ -151,8 +152,8 @@ def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str) ->
     run = _finetuned(out, cell)
     if not Run(run).finished:
         finetune(grid.cohort, run, grid.task, init=None if start == SCRATCH else _pretrained(out, start),
-                 subjects=subjects, network=grid.network, settings=_settings(grid.finetuning, seed, device),
-                 resume=True)
+                 transfer=grid.transfer, subjects=subjects, network=grid.network,
+                 settings=_settings(grid.finetuning, seed, device), resume=True)
     if not (run / "evaluation.json").is_file():
         write_json(run / "evaluation.json", evaluate(run, grid.evaluate_on, device=device))
     return run.name

@@ -4,7 +4,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,19 +22,30 @@ Report = Callable[[dict], None]
 STEPS_PER_NEWS = 10
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of a training, to a step (not included), on images of one resolution.
+
+    samples: a data set whose sample n depends on n alone. frames: the validation frames, empty for none.
+    """
+
+    end: int
+    samples: Dataset
+    frames: Dataset
+
+
 class Engine:
     """Trains a network on a task, keeps its run, and can go on where a killed process stopped.
 
-    samples: a data set whose sample n depends on n alone. frames: the validation frames, empty for none; then the last
-    weights are the ones kept. On the CPU, with the same number of processes, an interrupted and resumed training ends
-    with the very bits of an uninterrupted one.
+    The weights kept are the best of the last stage, and the last ones where nothing validates. On the CPU, with the
+    same number of processes, an interrupted and resumed training ends with the very bits of an uninterrupted one.
     """
 
     def __init__(
-        self, network: Network, task: Task, samples: Dataset, frames: Dataset, settings: Settings, run: Run,
+        self, network: Network, task: Task, stages: Sequence[Stage], settings: Settings, run: Run,
         device: torch.device, processes: Processes = Processes(), report: Report = lambda event: None,
     ) -> None:
-        self.task, self.samples, self.frames, self.settings, self.run = task, samples, frames, settings, run
+        self.task, self.stages, self.settings, self.run = task, stages, settings, run
         self.device, self.processes, self.report = device, processes, report
         self.network = network.to(device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
@@ -81,21 +93,29 @@ class Engine:
             row.update(self._validate())
         self.history.append(row)
         self._tell(self._progress({name: value for name, value in row.items() if name != "epoch"}))
-        return last or (self.settings.patience is not None and self._stalled() >= self.settings.patience)
+        stalled = self.settings.patience is not None and self._stalled() >= self.settings.patience
+        if self._stage.end == self.step:  # the figures of another resolution do not compare with what comes
+            self.best, self.since_best, stalled = None, 0, False
+        return last or stalled
+
+    @property
+    def _stage(self) -> Stage:
+        """The stage of the step taken last."""
+        return next(stage for stage in self.stages if self.step <= stage.end)
 
     def _progress(self, metrics: dict[str, float]) -> dict:
         pace = (time.monotonic() - self.started) / (self.step - self.first_step)
         return {"event": "progress", "task": self.run.config["task"], "step": self.step, "of": self.settings.steps,
                 "eta_s": round(pace * (self.settings.steps - self.step), 1), "metrics": metrics}
 
-    def _batches(self):
+    def _batches(self) -> Iterator[Batch]:
         """Every step's share of its global batch, from the current step to the last."""
         share = self.processes.share(self.settings.batch)
-        order = [step * self.settings.batch + i for step in range(self.step, self.settings.steps) for i in share]
-        loader = DataLoader(
-            self.samples, batch_size=len(share), sampler=order, num_workers=self.settings.workers,
-            pin_memory=self.device.type == "cuda", persistent_workers=False)
-        return iter(loader)
+        for stage in self.stages:
+            order = [step * self.settings.batch + i for step in range(self.step, stage.end) for i in share]
+            yield from DataLoader(
+                stage.samples, batch_size=len(share), sampler=order, num_workers=self.settings.workers,
+                pin_memory=self.device.type == "cuda", persistent_workers=False)
 
     def _take_step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; out of memory halves the pieces the batch is worked in, and goes on."""
@@ -165,7 +185,7 @@ class Engine:
             return {}
         network = (self.mean if self.mean is not None else self.network).eval()
         values: dict[str, list[float]] = {}
-        for batch in DataLoader(self.frames, batch_size=self.settings.batch):
+        for batch in DataLoader(self._stage.frames, batch_size=self.settings.batch):
             outputs = network(batch["image"].to(self.device))
             measured = self.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
             for name, found in measured.items():

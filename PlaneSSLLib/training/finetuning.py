@@ -11,15 +11,18 @@ from .settings import Settings
 from .starting import run_training
 from .tasks import Classification, Segmentation, Task
 
+TRANSFERS = ("encoder", "all")
+
 
 def finetune(
-    cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None,
+    cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "encoder",
     subjects: int | None = None, split: Split | None = None, network: str | None = None,
     settings: Settings = Settings(epochs=40), **running,
 ) -> dict:
     """Train a segmentation or a classification.
 
-    init: the run whose encoder and decoder are taken over, None for scratch. subjects: train on so many labelled ones,
+    init: the run whose weights are taken over, None for scratch. transfer: the "encoder", or "all", encoder and decoder
+    as in Zhang et al. 2024. subjects: train on so many labelled ones,
     drawn by the seed, for a fixed time and without validation, since one patient leaves none to validate on; else 15 %
     of the labelled ones validate. running: see `run_training`.
     """
@@ -31,10 +34,11 @@ def finetune(
         start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
     name = network or (start.config["network"] if start else "small")
     config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
-              "init_task": start.config["task"] if start else "scratch", "views": labelled_views(cohort, split.train)}
+              "init_task": start.config["task"] if start else "scratch",
+              "transfer": transfer if start else None, "views": labelled_views(cohort, split.train)}
     return run_training(
         cohort, target_task(task, cohort, split), split, settings, name, Path(out), config,
-        prepare_network=lambda fresh: {} if start is None else take_over(fresh, start), **running)
+        prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer), **running)
 
 
 def target_task(name: str, cohort: Cohort, split: Split) -> Task:
@@ -66,15 +70,18 @@ def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     return [view.name for view in cohort.anatomy.views if view.name in there]
 
 
-def take_over(network: Network, run: Run) -> dict:
-    """Copy the body of a run's network into a new one; returns which tensors were taken and which are new.
+def take_over(network: Network, run: Run, transfer: str) -> dict:
+    """Copy the encoder of a run's network, or "all" of its body, into a new one; returns what was taken, what is new.
 
-    PlaneSSLError if the run's network is another one.
+    A decoder that has learnt to paint broad heatmaps has learnt to overlook what is fine: with few labels it costs more
+    than it brings. PlaneSSLError if the run's network is another one.
     """
-    theirs = run.config["network"]
-    weights = {name: tensor for name, tensor in run.weights().items() if name.startswith("body.")}
-    mine = network.state_dict()
-    misfit = [name for name in mine if name.startswith("body.")
+    if transfer not in TRANSFERS:
+        raise PlaneSSLError(f"What is taken over from a run is one of {', '.join(TRANSFERS)}, not '{transfer}'.")
+    theirs, mine = run.config["network"], network.state_dict()
+    left = ("heads.",) if transfer == "all" else ("heads.", f"body.{network.body.decoder_prefix}")
+    weights = {name: tensor for name, tensor in run.weights().items() if not name.startswith(left)}
+    misfit = [name for name in mine if not name.startswith(left)
               and (name not in weights or weights[name].shape != mine[name].shape)]
     if misfit:
         raise PlaneSSLError(f"The run {run.folder} holds the network '{theirs}', which does not fit the one to be "

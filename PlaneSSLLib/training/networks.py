@@ -29,13 +29,15 @@ class Body(nn.Module):
     """An encoder and a decoder.
 
     encode: (n, 1, rows, columns) -> features, finest first, the bottleneck last. decode: features -> (n, channels,
-    rows / shuffle, columns / shuffle). Rows and columns are multiples of `multiple`.
+    rows / shuffle, columns / shuffle). Rows and columns are multiples of `multiple`. decoder_prefix: how the names of
+    the decoder's tensors begin.
     """
 
     channels: int
     bottleneck: int
     shuffle: int = 1
     multiple: int = 16
+    decoder_prefix: str
 
     def encode(self, image: Tensor) -> list[Tensor]:
         raise NotImplementedError
@@ -113,6 +115,8 @@ class UNetBody(Body):
     resolution without losing a pixel.
     """
 
+    decoder_prefix = "net.upcat"
+
     def __init__(self, features: tuple[int, ...], shuffle: int = 1) -> None:
         super().__init__()
         self.shuffle = shuffle  # BasicUNet pads where a level's size is odd, so multiples of 16 do
@@ -141,6 +145,7 @@ class ResNetBody(Body):
     """MONAI's FlexibleUNet with a ResNet encoder, its batch normalisation replaced by group normalisation."""
 
     multiple = 32
+    decoder_prefix = "decoder"
 
     def __init__(self, backbone: str) -> None:
         super().__init__()

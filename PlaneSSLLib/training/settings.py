@@ -18,10 +18,12 @@ class Settings:
 
     An epoch is 50 steps of a batch, whatever the size of the cohort: with one labelled patient or a thousand studies,
     the same number of epochs is the same work. The learning rate rises over the warm-up steps and falls to zero along a
-    half cosine. body_rate scales the learning rate of a transferred body, frozen_epochs leaves it as it is at first.
-    ema: decay of the running mean of the weights that is validated and kept; 0 for none.
-    patience: validations without a better one after which training stops; None for never. precision: bfloat16 where it
-    is quicker and loses nothing that shows, on a GPU that has it; on a CPU only if asked for.
+    half cosine. coarse: the share of the training that comes first, on pixels twice as wide, where a step takes less
+    than half the time; lines and locations need no finer ones. body_rate scales the learning rate of a transferred
+    body, frozen_epochs leaves it as it is at first. ema: decay of the running mean of the weights that is validated
+    and kept; 0 for none. patience: validations without a better one after which training stops; None for never.
+    precision: bfloat16 where it is quicker and loses nothing that shows, on a GPU that has it; on a CPU only if asked
+    for.
     """
 
     epochs: int
@@ -33,6 +35,7 @@ class Settings:
     ema: float = 0.99
     body_rate: float = 1.0
     frozen_epochs: int = 0
+    coarse: float = 0.0
     validate_every: int = 5
     patience: int | None = None
     precision: str = "auto"
@@ -43,6 +46,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise PlaneSSLError(f"The precision is one of {', '.join(PRECISIONS)}, not '{self.precision}'.")
+        if not 0 <= self.coarse < 1:
+            raise PlaneSSLError(f"The coarse share of a training is at least 0 and below 1, not {self.coarse}.")
         if self.epochs < 1 or self.batch < 1:
             raise PlaneSSLError(
                 f"Training needs at least one epoch and a batch of one, not {self.epochs} and {self.batch}.")
@@ -55,6 +60,10 @@ class Settings:
     @property
     def steps(self) -> int:
         return self.epochs * STEPS_PER_EPOCH
+
+    @property
+    def coarse_steps(self) -> int:
+        return int(self.epochs * self.coarse) * STEPS_PER_EPOCH
 
     def rate(self, step: int) -> float:
         """Share of the learning rate at a step, 0 .. 1."""

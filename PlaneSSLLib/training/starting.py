@@ -1,6 +1,7 @@
 """From a cohort and a few choices to a trained run: what pretraining and finetuning have in common."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from .. import PlaneSSLError
 from ..cohort import Cohort, Split
 from ..cohort.samples import Drawn, Listed, Place
 from ..files import write_json
-from .engine import Engine, Report
+from .engine import Engine, Report, Stage
 from .memory import keep_freed_memory
 from .networks import Network, build
 from .processes import Processes, joined
@@ -64,15 +65,24 @@ def run_training(
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
         transfer = prepare_network(network)
-        engine = Engine(
-            network, task, Drawn(cohort, training, task.sample, settings.seed, settings.steps * settings.batch),
-            Listed(cohort, seen, task.sample), settings, run, device, processes, report)
+        stages = [Stage(end, Drawn(cohort, training, on_grid.sample, settings.seed, end * settings.batch),
+                        Listed(cohort, seen, on_grid.sample))
+                  for end, on_grid in ((settings.coarse_steps, _coarser(task, network.body.multiple)),
+                                       (settings.steps, task)) if end]
+        engine = Engine(network, task, stages, settings, run, device, processes, report)
         last = engine.train()
         results = {"run": str(out), "epochs": last["epoch"], "train": len(split.train), "device": str(device),
                    "validation": {k: v for k, v in last.items() if k != "epoch"}, **transfer}
         if processes.first:
             write_json(out / "results.json", {**results, "run": out.name})
     return results
+
+
+def _coarser(task: Task, multiple: int) -> Task:
+    """The same task on pixels twice as wide."""
+    other = copy.copy(task)
+    other.plan = task.plan.coarser(multiple)
+    return other
 
 
 def _kept(settings: Settings) -> dict:

@@ -1,10 +1,12 @@
 """Training learns, is never lost, and is the same however it is cut up."""
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +21,8 @@ import torch
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, Split
-from PlaneSSLLib.training.finetuning import finetune
+from PlaneSSLLib.training.finetuning import finetune, take_over
+from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.pretraining import pretrain
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import choose_device
@@ -73,9 +76,27 @@ def test_a_run_explains_itself_without_names(pretrained, cohort):
 
 def test_a_segmentation_is_learnt_from_what_was_pretrained(pretrained, cohort_folder, tmp_path):
     told = finetune(cohort_folder, tmp_path / "run", init=pretrained, settings=QUICK)
-    assert told["taken_over"] > 50
-    assert all(name.startswith("heads.segmentation") for name in told["new"])
     assert told["validation"]["dice"] > 0.3
+    assert told["taken_over"] == 30  # two convolutions with their norms on each of five levels
+    assert {name.split(".upcat")[0] for name in told["new"] if not name.startswith("heads.")} == {"body.net"}
+
+
+@pytest.mark.parametrize(("transfer", "taken"), [("encoder", "net.(conv_0|down_)"), ("all", "")])
+def test_what_is_taken_over_is_what_the_run_had(pretrained, transfer, taken):
+    run = Run.open(pretrained)
+    network = build("small", {"segmentation": Head(4)}, seed=5)
+    fresh = copy.deepcopy(network.state_dict())
+    told = take_over(network, run, transfer)
+    theirs = run.weights()
+    for name, tensor in network.state_dict().items():
+        is_taken = name.startswith("body.") and re.match(taken, name.removeprefix("body."))
+        assert torch.equal(tensor, theirs[name] if is_taken else fresh[name])
+        assert (name in told["new"]) == (not is_taken)
+
+
+def test_an_unknown_part_cannot_be_taken_over(pretrained):
+    with pytest.raises(PlaneSSLError, match="encoder, all, not 'decoder'"):
+        take_over(build("small", {}, seed=0), Run.open(pretrained), "decoder")
 
 
 def test_killed_and_resumed_is_as_if_nothing_had_happened(cohort_folder, tmp_path):
@@ -102,6 +123,34 @@ def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> Non
         assert process.poll() is None, "the training ended before its first checkpoint"
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.01)
+
+
+def test_the_coarse_share_comes_first_and_its_figures_choose_no_weights(cohort_folder, tmp_path, monkeypatch):
+    """Coarse steps see pixels twice as wide; a validation that looked better then does not keep its weights."""
+    sums, measure, seen = Planes.sums, Planes.measure, []
+
+    def watch(task, outputs, batch):
+        seen.append((tuple(batch["image"].shape[2:]), task.plan.spacing))
+        return sums(task, outputs, batch)
+
+    def flatter_coarse(task, outputs, batch):
+        better = 0.0 if outputs["lines"].shape[-1] == 32 else 1.0
+        return {**measure(task, outputs, batch), "distance_mm": [better]}
+
+    monkeypatch.setattr(Planes, "sums", watch)
+    monkeypatch.setattr(Planes, "measure", flatter_coarse)
+    settings = replace(QUICK, epochs=2, coarse=0.5, ema=0.0)
+    pretrain(cohort_folder, tmp_path / "run", settings=settings)
+    assert {shape for shape, _ in seen[:50]} == {(32, 32)}
+    assert {shape for shape, _ in seen[50:]} == {(64, 64)}
+    assert [float(row["distance_mm"]) for row in rows_of(tmp_path / "run")] == [0, 1]
+    last = Run.open(tmp_path / "run").state()["network"]
+    assert all(torch.equal(tensor, last[name]) for name, tensor in Run.open(tmp_path / "run").weights().items())
+
+
+def test_a_coarse_share_of_everything_is_refused():
+    with pytest.raises(PlaneSSLError, match="below 1, not 1"):
+        replace(QUICK, coarse=1.0)
 
 
 def test_two_processes_train_as_one(cohort_folder, tmp_path):

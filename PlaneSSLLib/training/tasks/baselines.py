@@ -22,7 +22,7 @@ class Masked:
     The loss is the mean squared error over the hidden pixels, the image scaled to zero mean and unit deviation.
     """
 
-    SQUARE_PX = 16
+    SQUARES = 9  # along each side of the image, whatever its resolution
     HIDDEN = 0.6
 
     def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
@@ -38,9 +38,8 @@ class Masked:
         """image (1, rows, columns) with holes of zero; pixels: what was there; hidden: where."""
         image, _ = working_image(study, place, self.plan, self.augmentation, rng)
         holes = rng if rng is not None else np.random.default_rng([place.stack, place.slice, place.phase])
-        squares = [-(-size // self.SQUARE_PX) for size in self.plan.size]
-        hidden = (holes.random(squares) < self.HIDDEN).repeat(self.SQUARE_PX, 0).repeat(self.SQUARE_PX, 1)
-        hidden = hidden[: self.plan.size[0], : self.plan.size[1]]
+        square = [np.arange(size) * self.SQUARES // size for size in self.plan.size]
+        hidden = (holes.random((self.SQUARES, self.SQUARES)) < self.HIDDEN)[np.ix_(*square)]
         pixels = (image - image.mean()) / (image.std() + 1e-3)
         return {"image": np.where(hidden, 0, image)[None], "pixels": pixels[None], "hidden": hidden[None]}
 

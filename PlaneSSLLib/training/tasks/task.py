@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample
 from ...cohort.store import PreparedStudy
 from ..networks import Head
@@ -22,6 +23,7 @@ class Task(Protocol):
     same as one step over the batch in one piece.
     """
 
+    plan: Plan  # the working grid of its samples
     heads: dict[str, Head]
     weights: dict[str, float]  # of the losses
     best: tuple[str, bool]  # the metric that model selection looks at, and whether more is better
