@@ -14,6 +14,8 @@ from .planes import show_model
 from .record import DrawnStudy
 
 _PLACES = "PlaneSSL.planes"
+_MOST_TRANSLUCENT = 1000  # lines; what shines through is drawn once for every layer, which many lines make slow
+_BACKDROP = 0.45  # grey that weak lines fade into where they are too many to shine through
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +90,14 @@ def update_lines(drawing: Drawing) -> None:
 
 
 def set_lines(node, now: DrawnStudy, lines: Lines) -> None:
-    """Let a node show these lines of a study."""
-    made = segments_mesh(lines.segments, line_colors(now, lines), line_radius(now))
+    """Let a node show these lines of a study, as far as its look does not hide them."""
+    color = line_colors(now, lines)
+    lines, color = lines.take(color[:, 3] > 0), color[color[:, 3] > 0]
+    strong = color[:, 3] == 1
+    if np.count_nonzero(~strong) > _MOST_TRANSLUCENT:
+        color[:, :3] = color[:, 3:] * color[:, :3] + (1 - color[:, 3:]) * _BACKDROP
+        color[:, 3] = 1.0
+    made = segments_mesh(lines.segments, color, line_radius(now) * strong)
     places = np.full((made.GetNumberOfCells(), 4), -1, np.int32)  # the tubes' faces are no lines
     places[:len(lines.places)] = lines.places
     array = numpy_to_vtk(places, deep=True)

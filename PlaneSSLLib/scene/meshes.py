@@ -44,11 +44,6 @@ def to_bytes(color: np.ndarray) -> np.ndarray:
     return np.round(255 * np.asarray(color).reshape(-1, 4)).astype(np.uint8)
 
 
-def set_points(target: vtkPolyData, points: np.ndarray) -> None:
-    """Move the (n, 3) RAS points of a mesh."""
-    target.SetPoints(_points(points))
-
-
 def move_points(target: vtkPolyData, first: int, points: np.ndarray) -> None:
     """Move (n, 3) RAS points of a mesh in place, from this number on."""
     vtk_to_numpy(target.GetPoints().GetData())[first:first + len(points)] = points
@@ -64,25 +59,31 @@ def points_of(source: vtkPolyData) -> np.ndarray:
 
 
 def rectangles(planes: Sequence[Plane], edges: np.ndarray, faces: np.ndarray | None = None) -> vtkPolyData:
-    """Every plane as an outline, and a face if faces are given; colours (n, 4). Point 4 i + k is plane i's corner k."""
+    """Every plane as an outline, and a face where faces have one that is seen; colours (n, 4).
+
+    Point 4 i + k is plane i's corner k.
+    """
     corners = np.array([plane.corners() for plane in planes]).reshape(-1, 3)
     first = 4 * np.arange(len(planes))[:, None]
-    return mesh(to_ras(corners), lines=first + [0, 1, 2, 3, 0], faces=() if faces is None else first + [0, 1, 2, 3],
-                color=edges if faces is None else np.concatenate([edges, faces]))
+    faces = np.zeros((len(planes), 4)) if faces is None else faces
+    seen = faces[:, 3] > 0
+    return mesh(to_ras(corners), lines=first + [0, 1, 2, 3, 0], faces=first[seen] + [0, 1, 2, 3],
+                color=np.concatenate([edges, faces[seen]]))
 
 
-def segments_mesh(segments: np.ndarray, color: np.ndarray, tube_mm: float = 0.0) -> vtkPolyData:
+def segments_mesh(segments: np.ndarray, color: np.ndarray, tube_mm: float | np.ndarray = 0.0) -> vtkPolyData:
     """(n, 2, 3) LPS mm, colours (n, 4). Points 2 i and 2 i + 1 are the ends of segment i, which is line cell i.
 
-    tube_mm: the radius of tubes around those that are not translucent. Where two images meet in a valley, a line at its
-    bottom would be hidden by both.
+    tube_mm: the radius of a tube around every one, or (n,) around each; 0 for none. Where two images meet in a valley,
+    a line at its bottom would be hidden by both.
     """
     segments = np.asarray(segments, dtype=float).reshape(-1, 2, 3)
     points, faces = [segments.reshape(-1, 3)], ()
     lines = np.arange(2 * len(segments)).reshape(-1, 2)
-    solid = np.flatnonzero(color[:, 3] == 1) if tube_mm else []
+    radius = np.broadcast_to(tube_mm, len(segments))
+    solid = np.flatnonzero(radius)
     if len(solid):
-        points.append(_tube_points(segments[solid], tube_mm).reshape(-1, 3))
+        points.append(_tube_points(segments[solid], radius[solid]).reshape(-1, 3))
         first = 2 * len(segments) + 2 * _SIDES * np.arange(len(solid))[:, None, None]
         k = np.arange(_SIDES)
         side = np.stack([k, (k + 1) % _SIDES, (k + 1) % _SIDES + _SIDES, k + _SIDES], axis=-1)
@@ -91,8 +92,8 @@ def segments_mesh(segments: np.ndarray, color: np.ndarray, tube_mm: float = 0.0)
     return mesh(to_ras(np.concatenate(points)), lines=lines, faces=faces, color=color)
 
 
-def _tube_points(segments: np.ndarray, radius: float) -> np.ndarray:
-    """(n, 2, 3) -> (n, 2, _SIDES, 3): a ring of points around either end."""
+def _tube_points(segments: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """(n, 2, 3), (n,) -> (n, 2, _SIDES, 3): a ring of points around either end."""
     along = segments[:, 1] - segments[:, 0]
     along = along / np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-12)
     helper = np.eye(3)[np.abs(along).argmin(-1)]  # the axis that is farthest from the line
@@ -100,7 +101,7 @@ def _tube_points(segments: np.ndarray, radius: float) -> np.ndarray:
     across = across / np.linalg.norm(across, axis=-1, keepdims=True)
     angle = 2 * np.pi * np.arange(_SIDES)[:, None] / _SIDES
     ring = np.cos(angle) * across[:, None] + np.sin(angle) * np.cross(along, across)[:, None]
-    return segments[:, :, None] + radius * ring[:, None]
+    return segments[:, :, None] + radius[:, None, None, None] * ring[:, None]
 
 
 def _points(points: np.ndarray) -> vtkPoints:

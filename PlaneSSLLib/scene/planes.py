@@ -7,10 +7,10 @@ from ..study import Stack
 from . import nodes
 from .coordinates import to_ras
 from .drawing import Drawing
-from .meshes import COLOR, move_points, rectangles, set_color, set_points
+from .meshes import COLOR, move_points, rectangles
 from .record import DrawnStudy
 
-_FACE = 0.15  # how much of the outline's opacity the face has
+_FACE = 0.15  # opacity of a face
 
 
 def draw_planes(drawing: Drawing) -> list:
@@ -30,11 +30,8 @@ def update_planes(drawing: Drawing) -> None:
     now = drawing.now
     for stack in now.study.stacks:
         node = drawing.node("planes", stack.id)
-        if node is None or node.GetPolyData() is None:  # a user may have deleted it
-            continue
-        set_points(node.GetPolyData(), to_ras([plane.corners() for plane in stack.planes]))
-        set_color(node.GetPolyData(), np.concatenate(_colors(now, stack)))
-        node.GetPolyData().Modified()
+        if node is not None:  # a user may have deleted it
+            node.SetAndObservePolyData(rectangles(stack.planes, *_colors(now, stack)))
 
 
 def update_plane(drawing: Drawing, stack_id: str, index: int) -> None:
@@ -63,8 +60,11 @@ def show_model(node, color: tuple[float, float, float], line_width: float) -> No
 
 
 def _colors(now: DrawnStudy, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
-    """(slices, 4) colours of the edges, and of the faces, which give way to textures."""
+    """(slices, 4) colours of the edges, and of the faces, which give way to textures.
+
+    Only planes in full strength have a face: those of a whole stack make a fog, which is slow to draw besides.
+    """
     strength = now.strength(stack)
     color = np.broadcast_to(now.colors[stack.id], (len(strength), 3))
-    face = np.where(now.textured(stack), 0.0, _FACE * strength)
+    face = np.where(now.textured(stack) | (strength < 1), 0.0, _FACE)
     return np.column_stack([color, strength]), np.column_stack([color, face])

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from PlaneSSLLib import PlaneSSLError, scene
 from PlaneSSLLib.geometry import Relation, intersect
 from PlaneSSLLib.study import lines_of
 
-from .made_up import STUDIES, heart, planes, stack, study
+from .made_up import STUDIES, heart, planes, stack, study, turn
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -37,6 +38,30 @@ def test_drawn_segments_are_those_of_geometry_after_a_trip_through_a_file(name, 
 def test_the_scene_shows_as_many_lines_as_the_document_lists():
     drawing = scene.draw_study(made := heart())
     assert 2 * len(scene.lines_in_scene(drawing).places) == len(lines_of(made)) > 10
+
+
+def test_a_scene_of_many_lines_needs_no_layer_for_each():
+    """What shines through makes a frame slow: few faces, no translucent line, tubes around strong lines alone."""
+    turned = [turn(60 * k, (1, 1, 1)) @ turn(25 * k, (0, 0, 1)) for k in range(3)]
+    drawing = scene.draw_study(study([
+        stack(f"stack{k}", view, planes(basis[:, 0], basis[:, 1], (80, 80), (2, 2), slices=30, step=2.0), number=k + 1)
+        for k, (view, basis) in enumerate(zip(("SAX", "2CH", "4CH"), turned, strict=True))]))
+    mesh = drawing.node("lines").GetPolyData()
+    alpha = vtk_to_numpy(mesh.GetCellData().GetScalars())[:, 3]
+    assert mesh.GetNumberOfLines() > 2000 and alpha.min() == 255
+    assert mesh.GetNumberOfPolys() == 3 * 8  # eight sides of a tube
+    assert [node.GetPolyData().GetNumberOfPolys() for node in drawing.nodes("planes")] == [1, 1, 1]
+    scene.restyle(drawing, others="hide")
+    assert len(scene.lines_in_scene(drawing).places) == drawing.node("lines").GetPolyData().GetNumberOfLines() == 3
+    scene.restyle(drawing, others="show")
+    assert [node.GetPolyData().GetNumberOfPolys() for node in drawing.nodes("planes")] == [30, 30, 30]
+
+
+def test_few_weak_lines_shine_through():
+    drawing = scene.draw_study(heart())
+    mesh = drawing.node("lines").GetPolyData()
+    alpha = vtk_to_numpy(mesh.GetCellData().GetScalars())[:mesh.GetNumberOfLines(), 3]
+    assert set(alpha.tolist()) == {255, round(0.35 * 255), round(0.25 * 255)}
 
 
 def only(*stacks):
