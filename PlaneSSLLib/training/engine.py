@@ -24,12 +24,13 @@ STEPS_PER_NEWS = 10
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of a training, to a step (not included), on images of one resolution.
+    """A stretch of a training, to a step (not included), with the task on images of one resolution.
 
     samples: a data set whose sample n depends on n alone. frames: the validation frames, empty for none.
     """
 
     end: int
+    task: Task
     samples: Dataset
     frames: Dataset
 
@@ -42,10 +43,10 @@ class Engine:
     """
 
     def __init__(
-        self, network: Network, task: Task, stages: Sequence[Stage], settings: Settings, run: Run,
+        self, network: Network, stages: Sequence[Stage], settings: Settings, run: Run,
         device: torch.device, processes: Processes = Processes(), report: Report = lambda event: None,
     ) -> None:
-        self.task, self.stages, self.settings, self.run = task, stages, settings, run
+        self.stages, self.settings, self.run = stages, settings, run
         self.device, self.processes, self.report = device, processes, report
         self.network = network.to(device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
@@ -64,15 +65,15 @@ class Engine:
         self.started, self.first_step = time.monotonic(), self.step
         saved, saving = self.started, 0.0
         losses: dict[str, list[float]] = {}
-        for batch in self._batches():
-            for name, value in self._take_step(batch).items():
+        for stage, batch in self._batches():
+            for name, value in self._take_step(stage.task, batch).items():
                 losses.setdefault(name, []).append(value)
             self.step += 1
             if self.step % STEPS_PER_EPOCH:
                 if self.step % STEPS_PER_NEWS == 0 and self.processes.first:
                     self.report(self._progress({}))
                 continue
-            stop = self._end_epoch({f"loss_{name}": float(np.mean(values)) for name, values in losses.items()})
+            stop = self._end_epoch(stage, {f"loss_{name}": float(np.mean(values)) for name, values in losses.items()})
             losses = {}
             # Checkpoints may cost a twentieth of the time: often for small networks, seldom for large ones.
             if stop or time.monotonic() - saved > 20 * saving:
@@ -85,51 +86,47 @@ class Engine:
         self.processes.wait()
         return self.history[-1]
 
-    def _end_epoch(self, losses: dict[str, float]) -> bool:
+    def _end_epoch(self, stage: Stage, losses: dict[str, float]) -> bool:
         """Validate when it is time, and tell; returns whether this epoch was the last."""
         row = {"epoch": self.step // STEPS_PER_EPOCH, **losses}
         last = self.step == self.settings.steps
         if row["epoch"] % self.settings.validate_every == 0 or last:
-            row.update(self._validate())
+            row.update(self._validate(stage))
         self.history.append(row)
         self._tell(self._progress({name: value for name, value in row.items() if name != "epoch"}))
         stalled = self.settings.patience is not None and self._stalled() >= self.settings.patience
-        if self._stage.end == self.step:  # the figures of another resolution do not compare with what comes
+        if self.step == stage.end:  # the figures of another resolution do not compare with what comes
             self.best, self.since_best, stalled = None, 0, False
         return last or stalled
-
-    @property
-    def _stage(self) -> Stage:
-        """The stage of the step taken last."""
-        return next(stage for stage in self.stages if self.step <= stage.end)
 
     def _progress(self, metrics: dict[str, float]) -> dict:
         pace = (time.monotonic() - self.started) / (self.step - self.first_step)
         return {"event": "progress", "task": self.run.config["task"], "step": self.step, "of": self.settings.steps,
                 "eta_s": round(pace * (self.settings.steps - self.step), 1), "metrics": metrics}
 
-    def _batches(self) -> Iterator[Batch]:
-        """Every step's share of its global batch, from the current step to the last."""
+    def _batches(self) -> Iterator[tuple[Stage, Batch]]:
+        """Every step's stage and share of its global batch, from the current step to the last."""
         share = self.processes.share(self.settings.batch)
         for stage in self.stages:
             order = [step * self.settings.batch + i for step in range(self.step, stage.end) for i in share]
-            yield from DataLoader(
+            loader = DataLoader(
                 stage.samples, batch_size=len(share), sampler=order, num_workers=self.settings.workers,
                 pin_memory=self.device.type == "cuda", persistent_workers=False)
+            yield from ((stage, batch) for batch in loader)
 
-    def _take_step(self, batch: Batch) -> dict[str, float]:
+    def _take_step(self, task: Task, batch: Batch) -> dict[str, float]:
         """One optimiser step; out of memory halves the pieces the batch is worked in, and goes on."""
         settings = self.settings
         frozen = self.step < settings.frozen_epochs * STEPS_PER_EPOCH
         for group in self.optimizer.param_groups:
             rate = 0.0 if frozen and group is self.optimizer.param_groups[0] else group["scale"]
             group["lr"] = settings.learning_rate * settings.rate(self.step) * rate
-        counts = {name: count.to(self.device, torch.float32) for name, count in self.task.counts(batch).items()}
+        counts = {name: count.to(self.device, torch.float32) for name, count in task.counts(batch).items()}
         self.processes.add(*counts.values())
         self.network.train()
         while True:
             try:
-                sums = self._backward(batch, counts)
+                sums = self._backward(task, batch, counts)
                 break
             except torch.OutOfMemoryError:
                 pass
@@ -150,7 +147,7 @@ class Engine:
                     kept.lerp_(new, 1 - decay)
         return losses
 
-    def _backward(self, batch: Batch, counts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _backward(self, task: Task, batch: Batch, counts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Gradients of the weighted losses; each loss is its sum over this process divided by the global count."""
         self.optimizer.zero_grad(set_to_none=True)
         totals = {name: torch.zeros((), device=self.device) for name in counts}
@@ -160,8 +157,8 @@ class Engine:
                      for name, values in batch.items()}
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
                 outputs = self.network(piece["image"])
-            sums = self.task.sums(outputs, piece)
-            loss = sum(self.task.weights[name] * sums[name] / counts[name].clamp(min=1) for name in sums)
+            sums = task.sums(outputs, piece)
+            loss = sum(task.weights[name] * sums[name] / counts[name].clamp(min=1) for name in sums)
             loss.backward()
             for name, value in sums.items():
                 totals[name] += value.detach()
@@ -179,22 +176,22 @@ class Engine:
                     "added up to the same batch."})
 
     @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, stage: Stage) -> dict[str, float]:
         """Metrics over the validation frames; the better weights are kept, the last ones where nothing is validated."""
         if not self.processes.first:
             return {}
         network = (self.mean if self.mean is not None else self.network).eval()
         values: dict[str, list[float]] = {}
-        for batch in DataLoader(self._stage.frames, batch_size=self.settings.batch):
+        for batch in DataLoader(stage.frames, batch_size=self.settings.batch):
             outputs = network(batch["image"].to(self.device))
-            measured = self.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
+            measured = stage.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
             for name, found in measured.items():
                 values.setdefault(name, []).extend(found)
         row = {}
         for name, found in values.items():
             if found:
                 row |= {name: float(np.mean(found)), f"{name}_median": float(np.median(found))}
-        metric, more_is_better = self.task.best
+        metric, more_is_better = stage.task.best
         now = row.get(metric)
         better = now is None or self.best is None or (now > self.best if more_is_better else now < self.best)
         self.since_best = 0 if better else self.since_best + 1

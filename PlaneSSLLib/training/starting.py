@@ -65,11 +65,12 @@ def run_training(
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
         transfer = prepare_network(network)
-        stages = [Stage(end, Drawn(cohort, training, on_grid.sample, settings.seed, end * settings.batch),
-                        Listed(cohort, seen, on_grid.sample))
-                  for end, on_grid in ((settings.coarse_steps, _coarser(task, network.body.multiple)),
-                                       (settings.steps, task)) if end]
-        engine = Engine(network, task, stages, settings, run, device, processes, report)
+        stages = [
+            Stage(end, one, Drawn(cohort, training, one.sample, settings.seed, end * settings.batch),
+                  Listed(cohort, seen, one.sample))
+            for end, one in ((settings.coarse_steps, _coarser(task, network.body.multiple)), (settings.steps, task))
+            if end]
+        engine = Engine(network, stages, settings, run, device, processes, report)
         last = engine.train()
         results = {"run": str(out), "epochs": last["epoch"], "train": len(split.train), "device": str(device),
                    "validation": {k: v for k, v in last.items() if k != "epoch"}, **transfer}

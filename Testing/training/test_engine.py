@@ -141,8 +141,8 @@ def test_the_coarse_share_comes_first_and_its_figures_choose_no_weights(cohort_f
     monkeypatch.setattr(Planes, "measure", flatter_coarse)
     settings = replace(QUICK, epochs=2, coarse=0.5, ema=0.0)
     pretrain(cohort_folder, tmp_path / "run", settings=settings)
-    assert {shape for shape, _ in seen[:50]} == {(32, 32)}
-    assert {shape for shape, _ in seen[50:]} == {(64, 64)}
+    assert set(seen[:50]) == {((32, 32), (4.0, 4.0))}
+    assert set(seen[50:]) == {((64, 64), (2.0, 2.0))}
     assert [float(row["distance_mm"]) for row in rows_of(tmp_path / "run")] == [0, 1]
     last = Run.open(tmp_path / "run").state()["network"]
     assert all(torch.equal(tensor, last[name]) for name, tensor in Run.open(tmp_path / "run").weights().items())
