@@ -237,6 +237,11 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         for i in range(layouts.threeDViewCount if layouts else 0):
             layouts.threeDWidget(i).threeDView().resetFocalPoint()
 
+    def showImage(self, study: slicer.vtkMRMLScriptedModuleNode, stack: str, index: int,
+                  phase: int | None = None) -> None:
+        """Show one image in the first slice view: a stack's id, a slice and a phase from 0."""
+        scenes.show_image(scenes.view_named("Red"), self.drawing(study), stack, index, phase)
+
     def forgetViews(self) -> None:
         """Follow the slice views no longer."""
         for follower in filter(None, (self._viewLines, self._cine)):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 
@@ -18,4 +19,28 @@ def write_run(folder: Path, stage: str = "finetuning", task: str = "segmentation
         "epoch,loss_lines,dice\n1,0.5,\n2,0.4,0.3\n3,0.3,\n4,0.25,0.6\n5,0.2,\n")
     if finished:
         (folder / "results.json").write_text("{}")
+    return folder
+
+
+def write_untrained_run(folder: Path, task: str) -> Path:
+    """A run for hearts that every command takes, with the weights that a training starts from.
+
+    task: segmentation, classification or lines.
+    """
+    from PlaneSSLLib import anatomy
+    from PlaneSSLLib.cohort import Plan, Split
+    from PlaneSSLLib.training.networks import Head, build
+    from PlaneSSLLib.training.run import Run
+
+    heart = anatomy.load("heart")
+    plan = Plan.of(heart)
+    name, head = {"segmentation": ("segmentation", Head(1 + len(plan.labels))),
+                  "classification": ("classes", Head(len(plan.classes), "study")),
+                  "lines": ("lines", Head(len(plan.targets)))}[task]
+    made = Run.create(folder, {
+        "stage": "pretraining" if task == "lines" else "finetuning", "task": task, "views": ["SAX"], "network": "small",
+        "init": None, "heads": {name: asdict(head)}, "settings": {"epochs": 1, "batch": 16, "seed": 0}},
+        plan, heart.file.read_text(encoding="utf-8"), Split((), (), ()), overwrite=False)
+    made.save_weights(build("small", {name: head}, seed=0).state_dict())
+    (folder / "results.json").write_text("{}")
     return folder

@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 
 import ctk
+import slicer
 from slicer.i18n import tr as _
 
-from .section import Section, allow, chosen, fill
+from .section import Section, allow, chosen, fill, fill_table
 
 
 class ApplySection(Section):
@@ -22,7 +23,10 @@ class ApplySection(Section):
         self.onClick(ui.classifyButton, _("The study could not be classified."), self._classify)
         self.onClick(ui.predictButton, _("The lines could not be predicted."), self._predict)
         self.onClick(ui.exportButton, _("The segmentation could not be exported."), self._export)
+        ui.weightsTable.itemSelectionChanged.connect(self._show_weighty)
+        ui.weightsTable.setVisible(False)
         self._runs = {}
+        self._weighty: tuple = (None, [])  # a study's node, and the slices that weighed most in it
 
     def refresh(self) -> None:
         ui = self.ui
@@ -77,12 +81,32 @@ class ApplySection(Section):
         self.running.start(_("Segmenting"), [job], show, entersScene=True)
 
     def _classify(self) -> None:
+        study = self._study()
+
         def show(results: list) -> None:
+            self.logic.showClasses(study, results[0])
             self.ui.answer.text = "\n".join(
                 f"{name}: {probability:.0%}" for name, probability in results[0]["classes"].items())
+            self._list_weights(study, results[0]["slices"])
 
         self.running.start(_("Classifying"), [self.logic.classificationJob(
-            chosen(self.ui.run), self._study(), self.settings.device)], show)
+            chosen(self.ui.run), study, self.settings.device)], show, entersScene=True)
+
+    def _list_weights(self, study, slices: list[dict]) -> None:
+        self._weighty = study, slices
+        table = self.ui.weightsTable
+        blocked = table.blockSignals(True)
+        fill_table(table, [_("Stack"), _("Slice"), _("Phase"), _("Weight")], [
+            [one["stack"], str(one["slice"] + 1), str(one["phase"] + 1), f"{one['weight']:.0%}"] for one in slices])
+        table.blockSignals(blocked)
+        table.setVisible(True)
+
+    def _show_weighty(self) -> None:
+        study, slices = self._weighty
+        row = self.ui.weightsTable.currentRow()
+        if study in self.logic.studies() and 0 <= row < len(slices):
+            with slicer.util.tryWithErrorDisplay(_("The image could not be shown.")):
+                self.logic.showImage(study, *(slices[row][key] for key in ("stack", "slice", "phase")))
 
     def _predict(self) -> None:
         study = self._study()

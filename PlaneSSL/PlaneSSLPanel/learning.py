@@ -143,8 +143,17 @@ class LearningLogic:
 
     def classificationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                           device: str = "auto") -> Job:
-        """Tell how likely each class is for a drawn study: its document has {"classes": {name: probability}}."""
+        """Tell how likely each class is for a drawn study; `showClasses` shows its document."""
         return Job(["classify", self._run_folder(run), self.folder(study), "--device", device])
+
+    def showClasses(self, study: slicer.vtkMRMLScriptedModuleNode, document: dict) -> list[slicer.vtkMRMLTableNode]:
+        """Put what `classificationJob` found into two tables: the classes, and the slices that weighed most."""
+        return scenes.add_classes(self.drawing(study), document)
+
+    def classify(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
+                 device: str = "auto") -> list[slicer.vtkMRMLTableNode]:
+        """Classify a drawn study, wait for it and show it; returns the two table nodes of `showClasses`."""
+        return self.showClasses(study, self.classificationJob(run, study, device).wait())
 
     def predictionJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                       heatmaps: str | os.PathLike | None = None) -> Job:

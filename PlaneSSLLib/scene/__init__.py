@@ -18,7 +18,7 @@ from .tables import add_classes, add_measures, add_table
 from .targets import Target, draw_predicted_targets, draw_targets, overlay, targets_of
 from .textures import CineTextures, draw_textures, restore_textures
 from .viewlines import ViewLines, draw_view_lines, show_views
-from .views import show_image
+from .views import show_image, view_named
 
 __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
@@ -26,5 +26,5 @@ __all__ = [
     "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
     "draw_targets", "draw_textures", "draw_view_lines", "drawings", "lines_in_scene", "load_scene", "overlay", "pairs",
     "restore_textures", "restyle", "save_figure", "save_labelled_study", "save_scene", "show_all", "show_image",
-    "show_pair", "show_views", "start", "targets_of", "write_pairs",
+    "show_pair", "show_views", "start", "targets_of", "view_named", "write_pairs",
 ]

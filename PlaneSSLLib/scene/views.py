@@ -16,15 +16,20 @@ from .drawing import Drawing, drawings
 _SAME_DIRECTION_DEG = 0.5
 
 
-def show_image(slice_node, drawing: Drawing, stack: str, index: int) -> None:
+def show_image(slice_node, drawing: Drawing, stack: str, index: int, phase: int | None = None) -> None:
     """Let a slice view show one acquired image, whole, its rows to the right and its columns down.
 
-    slice_node: a vtkMRMLSliceNode. PlaneSSLError where the image is not in the scene.
+    slice_node: a vtkMRMLSliceNode. phase: of a cine, which then shows it in every view; None leaves it where it plays.
+    PlaneSSLError where the image is not in the scene.
     """
     plane = drawing.now.acquired.stack(stack).planes[index]
     volume = drawing.volume_of(stack, index)
     if volume is None:
         raise PlaneSSLError(f"The images of {stack} are not in the scene: draw the study again, with its volumes.")
+    if phase is not None:
+        for browser in drawing.nodes("browser"):
+            if browser.GetSequenceNode(volume):
+                browser.SetSelectedItemNumber(phase)
     composite = composite_of(slice_node)
     if composite is not None:
         composite.SetBackgroundVolumeID(volume.GetID())

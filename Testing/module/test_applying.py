@@ -1,0 +1,101 @@
+"""The Apply section, button by button, with real child processes and untrained runs."""
+from __future__ import annotations
+
+import pydicom
+import pytest
+from Testing.made_up_run import write_untrained_run
+from Testing.module.using import draw
+
+from PlaneSSLLib.phantom import write_phantoms
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def heart(tmp_path_factory):
+    """A phantom heart of two phases as DICOM."""
+    out = tmp_path_factory.mktemp("phantom")
+    write_phantoms("heart", 1, 3, out, phases=2)
+    return next(path for path in sorted(out.iterdir()) if path.is_dir())
+
+
+@pytest.fixture
+def ready(panel, heart):
+    """The panel with a study drawn and three runs to apply; called with a task, it chooses the run for it."""
+    for task in ("segmentation", "classification", "lines"):
+        write_untrained_run(panel.logic.workspace.run(task), task)
+    study = draw(panel, heart)
+
+    def choose_run(task: str):
+        names = [panel.ui.run.itemData(i) for i in range(panel.ui.run.count)]
+        panel.ui.run.setCurrentIndex(names.index(task))
+        panel.refresh()
+        return study
+
+    return choose_run
+
+
+def press(panel, button) -> None:
+    assert button.enabled, button.toolTip
+    button.click()
+    panel.running.finish()
+    assert "failed" not in panel.ui.jobTitle.text, panel.ui.jobText.toPlainText()
+
+
+def test_segment_shows_every_phase_and_its_measures(panel, host, ready):
+    ready("segmentation")
+    press(panel, panel.ui.segmentButton)
+    assert host.util.getNodesByClass("vtkMRMLSegmentationNode")
+    tables = [node.GetName() for node in host.util.getNodesByClass("vtkMRMLTableNode")]
+    assert any(name.endswith("measures") for name in tables)
+
+
+def test_classify_tells_the_classes_and_shows_the_slices_that_weighed_most(panel, host, ready):
+    study = ready("classification")
+    press(panel, panel.ui.classifyButton)
+    assert [line.partition(":")[0] for line in panel.ui.answer.text.splitlines()] == [
+        "normal", "dilated", "hypertrophied"]
+    names = {node.GetName() for node in host.util.getNodesByClass("vtkMRMLTableNode")}
+    assert {"Classes", "Slices by weight"} <= names
+    table, view = panel.ui.weightsTable, host.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+    drawing = panel.logic.drawing(study)
+    for row in (0, table.rowCount - 1):
+        table.setCurrentCell(row, 0)
+        stack, index, phase = (table.item(row, column).text() for column in range(3))
+        plane = drawing.study.stack(stack).planes[int(index) - 1]
+        to_ras = view.GetSliceToRAS()
+        centre = [-to_ras.GetElement(0, 3), -to_ras.GetElement(1, 3), to_ras.GetElement(2, 3)]
+        assert centre == pytest.approx(plane.centre.tolist(), abs=1e-6)
+        volume = drawing.volume_of(stack, int(index) - 1)
+        browsers = [one for one in drawing.nodes("browser") if one.GetSequenceNode(volume)]
+        assert all(one.GetSelectedItemNumber() == int(phase) - 1 for one in browsers)
+
+
+def test_predicted_lines_are_drawn_and_their_heatmaps_laid_over(panel, ready):
+    study = ready("lines")
+    press(panel, panel.ui.predictButton)
+    stack = next(one["id"] for one in panel.logic.drawnStacks(study) if one["view"] == "SAX")
+    assert panel.logic.predictedTargets(study, stack)
+    assert panel.ui.answer.text
+    shown = panel.ui.planeStack
+    shown.setCurrentIndex([shown.itemData(i) for i in range(shown.count)].index(stack))
+    assert panel.ui.predictedButton.enabled, panel.ui.predictedButton.toolTip
+
+
+def test_export_writes_dicom_segmentations_to_a_new_folder(panel, ready, tmp_path):
+    ready("segmentation")
+    panel.settings.exportFolder = str(tmp_path / "export")
+    panel.refresh()
+    press(panel, panel.ui.exportButton)
+    written = sorted((tmp_path / "export").rglob("*.dcm"))
+    assert written
+    assert {pydicom.dcmread(path, stop_before_pixels=True).Modality for path in written} == {"SEG"}
+
+
+def test_a_study_cleared_from_the_scene_is_not_shown_by_an_old_table(panel, ready):
+    ready("classification")
+    press(panel, panel.ui.classifyButton)
+    panel.logic.clear()
+    panel.refresh()
+    panel.ui.weightsTable.setCurrentCell(1, 0)
+    assert panel.logic.studies() == []
