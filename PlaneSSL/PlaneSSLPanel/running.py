@@ -105,9 +105,7 @@ class Running:
         try:
             next(self._steps)
         except StopIteration:
-            self._finish(_("{title}: done.").format(title=self._title))
-            with slicer.util.tryWithErrorDisplay(_("{title} failed.").format(title=self._title)):
-                self._done()
+            self._conclude()
         except Exception as error:
             self._fail(str(error))
 
@@ -129,9 +127,13 @@ class Running:
             except PlaneSSLError as error:
                 self._fail(str(error))
         else:
-            self._finish(_("{title}: done.").format(title=self._title))
-            with slicer.util.tryWithErrorDisplay(_("{title} failed.").format(title=self._title)):
-                self._done([*self._results, job.result])
+            self._conclude([*self._results, job.result])
+
+    def _conclude(self, *results: list) -> None:
+        self._finish(_("{title}: done.").format(title=self._title))
+        with slicer.util.tryWithErrorDisplay(_("{title} failed.").format(title=self._title)):
+            self._done(*results)
+        self._changed()  # what was done may be what a button waits for
 
     def _tell(self, event: dict) -> None:
         if event["event"] == "progress":

@@ -50,8 +50,10 @@ class Engine:
         self.device, self.processes, self.report = device, processes, report
         self.network = network.to(device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
-        groups = [{"params": list(network.body.parameters()), "scale": settings.body_rate},
-                  {"params": list(network.heads.parameters()), "scale": 1.0}]
+        groups = [{"params": list(network.body.parameters()), "scale": settings.body_rate}]
+        groups += [{"params": list(head.parameters()),
+                    "scale": settings.pixel_head_rate if network.kinds[name].per == "pixel" else 1.0}
+                   for name, head in network.heads.items()]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.mixed = settings.mixed(device)
         self.step, self.pieces = 0, 1  # pieces: into how many parts a batch is cut for want of memory

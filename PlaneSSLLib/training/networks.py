@@ -1,7 +1,7 @@
 """Networks: an encoder, a decoder, and heads. A registry in which another network costs a function."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,13 +16,13 @@ from .. import PlaneSSLError
 class Head:
     """What a task wants of a network: `channels` values per "pixel", per "image", or per "study" (a bag of images).
 
-    start: the answer before training. Where the mean of the targets is far from it, the first hundred steps only teach
-    the encoder to say one thing whatever it sees.
+    start: the answer before training, one for all channels or one for each. Where the mean of the targets is far from
+    it, the first hundred steps only teach the encoder to say one thing whatever it sees.
     """
 
     channels: int
     per: str = "pixel"
-    start: float = 0.0
+    start: float | Sequence[float] = 0.0
 
 
 class Body(nn.Module):
@@ -84,11 +84,12 @@ class Network(nn.Module):
         if head.per == "study":
             return Attention(body.bottleneck, head.channels)
         if head.per == "pixel":
-            layers: list[nn.Module] = [nn.Conv2d(body.channels, head.channels * body.shuffle**2, 1)]
-            return nn.Sequential(*layers, nn.PixelShuffle(body.shuffle)) if body.shuffle > 1 else layers[0]
+            answer = nn.Conv2d(body.channels, head.channels * body.shuffle**2, 1)
+            _start(answer, head)
+            return nn.Sequential(answer, nn.PixelShuffle(body.shuffle)) if body.shuffle > 1 else answer
         # Zhang et al. 2024: global pooling, 128 units, the answer.
         answer = nn.Linear(128, head.channels)
-        nn.init.constant_(answer.bias, head.start)
+        _start(answer, head)
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(body.bottleneck, 128), nn.ReLU(), answer)
 
     def bag(self, studies: Tensor) -> Tensor:
@@ -104,6 +105,13 @@ class Network(nn.Module):
         decoded = self.body.decode(features) if any(kind.per == "pixel" for kind in self.kinds.values()) else None
         return {name: head(decoded if self.kinds[name].per == "pixel" else features[-1])
                 for name, head in self.heads.items()}
+
+
+def _start(answer: nn.Module, head: Head) -> None:
+    """Let a head's last layer begin with its start; before shuffling, the channels of one answer follow each other."""
+    each = answer.bias.numel() // head.channels
+    with torch.no_grad():
+        answer.bias.copy_(torch.tensor(head.start).expand(head.channels).repeat_interleave(each))
 
 
 class UNetBody(Body):

@@ -15,13 +15,17 @@ from .task import Batch, Outputs
 
 MOVES = Augmentation(rotation_deg=45, zoom=0.35, shift_mm=15, gamma=0.5, gain=0.25, noise=0.1, blur_px=1.2, shading=0.3)
 
+OUTLINED = 0.06  # of an image, roughly: what the network says everywhere before it has learnt anything
+
 
 class Segmentation:
     """Dice and cross entropy over background and the plan's labels, in their order."""
 
     def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
         self.plan, self.views, self.augmentation = plan, views, augmentation
-        self.heads = {"segmentation": Head(1 + len(plan.labels))}
+        share = OUTLINED / len(plan.labels)
+        self.heads = {"segmentation": Head(1 + len(plan.labels), start=tuple(
+            np.log([1 - OUTLINED, *[share] * len(plan.labels)]).tolist()))}
         self.weights = {"cross_entropy": 1.0, "dice": 1.0}
         self.best = ("dice", True)
         self._dice = DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
