@@ -112,8 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("cohort", type=Path)
     sub.add_argument("--task", choices=("segmentation", "classification"), required=True)
     sub.add_argument("--init", required=True, help="a pretrained run, or none")
-    sub.add_argument("--transfer", choices=("encoder", "all"), default="encoder",
-                     help="what is taken over from it: all is encoder and decoder (default: the encoder)")
+    sub.add_argument("--transfer", choices=("joint", "all", "encoder"), default="joint",
+                     help="what is taken over from it: all, the encoder, or (default) all, and its lines and locations "
+                          "are learnt on beside a segmentation, from unlabelled studies, too")
     which = sub.add_mutually_exclusive_group()
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
     which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")

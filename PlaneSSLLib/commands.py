@@ -153,7 +153,8 @@ def finetune(options: Namespace, console: Console) -> None:
         split = fold_split(labelled_subjects(Cohort(options.cohort), options.task), options.seed, *options.fold)
     document = train(
         options.cohort, options.out, options.task, init=None if options.init == "none" else Path(options.init),
-        subjects=options.subjects, split=split, network=options.network, settings=_settings(options),
+        transfer=options.transfer, subjects=options.subjects, split=split, network=options.network,
+        settings=_settings(options),
         overwrite=options.overwrite, resume=options.resume, report=console.event)
     _tell_of_training(document, options, console)
 

@@ -22,7 +22,7 @@ class Size:
     unseen: int = 4
     labelled: int = 2
     phases: int = 2
-    pretraining_epochs: int = 10
+    pretraining_epochs: int = 16
     finetuning_epochs: int = 5
     batch: int = 8
 
@@ -70,7 +70,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
 
     step("Pretraining on crossing lines and slice locations: no outline is used ...")
     pretrain(out / "cohorts" / "pool", out / "runs" / "pretrained", overwrite=True, report=report,
-             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, validate_every=5))
+             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, coarse=0.75, validate_every=4))
 
     figures = {}
     for name, init in (("scratch", None), ("from pretrained", out / "runs" / "pretrained")):

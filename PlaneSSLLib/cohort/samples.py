@@ -77,6 +77,19 @@ class Drawn(Dataset):
         return self.make(self.cohort.studies[place.study], place, rng)
 
 
+class Alternating(Dataset):
+    """Sample n is that of the first data set where n is even, of the second where it is odd."""
+
+    def __init__(self, first: Dataset, second: Dataset) -> None:
+        self.both = first, second
+
+    def __len__(self) -> int:
+        return min(len(one) for one in self.both)
+
+    def __getitem__(self, n: int) -> Sample:
+        return self.both[n % 2][n]
+
+
 class Listed(Dataset):
     """The given frames, one after the other, unaugmented."""
 

@@ -37,7 +37,7 @@ class Grid:
     subjects: tuple[int, ...] = (1, 3, 5, 10)
     draws: tuple[int, ...] = (5, 3, 3, 3)
     task: str = "segmentation"
-    transfer: str = "encoder"
+    transfer: str = "joint"
     network: str = "small"
     views: tuple[str, ...] = ()
     pretraining: dict = field(default_factory=lambda: {"epochs": 100})

@@ -9,22 +9,24 @@ from .networks import Network
 from .run import Run
 from .settings import Settings
 from .starting import run_training
-from .tasks import Classification, Segmentation, Task
+from .tasks import Classification, Joint, Segmentation, Task
+from .tasks.planes import Planes
 
-TRANSFERS = ("encoder", "all")
+TRANSFERS = ("joint", "all", "encoder")
 
 
 def finetune(
-    cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "encoder",
+    cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "joint",
     subjects: int | None = None, split: Split | None = None, network: str | None = None,
     settings: Settings = Settings(epochs=40), **running,
 ) -> dict:
     """Train a segmentation or a classification.
 
-    init: the run whose weights are taken over, None for scratch. transfer: the "encoder", or "all", encoder and decoder
-    as in Zhang et al. 2024. subjects: train on so many labelled ones,
-    drawn by the seed, for a fixed time and without validation, since one patient leaves none to validate on; else 15 %
-    of the labelled ones validate. running: see `run_training`.
+    init: the run whose weights are taken over, None for scratch. transfer: the "encoder" alone; "all", encoder and
+    decoder, as in Zhang et al. 2024; or "joint": all, and its lines and locations are learnt on beside a segmentation,
+    from every study of the cohort that does not validate or test (the same as "all" for other tasks and runs).
+    subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
+    patient leaves none to validate on; else 15 % of the labelled ones validate. running: see `run_training`.
     """
     cohort = Cohort(cohort_folder)
     if split is None:
@@ -36,8 +38,12 @@ def finetune(
     config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
               "init_task": start.config["task"] if start else "scratch",
               "transfer": transfer if start else None, "views": labelled_views(cohort, split.train)}
+    target = target_task(task, cohort, split)
+    pretext = planes_of(start, cohort) if transfer == "joint" and isinstance(target, Segmentation) else None
+    if pretext is not None:
+        target = Joint(target, pretext, split.train + split.validation)
     return run_training(
-        cohort, target_task(task, cohort, split), split, settings, name, Path(out), config,
+        cohort, target, split, settings, name, Path(out), config,
         prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer), **running)
 
 
@@ -70,18 +76,28 @@ def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     return [view.name for view in cohort.anatomy.views if view.name in there]
 
 
-def take_over(network: Network, run: Run, transfer: str) -> dict:
-    """Copy the encoder of a run's network, or "all" of its body, into a new one; returns what was taken, what is new.
+def planes_of(run: Run | None, cohort: Cohort) -> Planes | None:
+    """The task that a run was pretrained with, if it was lines, locations, or both."""
+    names = set() if run is None else set(run.config["heads"])
+    if not names & {"lines", "location"}:
+        return None
+    return Planes(cohort.plan, cohort.anatomy, lines="lines" in names, location="location" in names,
+                  views=tuple(run.config["views"]))
 
-    A decoder that has learnt to paint broad heatmaps has learnt to overlook what is fine: with few labels it costs more
-    than it brings. PlaneSSLError if the run's network is another one.
+
+def take_over(network: Network, run: Run, transfer: str) -> dict:
+    """Copy a run's encoder, or "all" of its body, and the heads that both have, into a network.
+
+    Returns what was taken and what is new. PlaneSSLError if the run's network is another one.
     """
     if transfer not in TRANSFERS:
         raise PlaneSSLError(f"What is taken over from a run is one of {', '.join(TRANSFERS)}, not '{transfer}'.")
     theirs, mine = run.config["network"], network.state_dict()
-    left = ("heads.",) if transfer == "all" else ("heads.", f"body.{network.body.decoder_prefix}")
+    theirs_alone = {head for head in run.config["heads"] if head not in network.kinds}
+    left = (*(f"heads.{head}." for head in theirs_alone),
+            *((f"body.{network.body.decoder_prefix}", "heads.") if transfer == "encoder" else ()))
     weights = {name: tensor for name, tensor in run.weights().items() if not name.startswith(left)}
-    misfit = [name for name in mine if not name.startswith(left)
+    misfit = [name for name in mine if name.startswith("body.") and not name.startswith(left)
               and (name not in weights or weights[name].shape != mine[name].shape)]
     if misfit:
         raise PlaneSSLError(f"The run {run.folder} holds the network '{theirs}', which does not fit the one to be "

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch.utils.data import Dataset
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
-from ..cohort.samples import Drawn, Listed, Place
+from ..cohort.samples import Alternating, Drawn, Listed, Place
 from ..files import write_json
 from .engine import Engine, Report, Stage
 from .memory import keep_freed_memory
@@ -18,7 +19,7 @@ from .networks import Network, build
 from .processes import Processes, joined
 from .run import Run
 from .settings import Settings, choose_device
-from .tasks import Task
+from .tasks import Joint, Task
 
 MOST_FRAMES = 400  # validation looks at so many frames at most, evenly taken from all
 
@@ -29,6 +30,16 @@ def places_of(task: Task, cohort: Cohort, subjects: tuple[str, ...]) -> list[Pla
     for name in subjects:
         cohort.studies[name].check()
         places += task.places(cohort.studies[name])
+    return places
+
+
+def free_places_of(task: Joint, cohort: Cohort, split: Split) -> list[Place]:
+    """Every frame that planes can be learnt from, but those of subjects who validate or test."""
+    places = []
+    for name in cohort.pseudonyms:
+        if name not in split.validation + split.test:
+            cohort.studies[name].check()
+            places += task.free_places(cohort.studies[name])
     return places
 
 
@@ -46,6 +57,7 @@ def run_training(
     training = places_of(task, cohort, split.train)
     if not training:
         raise PlaneSSLError(f"None of the {len(split.train)} subjects to train on has a frame for this task.")
+    free = free_places_of(task, cohort, split) if isinstance(task, Joint) else []
     seen = places_of(task, cohort, split.validation)
     seen = seen[:: -(-len(seen) // MOST_FRAMES)] if seen else []
 
@@ -65,9 +77,13 @@ def run_training(
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
         transfer = prepare_network(network)
+
+        def drawn(one: Task, count: int) -> Dataset:
+            samples = Drawn(cohort, training, one.sample, settings.seed, count)
+            return Alternating(samples, Drawn(cohort, free, one.sample, settings.seed, count)) if free else samples
+
         stages = [
-            Stage(end, one, Drawn(cohort, training, one.sample, settings.seed, end * settings.batch),
-                  Listed(cohort, seen, one.sample))
+            Stage(end, one, drawn(one, end * settings.batch), Listed(cohort, seen, one.sample))
             for end, one in ((settings.coarse_steps, _coarser(task, network.body.multiple)), (settings.steps, task))
             if end]
         engine = Engine(network, stages, settings, run, device, processes, report)

@@ -77,25 +77,27 @@ def test_a_run_explains_itself_without_names(pretrained, cohort):
 def test_a_segmentation_is_learnt_from_what_was_pretrained(pretrained, cohort_folder, tmp_path):
     told = finetune(cohort_folder, tmp_path / "run", init=pretrained, settings=QUICK)
     assert told["validation"]["dice"] > 0.3
-    assert told["taken_over"] == 30  # two convolutions with their norms on each of five levels
-    assert {name.split(".upcat")[0] for name in told["new"] if not name.startswith("heads.")} == {"body.net"}
+    assert all(name.startswith("heads.segmentation") for name in told["new"])
+    assert Run.open(tmp_path / "run").config["heads"].keys() == {"segmentation", "lines", "location"}
 
 
-@pytest.mark.parametrize(("transfer", "taken"), [("encoder", "net.(conv_0|down_)"), ("all", "")])
-def test_what_is_taken_over_is_what_the_run_had(pretrained, transfer, taken):
+@pytest.mark.parametrize(("transfer", "heads", "taken"), [
+    ("encoder", {}, r"body\.net\.(conv_0|down_)"), ("all", {}, "body"),
+    ("joint", {"lines": Head(4), "location": Head(1, "image")}, r"body|heads\.(lines|location)")])
+def test_what_is_taken_over_is_what_the_run_had(pretrained, transfer, heads, taken):
     run = Run.open(pretrained)
-    network = build("small", {"segmentation": Head(4)}, seed=5)
+    network = build("small", {"segmentation": Head(4), **heads}, seed=5)
     fresh = copy.deepcopy(network.state_dict())
     told = take_over(network, run, transfer)
     theirs = run.weights()
     for name, tensor in network.state_dict().items():
-        is_taken = name.startswith("body.") and re.match(taken, name.removeprefix("body."))
+        is_taken = re.match(taken, name)
         assert torch.equal(tensor, theirs[name] if is_taken else fresh[name])
         assert (name in told["new"]) == (not is_taken)
 
 
 def test_an_unknown_part_cannot_be_taken_over(pretrained):
-    with pytest.raises(PlaneSSLError, match="encoder, all, not 'decoder'"):
+    with pytest.raises(PlaneSSLError, match="joint, all, encoder, not 'decoder'"):
         take_over(build("small", {}, seed=0), Run.open(pretrained), "decoder")
 
 

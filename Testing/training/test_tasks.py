@@ -10,10 +10,13 @@ from torch.nn import functional
 from torch.utils.data import default_collate
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.cohort.samples import Drawn, Listed
+from PlaneSSLLib.cohort import Split
+from PlaneSSLLib.cohort.samples import Alternating, Drawn, Listed
+from PlaneSSLLib.cohort.store import PreparedStudy
 from PlaneSSLLib.geometry import heatmaps
 from PlaneSSLLib.training.pretraining import pretext_task
-from PlaneSSLLib.training.tasks import Segmentation
+from PlaneSSLLib.training.starting import free_places_of
+from PlaneSSLLib.training.tasks import Joint, Segmentation
 from PlaneSSLLib.training.tasks.baselines import Masked, Position
 from PlaneSSLLib.training.tasks.planes import Planes
 
@@ -98,6 +101,65 @@ def test_location_error_is_in_slices(cohort):
     batch = batch_of(task, cohort)
     measured = task.measure({"location": batch["location"][:, None] + 0.25}, batch)
     np.testing.assert_allclose(measured["location_error_slices"], 1.0, atol=1e-5)  # a quarter of four steps
+
+
+@pytest.fixture
+def joint(cohort):
+    """One labelled subject among all."""
+    return Joint(Segmentation(cohort.plan), Planes(cohort.plan, cohort.anatomy), cohort.pseudonyms[:1])
+
+
+def joint_batch(joint, cohort, seed=0):
+    """Eight samples, every second one with labels."""
+    labelled = joint.places(cohort.studies[cohort.pseudonyms[0]])
+    free = [place for name in cohort.pseudonyms[1:] for place in joint.free_places(cohort.studies[name])]
+    drawn = Alternating(Drawn(cohort, labelled, joint.sample, seed, 8), Drawn(cohort, free, joint.sample, seed, 8))
+    return default_collate([drawn[i] for i in range(len(drawn))])
+
+
+def test_joint_losses_are_those_of_both_tasks_each_on_what_it_knows(joint, cohort):
+    batch = joint_batch(joint, cohort)
+    outputs = {"segmentation": torch.randn(8, 4, *cohort.plan.size), "lines": torch.rand_like(batch["maps"]),
+               "location": torch.rand(8, 1)}
+    sums, counts = joint.sums(outputs, batch), joint.counts(batch)
+    known = slice(0, 8, 2)
+    of_known = {"labels": batch["labels"][known]}
+    alone = joint.segmentation.sums({"segmentation": outputs["segmentation"][known]}, of_known)
+    for name in ("cross_entropy", "dice"):
+        assert float(sums[name] / counts[name]) == pytest.approx(
+            float(alone[name] / joint.segmentation.counts(of_known)[name]), rel=1e-6)
+    for name, value in joint.planes.sums(outputs, batch).items():
+        assert float(sums[name]) == float(value)
+    unlabelled = {name: values[1::2] for name, values in batch.items()}
+    nothing = joint.sums({name: values[1::2] for name, values in outputs.items()}, unlabelled)
+    assert float(nothing["dice"]) == float(nothing["cross_entropy"]) == 0  # a piece of a cut-up batch
+
+
+def test_joint_labels_and_lines_belong_to_one_image(joint, cohort):
+    """The same augmentation for both: each task makes the very image and target that it makes alone."""
+    study = cohort.studies[cohort.pseudonyms[0]]
+    place = joint.places(study)[3]
+    both = joint.sample(study, place, np.random.default_rng(4))
+    for task in (joint.segmentation, joint.planes):
+        alone = task.sample(study, place, np.random.default_rng(4))
+        for name, values in alone.items():
+            np.testing.assert_array_equal(both[name], values)
+
+
+def test_joint_never_opens_the_labels_of_others(joint, cohort, monkeypatch):
+    opened = []
+    labels = PreparedStudy.labels
+    monkeypatch.setattr(PreparedStudy, "labels",
+                        lambda study, *place: opened.append(study.pseudonym) or labels(study, *place))
+    batch = joint_batch(joint, cohort)
+    assert set(opened) == {cohort.pseudonyms[0]}
+    assert (batch["labels"][1::2] == -1).all()
+
+
+def test_planes_are_learnt_beside_from_nobody_who_validates_or_tests(joint, cohort):
+    names = cohort.pseudonyms
+    free = free_places_of(joint, cohort, Split(names[:1], names[1:3], names[3:4]))
+    assert {place.study for place in free} == {names[0], *names[4:]}
 
 
 def test_every_sample_follows_from_its_number_alone(cohort):

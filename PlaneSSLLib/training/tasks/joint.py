@@ -1,0 +1,73 @@
+"""Segmentation of few labelled patients, while planes are learnt on from all."""
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+
+from ...cohort.samples import Place, Sample
+from ...cohort.store import PreparedStudy
+from .planes import Planes
+from .segmentation import Segmentation
+from .task import Batch, Outputs
+
+UNKNOWN = -1
+LINES_WEIGHT = 10.0  # a heatmap's squared error is small beside a cross entropy
+
+
+class Joint:
+    """A segmentation, and beside it the pretext tasks on labelled and unlabelled frames alike.
+
+    With one labelled patient a network soon knows that patient by heart. What it must go on telling about all others
+    keeps it from that: multi-task learning, as Bai et al., MICCAI 2019, found it with anatomical positions.
+    labelled: the subjects whose labels may be seen; those of all others are not even opened.
+    """
+
+    def __init__(self, segmentation: Segmentation, planes: Planes, labelled: tuple[str, ...]) -> None:
+        self.segmentation, self.labelled = segmentation, frozenset(labelled)
+        self.planes = copy.copy(planes)
+        self.planes.augmentation = segmentation.augmentation  # one image for both
+        self.plan = segmentation.plan
+        self.heads = {**segmentation.heads, **planes.heads}
+        self.weights = {**segmentation.weights, **planes.weights}
+        if "lines" in self.weights:
+            self.weights["lines"] = LINES_WEIGHT
+        self.best = segmentation.best
+
+    def places(self, study: PreparedStudy) -> list[Place]:
+        return self.segmentation.places(study)
+
+    def free_places(self, study: PreparedStudy) -> list[Place]:
+        """Frames to learn planes from; no label is needed."""
+        return self.planes.places(study)
+
+    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
+        """What Planes and Segmentation make of the frame, in the same augmentation; labels are UNKNOWN where unseen."""
+        sample = self.planes.sample(study, place, copy.deepcopy(rng))
+        if place.study in self.labelled and (place.slice, place.phase) in study.stacks[place.stack].labelled:
+            return {**sample, **self.segmentation.sample(study, place, rng)}
+        return {**sample, "labels": np.full(self.plan.size, UNKNOWN)}
+
+    def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {**self.segmentation.counts(_known(batch)), **self.planes.counts(batch)}
+
+    def sums(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        known = _known(batch)
+        of_known = {"segmentation": outputs["segmentation"][_is_known(batch)]}
+        if len(known["labels"]):
+            sums = self.segmentation.sums(of_known, known)
+        else:  # a piece of the batch without labels
+            sums = dict.fromkeys(self.segmentation.weights, of_known["segmentation"].sum())
+        return {**sums, **self.planes.sums(outputs, batch)}
+
+    def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
+        return self.segmentation.measure(outputs, batch)
+
+
+def _is_known(batch: Batch) -> torch.Tensor:
+    return batch["labels"][:, 0, 0] != UNKNOWN
+
+
+def _known(batch: Batch) -> Batch:
+    return {"labels": batch["labels"][_is_known(batch)]}
