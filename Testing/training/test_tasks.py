@@ -1,6 +1,7 @@
 """Losses, masks and metrics of the tasks, against values worked out by hand or by plain arithmetic."""
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -144,6 +145,16 @@ def test_joint_labels_and_lines_belong_to_one_image(joint, cohort):
         alone = task.sample(study, place, np.random.default_rng(4))
         for name, values in alone.items():
             np.testing.assert_array_equal(both[name], values)
+
+
+def test_joint_on_other_pixels_leaves_the_first_as_it_was(joint, cohort):
+    coarse = copy.copy(joint)
+    coarse.plan = joint.plan.coarser(16)
+    study = cohort.studies[cohort.pseudonyms[0]]
+    place = joint.places(study)[0]
+    for task, size in ((coarse, (32, 32)), (joint, (64, 64))):
+        sample = task.sample(study, place, np.random.default_rng(0))
+        assert sample["image"].shape[1:] == sample["labels"].shape == sample["maps"].shape[1:] == size
 
 
 def test_joint_never_opens_the_labels_of_others(joint, cohort, monkeypatch):

@@ -6,6 +6,7 @@ import copy
 import numpy as np
 import torch
 
+from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample
 from ...cohort.store import PreparedStudy
 from .planes import Planes
@@ -28,12 +29,20 @@ class Joint:
         self.segmentation, self.labelled = segmentation, frozenset(labelled)
         self.planes = copy.copy(planes)
         self.planes.augmentation = segmentation.augmentation  # one image for both
-        self.plan = segmentation.plan
         self.heads = {**segmentation.heads, **planes.heads}
         self.weights = {**segmentation.weights, **planes.weights}
         if "lines" in self.weights:
             self.weights["lines"] = LINES_WEIGHT
         self.best = segmentation.best
+
+    @property
+    def plan(self) -> Plan:
+        return self.segmentation.plan
+
+    @plan.setter
+    def plan(self, plan: Plan) -> None:
+        self.segmentation, self.planes = copy.copy(self.segmentation), copy.copy(self.planes)
+        self.segmentation.plan = self.planes.plan = plan
 
     def places(self, study: PreparedStudy) -> list[Place]:
         return self.segmentation.places(study)
