@@ -156,7 +156,8 @@ def test_a_coarse_share_of_everything_is_refused():
 
 
 def test_two_processes_train_as_one(cohort_folder, tmp_path):
-    options = [str(cohort_folder), "--epochs", "1", "--batch", "4", "--json"]
+    # A low learning rate: at a high one, training makes much of the last digit, in which sums of sums differ.
+    options = [str(cohort_folder), "--epochs", "1", "--batch", "4", "--learning-rate", "1e-4", "--json"]
     one = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "one")], env=ONE_THREAD, capture_output=True,
                          text=True, check=False)
     assert one.returncode == 0, one.stderr
@@ -168,10 +169,10 @@ def test_two_processes_train_as_one(cohort_folder, tmp_path):
     assert json.loads(two.stdout)["epochs"] == 1  # one document, however many processes
     first, second = rows_of(tmp_path / "one")[0], rows_of(tmp_path / "two")[0]
     for loss in ("loss_lines", "loss_location"):
-        assert float(first[loss]) == pytest.approx(float(second[loss]), rel=5e-3)
+        assert float(first[loss]) == pytest.approx(float(second[loss]), rel=1e-3)
     one, two = Run.open(tmp_path / "one").weights(), Run.open(tmp_path / "two").weights()
     difference = max(float((one[name] - two[name]).abs().max()) for name in one)
-    assert difference < 0.02
+    assert difference < 2e-3
 
 
 def test_out_of_memory_works_the_batch_in_pieces_to_the_same_end(cohort_folder, tmp_path, monkeypatch):
