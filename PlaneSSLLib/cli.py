@@ -104,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True)
     sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
-    sub.add_argument("--coarse", type=float, default=0.8, metavar="SHARE",
-                     help="of the epochs, first, on pixels twice as wide, which is twice as fast (default 0.8)")
+    sub.add_argument("--coarse", type=float, default=0.55, metavar="SHARE",
+                     help="of the epochs, first, on pixels twice as wide, which is twice as fast (default 0.55)")
     training(sub, epochs=100)
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)

@@ -70,7 +70,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
 
     step("Pretraining on crossing lines and slice locations: no outline is used ...")
     pretrain(out / "cohorts" / "pool", out / "runs" / "pretrained", overwrite=True, report=report,
-             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, coarse=0.75, validate_every=4))
+             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, coarse=0.5, validate_every=4))
 
     figures = {}
     for name, init in (("scratch", None), ("from pretrained", out / "runs" / "pretrained")):
