@@ -39,7 +39,8 @@ class Run:
         run = cls(folder)
         refuse_existing(run.folder, overwrite)
         run.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("weights.safetensors", "state.pt", "metrics.csv", "events.jsonl"):
+        for name in ("results.json", "evaluation.json", "weights.safetensors", "state.pt", "metrics.csv",
+                     "events.jsonl"):
             (run.folder / name).unlink(missing_ok=True)
         write_json(run.folder / "plan.json", plan.as_json())
         write_text(run.folder / "anatomy.toml", anatomy_toml)

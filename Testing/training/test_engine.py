@@ -287,6 +287,15 @@ def test_existing_runs_are_not_overwritten_silently(pretrained, cohort_folder):
     assert (pretrained / "weights.safetensors").read_bytes() == before
 
 
+def test_a_finished_run_is_replaced_when_asked(pretrained, cohort_folder, tmp_path):
+    """As make demo does, each time but the first."""
+    shutil.copytree(pretrained, tmp_path / "run")
+    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
+    assert told["epochs"] == 1
+    assert len(rows_of(tmp_path / "run")) == 1
+    assert not same_weights(tmp_path / "run", pretrained)
+
+
 def test_training_never_opens_the_test_split(cohort_folder, tmp_path):
     """Fault 13 of the published code: model selection on the test set. Here the test set cannot even be read."""
     shutil.copytree(cohort_folder, tmp_path / "c")
