@@ -8,12 +8,13 @@ import torch
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
-from ..cohort.placing import placement, resample
+from ..cohort.placing import NONE, placement, resample
 from ..cohort.plan import intensity_range, scale
+from ..cohort.samples import working_image
 from ..study import Study
 from ..training.run import Run
 from ..training.settings import choose_device
-from ..training.tasks.classification import SLICES, Classification
+from ..training.tasks.classification import SLICES, by_stack
 
 MOST_SLICES = 4 * SLICES  # of a study, looked at together
 
@@ -37,8 +38,15 @@ class Classifier:
 
     def prepared(self, study: PreparedStudy) -> np.ndarray:
         """(classes,) probabilities of a study of a cohort."""
-        task = Classification(self.plan, {})
-        return self(task.sample(study, None, None)["image"][:, 0])[0]
+        stacks = by_stack(study)
+        bag = [place for places in stacks for place in _spread(places, len(stacks))]
+        return self([working_image(study, place, self.plan, NONE, None)[0] for place in bag])[0]
+
+
+def _spread(frames: list, stacks: int) -> list:
+    """A stack's share of MOST_SLICES, evenly spaced, each frame once."""
+    at = np.linspace(0, len(frames) - 1, max(1, MOST_SLICES // stacks))
+    return [frames[i] for i in np.unique(at.round().astype(int))]
 
 
 def classify(classifier: Classifier, study: Study) -> dict:
@@ -53,9 +61,7 @@ def classify(classifier: Classifier, study: Study) -> dict:
         frames = [(i, k) for i, of_slice in enumerate(stack.frames) for k in range(len(of_slice))]
         pixels = {(i, k): stack.pixels(i, k) for i, k in frames}
         span = intensity_range(list(pixels.values()), classifier.plan.percentiles)
-        share = max(1, MOST_SLICES // len(stacks))
-        for at in np.unique(np.linspace(0, len(frames) - 1, share).round().astype(int)):
-            i, k = frames[at]
+        for i, k in _spread(frames, len(stacks)):
             matrix = placement(stack.planes[i], classifier.plan)
             images.append(resample(scale(pixels[i, k], span), matrix, classifier.plan.size))
             places.append({"stack": stack.id, "slice": i, "phase": k})

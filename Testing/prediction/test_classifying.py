@@ -12,10 +12,11 @@ from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError, calls
 from PlaneSSLLib.cohort import Cohort, prepare
-from PlaneSSLLib.prediction.classifying import class_figures
+from PlaneSSLLib.prediction.classifying import Classifier, class_figures
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.training.finetuning import finetune
 from PlaneSSLLib.training.networks import Attention
+from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks import Classification
 
@@ -101,6 +102,9 @@ def test_from_labels_to_an_answer(classified, tmp_path):
     answer = calls.classify(tmp_path / "run", classified / "studies" / "s1")
     assert set(answer["classes"]) == {"normal", "dilated", "hypertrophied"}
     assert sum(item["weight"] for item in answer["slices"]) == pytest.approx(1, abs=1e-4)
+    cohort = Cohort(classified / "cohort")  # what is evaluated is what a user is told
+    measured = Classifier(Run(tmp_path / "run")).prepared(cohort.studies[cohort.pseudonym_of("subject-001")])
+    np.testing.assert_allclose(measured, list(answer["classes"].values()), atol=1e-4)
     assert {item["stack"].rpartition("-")[2] for item in answer["slices"]} <= {"SAX", "2CH", "4CH"}
     with pytest.raises(PlaneSSLError, match="not for segmentation"):
         calls.segment(tmp_path / "run", classified / "studies" / "s1")

@@ -14,10 +14,19 @@ from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample, frames, working_image
 from ...cohort.store import PreparedStudy
 from ..networks import Head
-from .segmentation import MOVES
 from .task import Batch, Outputs
 
-SLICES = 12  # of a study, seen together
+# Zoomed little: a dilated heart is told by its size.
+MOVES = Augmentation(rotation_deg=30, zoom=0.08, shift_mm=15, gamma=0.4, gain=0.2, noise=0.05, blur_px=1.0, shading=0.2)
+SLICES = 12  # of a study, seen together in training
+
+
+def by_stack(study: PreparedStudy) -> list[list[Place]]:
+    """The frames of every stack; of localizers only where there is nothing else."""
+    stacks: dict[int, list[Place]] = {}
+    for place in frames(study):
+        stacks.setdefault(place.stack, []).append(place)
+    return [places for s, places in stacks.items() if not study.stacks[s].localizer] or list(stacks.values())
 
 
 class Classification:
@@ -53,13 +62,9 @@ class Classification:
 
     def bag(self, study: PreparedStudy, rng: np.random.Generator | None) -> list[Place]:
         """SLICES frames of a study, from its stacks in turn; without rng evenly spaced ones, always the same."""
-        by_stack: dict[int, list[Place]] = {}
-        for place in frames(study):
-            by_stack.setdefault(place.stack, []).append(place)
-        acquired = [p for s, p in by_stack.items() if not study.stacks[s].localizer] or list(by_stack.values())
-        chosen = []
-        for turn, places in enumerate(acquired):
-            share = len(range(turn, SLICES, len(acquired)))
+        stacks, chosen = by_stack(study), []
+        for turn, places in enumerate(stacks):
+            share = len(range(turn, SLICES, len(stacks)))
             if rng is None:
                 at = np.linspace(0, len(places) - 1, share).round().astype(int)
             else:
