@@ -14,10 +14,10 @@ from .study import Acquired, PhantomStudy, label_order
 
 DATE, TIME = "20200102", "080000"  # no day is real: the same study is the same bytes for ever
 CYCLE_MS = 900.0
-# Scanning sequence, variant, options; repetition and echo time in ms, flip angle in degrees.
+# Scanning sequence, variant, options; repetition and echo time in ms, flip angle in degrees, echoes in a train.
 SEQUENCES = {
-    "bSSFP": ("GR", "SS", "", "3.2", "1.4", "60"), "PD": ("SE", "SK", "", "2800", "28", "150"),
-    "T2 FS": ("SE", "SK", "FS", "3900", "68", "150"), "T1": ("SE", "SK", "", "620", "14", "150"),
+    "bSSFP": ("GR", "SS", "", "3.2", "1.4", "60", 1), "PD": ("SE", "SK", "", "2800", "28", "150", 8),
+    "T2 FS": ("SE", "SK", "FS", "3900", "68", "150", 11), "T1": ("SE", "SK", "", "620", "14", "150", 3),
 }
 
 
@@ -103,7 +103,9 @@ def _header(study: PhantomStudy, acquired: Acquired, uids: _Uids, instance: int)
         image.Laterality = study.organ.side
     image.MRAcquisitionType, image.MagneticFieldStrength = "2D", "1.5"
     image.ScanningSequence, image.SequenceVariant, image.ScanOptions, *times = SEQUENCES[series.weighting]
-    image.RepetitionTime, image.EchoTime, image.FlipAngle = times
+    image.RepetitionTime, image.EchoTime, image.FlipAngle, image.EchoTrainLength = times
+    if series.phases > 1:
+        image.ScanOptions = "CG"  # gated by the heart: without it a trigger time may not be given
     image.SliceThickness = _decimal(series.thickness)
     if series.step is not None:
         image.SpacingBetweenSlices = _decimal(series.step)

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -75,3 +77,14 @@ def test_wrong_wishes_are_refused_in_a_sentence(tmp_path, anatomy, studies, phas
     with pytest.raises(PlaneSSLError, match=message):
         write_phantoms(anatomy, studies, 0, tmp_path / "out", phases=phases)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian: dicom3tools) is absent")
+@pytest.mark.parametrize("organ", ["heart", "knee"])
+def test_every_series_is_what_the_standard_asks_of_an_mr_image(organ, tmp_path):
+    folder, = write_phantoms(organ, 1, 3, tmp_path, phases=2)
+    for series in sorted({file.parent for file in folder.rglob("*.dcm")}):
+        file = min(series.iterdir())
+        told = subprocess.run(["dciodvfy", "-new", str(file)], capture_output=True, text=True, check=False)
+        assert "MRImage" in told.stdout + told.stderr
+        assert not [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error")], file
