@@ -323,7 +323,7 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         else:
             made = self.predictedTargets(study, stack) if predicted else scenes.draw_targets(self.drawing(study), stack)
         for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            scenes.overlay(view, made[0] if made else None)
+            scenes.overlay(view, made)
         return made
 
     def clear(self, study: slicer.vtkMRMLScriptedModuleNode | None = None) -> None:

@@ -118,7 +118,7 @@ def show_predictions(run: str | Path, folder: str | Path, *, device: str = "auto
     """Show what a pretrained run sees in a study: its lines, dashed beside the true ones, and its heatmaps.
 
     The study is drawn if it is not in the scene yet. The heatmaps are colour volumes with the role "predicted targets",
-    one for each volume of the stacks that were asked; `scene.overlay` lays one over an image.
+    one for each volume of the stacks that were asked; `scene.overlay` lays them over an image.
     """
     from . import scene
     from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets

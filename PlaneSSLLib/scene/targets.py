@@ -67,9 +67,15 @@ def _draw(drawing: Drawing, stack: str, role: str, targets: Sequence[Target]) ->
     return made
 
 
-def overlay(slice_node, node, opacity: float = 0.7) -> None:
-    """Let a slice view add the colours of a targets node to its image; None takes them away."""
+def overlay(slice_node, targets: Sequence, opacity: float = 0.7) -> None:
+    """Let a slice view add the colours of a stack's targets nodes to its image; none takes them away.
+
+    Where every slice has a volume of its own, the view gets the node of the slice that it shows.
+    """
     composite = composite_of(slice_node)
+    shown = nodes.scene().GetNodeByID(composite.GetBackgroundVolumeID() or "")
+    of_slice = [node for node in targets if shown and node.GetAttribute(nodes.SLICE) == shown.GetAttribute(nodes.SLICE)]
+    node = next(iter([*of_slice, *targets]), None)
     composite.SetForegroundVolumeID(node.GetID() if node else None)
     composite.SetForegroundOpacity(opacity if node else 0.0)
     composite.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Add if node else slicer.vtkMRMLSliceCompositeNode.Alpha)

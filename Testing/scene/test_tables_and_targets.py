@@ -14,7 +14,7 @@ from PlaneSSLLib.geometry import heatmaps, intersect, lines_in_image
 from PlaneSSLLib.scene.meshes import points_of
 from PlaneSSLLib.study import lines_of
 
-from .made_up import STUDIES, knee
+from .made_up import STUDIES, knee, planes, stack, study
 from .test_views import lines_in, red
 
 __all__ = ["red"]
@@ -78,11 +78,25 @@ def test_targets_lie_on_the_voxels_of_their_volume_in_the_colours_of_the_views(r
     np.testing.assert_allclose(glow[1], np.clip(255 * expected, 0, 255), atol=1)
     scene.show_image(red, drawing, "sag", 1)
     composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
-    scene.overlay(red, node)
+    scene.overlay(red, [node])
     assert composite.GetForegroundVolumeID() == node.GetID() and composite.GetForegroundOpacity() > 0
-    scene.overlay(red, None)
+    scene.overlay(red, [])
     assert composite.GetForegroundVolumeID() is None
     assert made.stack("sag").planes[0].shape == glow.shape[1:3]
+
+
+def test_a_view_gets_the_targets_of_the_slice_that_it_shows(red):
+    sagittal, _, axial = knee().stacks
+    sheared = stack("cor", "coronal", planes((1, 0, 0), (0, 0, -1), slices=4, shear=3), number=2)
+    drawing = scene.draw_study(study([sagittal, sheared, axial], "knee"))
+    made = scene.draw_targets(drawing, "cor")
+    assert len(made) == 4, "a volume a slice: MRML volumes have no shear"
+    scene.show_image(red, drawing, "cor", 2)
+    scene.overlay(red, made)
+    laid = slicer.mrmlScene.GetNodeByID(
+        slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetForegroundVolumeID())
+    assert laid.GetOrigin() == drawing.volume_of("cor", 2).GetOrigin()
+    assert slicer.util.arrayFromVolume(laid).any()
 
 
 def test_predicted_heatmaps_lie_beside_the_targets_where_there_are_any():
