@@ -9,17 +9,19 @@ import numpy as np
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from ..files import read_json
+from ..study import Stack
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a cohort was prepared with, and what a run was trained with.
 
-    spacing: (row, column) mm and size: (rows, columns) of the working grid. percentiles: the two that a stack's
-    intensities (all slices and phases together) are scaled to 0 and 1 by, unclipped. targets: the channels of the lines
-    task. labels: (value, name) pairs; a network's output channel i + 1 is labels[i], channel 0 is background.
+    spacing: (row, column) mm and size: (rows, columns) of the working grid. percentiles: the two that the intensities
+    of a stack's phase (all slices together) are scaled to 0 and 1 by, unclipped; see `scaled_phase`. targets: the
+    channels of the lines task. labels: (value, name) pairs; a network's output channel i + 1 is labels[i], channel 0 is
+    background.
     """
 
     anatomy: str
@@ -71,10 +73,21 @@ class Plan:
             raise PlaneSSLError(f"{mine} and {theirs} were not prepared alike ({'; '.join(different)}).")
 
 
-def intensity_range(images: list[np.ndarray], percentiles: tuple[float, float]) -> tuple[float, float]:
-    """The two intensities of a stack that its plan takes to 0 and 1, from some four million of its pixels at most.
+def scaled_phase(stack: Stack, phase: int, plan: Plan) -> dict[int, np.ndarray]:
+    """One phase of a stack as the networks see it: {slice: (rows, columns) float32}, its slices scaled together.
 
-    A stack of one intensity gets a width of one, so that it becomes zeros.
+    Phases are scaled one by one, since those that come as a file each need not share a scale: in ACDC some differ by a
+    factor of a hundred. Slices that lack the phase are left out. PlaneSSLError where pixels cannot be decoded.
+    """
+    pixels = {i: stack.pixels(i, phase) for i, frames in enumerate(stack.frames) if phase < len(frames)}
+    span = intensity_range(list(pixels.values()), plan.percentiles)
+    return {i: scale(image, span) for i, image in pixels.items()}
+
+
+def intensity_range(images: list[np.ndarray], percentiles: tuple[float, float]) -> tuple[float, float]:
+    """The two intensities that are taken to 0 and 1, from some four million of the images' pixels at most.
+
+    Images of one intensity get a width of one, so that they become zeros.
     """
     step = 1 + sum(image.size for image in images) // 4_000_000
     sample = np.concatenate([image.ravel()[::step] for image in images])
@@ -99,7 +112,7 @@ def _percentiles_by_counting(whole: np.ndarray, percentiles: tuple[float, float]
 
 
 def scale(image: np.ndarray, intensities: tuple[float, float]) -> np.ndarray:
-    """(rows, columns) -> float32, the stack's range to 0 .. 1; what is not finite becomes 0, and 4 is the ceiling."""
+    """(rows, columns) -> float32, the range to 0 .. 1; what is not finite becomes 0, and 4 is the ceiling."""
     low, high = intensities
     scaled = np.asarray(image, dtype=np.float32) - low
     scaled /= high - low

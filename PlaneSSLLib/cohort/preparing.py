@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
 from ..files import read_json, replacing_folder, write_json, write_text
-from .plan import Plan, intensity_range, scale
+from .plan import Plan, scaled_phase
 from .store import plane_as_json, pseudonym
 
 Report = Callable[[dict], None]
@@ -100,19 +100,19 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
     sizes = {"pixels": 0, "labels": 0}
     stacks, notes = [], []
     for stack in read.stacks:
-        images = [[stack.pixels(i, k) for k in range(len(frames))] for i, frames in enumerate(stack.frames)]
-        span = intensity_range([image for of_slice in images for image in of_slice], plan.percentiles)
+        images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
         maps = {phase: _labels(label, stack, plan) for (of, phase), label in labelled.items() if of == stack.id}
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
-        for i, of_slice in enumerate(images):
+        for i, frames in enumerate(stack.frames):
             pixels_at.append([])
             labels_at.append([])
-            for k, image in enumerate(of_slice):
+            for k in range(len(frames)):
+                image = images[k][i]
                 pixels_at[i].append(sizes["pixels"])
-                pixels.append(scale(image, span).astype(np.float16).ravel())
+                pixels.append(image.astype(np.float16).ravel())
                 sizes["pixels"] += image.size
                 labels_at[i].append(sizes["labels"] if k in maps else -1)
                 if k in maps:
@@ -120,7 +120,7 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
                     sizes["labels"] += image.size
         stacks.append({
             "id": stack.id, "view": stack.view, "localizer": stack.localizer,
-            "frame_of_reference": frames_of_reference.index(stack.frame_of_reference), "intensities": span,
+            "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
             "planes": [plane_as_json(plane) for plane in stack.planes], "pixels_at": pixels_at, "labels_at": labels_at})
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
     if labels and missing:

@@ -9,7 +9,7 @@ import torch
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
 from ..cohort.placing import NONE, placement, resample
-from ..cohort.plan import intensity_range, scale
+from ..cohort.plan import scaled_phase
 from ..cohort.samples import working_image
 from ..study import Study
 from ..training.run import Run
@@ -59,11 +59,11 @@ def classify(classifier: Classifier, study: Study) -> dict:
     images, places = [], []
     for stack in stacks:
         frames = [(i, k) for i, of_slice in enumerate(stack.frames) for k in range(len(of_slice))]
-        pixels = {(i, k): stack.pixels(i, k) for i, k in frames}
-        span = intensity_range(list(pixels.values()), classifier.plan.percentiles)
-        for i, k in _spread(frames, len(stacks)):
+        chosen = _spread(frames, len(stacks))
+        scaled = {k: scaled_phase(stack, k, classifier.plan) for k in {k for _, k in chosen}}
+        for i, k in chosen:
             matrix = placement(stack.planes[i], classifier.plan)
-            images.append(resample(scale(pixels[i, k], span), matrix, classifier.plan.size))
+            images.append(resample(scaled[k][i], matrix, classifier.plan.size))
             places.append({"stack": stack.id, "slice": i, "phase": k})
     probabilities, weights = classifier(images)
     slices = [{**place, "weight": float(weight)} for place, weight in zip(places, weights, strict=True)]

@@ -54,10 +54,9 @@ def _measure(segmenter: Segmenter, study: PreparedStudy) -> dict[str, list[dict[
     for stack in study.stacks:
         if not stack.labelled:
             continue
-        # The pixels of a cohort are scaled already.
         labels = dict(zip(stack.labelled, segmenter.segment(
             [study.image(stack, i, k) for i, k in stack.labelled], [stack.planes[i] for i, _ in stack.labelled],
-            intensities=(0.0, 1.0)), strict=True))
+        ), strict=True))
         for phase in sorted({k for _, k in stack.labelled}):
             slices = [i for i, k in stack.labelled if k == phase]
             predicted = np.stack([labels[i, phase] for i in slices])

@@ -9,7 +9,7 @@ import torch
 
 from .. import PlaneSSLError
 from ..cohort.placing import placement, resample
-from ..cohort.plan import intensity_range, scale
+from ..cohort.plan import scaled_phase
 from ..geometry import clip_line, fit_lines, line_errors, lines_hit, lines_in_image, move_lines
 from ..study import Stack, Study
 from ..study.targets import SliceTargets, Target, stack_targets
@@ -51,11 +51,11 @@ class LinePredictor:
 
     def answers(self, stack: Stack, phase: int = 0) -> Answers:
         """What the run sees in one phase of a stack. A slice with fewer phases shows its last one."""
-        pixels = [stack.pixels(i, min(phase, len(frames) - 1)) for i, frames in enumerate(stack.frames)]
-        span = intensity_range(pixels, self.plan.percentiles)
+        shown = [min(phase, len(frames) - 1) for frames in stack.frames]
+        scaled = {k: scaled_phase(stack, k, self.plan) for k in set(shown)}
         matrices = np.array([placement(plane, self.plan) for plane in stack.planes])
-        images = [resample(scale(image, span), matrix, self.plan.size)
-                  for image, matrix in zip(pixels, matrices, strict=True)]
+        images = [resample(scaled[k][i], matrix, self.plan.size)
+                  for i, (k, matrix) in enumerate(zip(shown, matrices, strict=True))]
         seen = [self.look(images[i: i + 16]) for i in range(0, len(images), 16)]
         maps, locations = (np.concatenate(parts) for parts in zip(*seen, strict=True))
         fitted = fit_lines(maps.reshape(-1, *self.plan.size), self.plan.spacing, self.plan.sigma_mm)

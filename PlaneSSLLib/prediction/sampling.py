@@ -1,4 +1,4 @@
-"""`cohort.plan.scale` and `cohort.placing.resample` for whole batches on the network's device."""
+"""`cohort.placing.resample` for whole batches on the network's device."""
 from __future__ import annotations
 
 import numpy as np
@@ -7,12 +7,6 @@ from torch import Tensor
 from torch.nn import functional
 
 _EDGE = 1e-6  # pixels by which rounding may put a sample past the outermost centre
-
-
-def scale_batch(images: Tensor, intensities: tuple[float, float]) -> Tensor:
-    """What `cohort.plan.scale` does to one image, for any number of them."""
-    low, high = intensities
-    return ((images - low) / (high - low)).nan_to_num(nan=0.0, posinf=4.0, neginf=-1.0).clamp(-1.0, 4.0)
 
 
 class Sampler:

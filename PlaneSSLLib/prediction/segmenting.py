@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from .. import PlaneSSLError
-from ..cohort.plan import intensity_range
 from ..geometry import Plane
 from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
-from .sampling import Sampler, scale_batch
+from .sampling import Sampler
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
 
@@ -35,37 +34,30 @@ class Segmenter:
         self._values = np.array([0, *(value for value, _ in self.plan.labels)], dtype=np.uint8)
 
     def segment(self, images: Sequence[np.ndarray], planes: Sequence[Plane],
-                intensities: tuple[float, float] | None = None,
                 progress: Callable[[int, int], None] = lambda done, of: None) -> list[np.ndarray]:
         """Label all frames of one stack, of any phases: (rows, columns) images -> (rows, columns) uint8 label values.
 
-        planes: that of each image. intensities: the two that the plan takes to 0 and 1; by default those of these
-        images. progress: called with (frames done, of). If what is found touches the border of the working grid,
-        inside the images, a second look is taken with the grid centred on it, and kept if less is cut off.
+        images: on the plan's scale, see `scaled_phase`. planes: that of each image. progress: called with (frames done,
+        of). If what is found touches the border of the working grid, inside the images, a second look is taken with
+        the grid centred on it, and kept if less is cut off.
         """
-        if intensities is None:
-            intensities = self.intensities(images)
-        found = self._look(images, planes, intensities, MIDDLE, progress)
+        found = self._look(images, planes, MIDDLE, progress)
         cut = pixels_cut(found, planes, self.plan)
         if not cut:
             return found
         self.report({"event": "notice", "text": "What was found reaches the border of the working grid: "
                                                 "looking again, with the grid centred on it."})
         centre = middle_of(found, planes)
-        again = self._look(images, planes, intensities, centre, progress)
+        again = self._look(images, planes, centre, progress)
         return again if pixels_cut(again, planes, self.plan, centre) < cut else found
 
-    def intensities(self, images: Sequence[np.ndarray]) -> tuple[float, float]:
-        """The two intensities of a stack, given all its images, that the plan takes to 0 and 1."""
-        return intensity_range(list(images), self.plan.percentiles)
-
-    def _look(self, images: Sequence[np.ndarray], planes: Sequence[Plane], intensities: tuple[float, float],
-              centre: tuple[float, float], progress: Callable[[int, int], None]) -> list[np.ndarray]:
+    def _look(self, images: Sequence[np.ndarray], planes: Sequence[Plane], centre: tuple[float, float],
+              progress: Callable[[int, int], None]) -> list[np.ndarray]:
         """centre: of the working grid, (column, row) mm from each image's centre."""
         labels: list[np.ndarray] = []
         for first, last in self._alike(planes):
             batch = torch.from_numpy(np.stack(images[first:last])[:, None].astype(np.float32, copy=False))
-            labels.extend(self._labels(batch, intensities, grid_on(planes[first], self.plan, centre)))
+            labels.extend(self._labels(batch, grid_on(planes[first], self.plan, centre)))
             progress(last, len(planes))
         return labels
 
@@ -78,24 +70,22 @@ class Segmenter:
                 yield first, i
                 first = i
 
-    def _labels(self, images: Tensor, intensities: tuple[float, float], matrix: np.ndarray) -> np.ndarray:
+    def _labels(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
         """(n, 1, rows, columns) -> (n, rows, columns) label values, with as little memory as there is."""
         while True:
             try:
-                return np.concatenate([
-                    self._labels_at_once(part, intensities, matrix) for part in images.split(self.batch)])
+                return np.concatenate([self._labels_at_once(part, matrix) for part in images.split(self.batch)])
             except RuntimeError as error:
                 if not any(words in str(error).lower() for words in _NO_MEMORY):
                     raise
             self._make_do_with_less()  # not while the error is handled: it holds on to the tensors
 
     @torch.inference_mode()
-    def _labels_at_once(self, images: Tensor, intensities: tuple[float, float], matrix: np.ndarray) -> np.ndarray:
+    def _labels_at_once(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
         shape = tuple(images.shape[2:])
         to_grid = Sampler(matrix, shape, self.plan.size, self.device)
         back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device)
-        scaled = scale_batch(images.to(self.device), intensities)
-        batch = to_grid(scaled).contiguous(memory_format=torch.channels_last)
+        batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
         probabilities = self.network(batch)["segmentation"].float().softmax(1)
         structures = back.in_box(probabilities[:, 1:])
         strongest, channel = structures.max(1)

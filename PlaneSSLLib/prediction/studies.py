@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .. import PlaneSSLError
+from ..cohort.plan import scaled_phase
 from ..study import Stack, Study
 from .cleaning import largest_components
 from .results import SegmentedStack
@@ -41,22 +42,16 @@ def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, 
     """Segment every frame of a stack, or of one phase of it (counted from 0).
 
     clean: keep the largest piece of every structure (the slices must then be of one shape). report: called with (frames
-    done, of). The intensities are scaled over the whole stack, as they were when the cohort was prepared, so its pixels
-    are held in memory while it is worked on; the network sees a batch at a time. PlaneSSLError if there is no such
-    phase, or pixels cannot be decoded.
+    done, of). The pixels are held in memory while they are worked on; the network sees a batch at a time. PlaneSSLError
+    if there is no such phase, or pixels cannot be decoded.
     """
     if phase is not None and not 0 <= phase < stack.phases:
         raise PlaneSSLError(f"{stack.id} has the phases 0 to {stack.phases - 1}, and no phase {phase}.")
-    places = [(i, k) for i, frames in enumerate(stack.frames) for k in range(len(frames))]
-    images = [stack.pixels(i, k) for i, k in places]
-    intensities = segmenter.intensities(images)
-    wanted = [n for n, (_, k) in enumerate(places) if phase in (None, k)]
-    found = segmenter.segment([images[n] for n in wanted], [stack.planes[places[n][0]] for n in wanted], intensities,
-                              progress=report)
     phases = tuple(range(stack.phases)) if phase is None else (phase,)
+    images = {(i, k): image for k in phases for i, image in scaled_phase(stack, k, segmenter.plan).items()}
+    found = segmenter.segment(list(images.values()), [stack.planes[i] for i, _ in images], progress=report)
     labels: list[list[np.ndarray | None]] = [[None] * len(stack.planes) for _ in phases]
-    for n, image in zip(wanted, found, strict=True):
-        i, k = places[n]
+    for (i, k), image in zip(images, found, strict=True):
         labels[phases.index(k)][i] = image
     segmented = SegmentedStack(stack, phases, tuple(map(tuple, labels)))
     return _cleaned(segmented) if clean else segmented

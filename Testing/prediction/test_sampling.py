@@ -8,10 +8,9 @@ import torch
 from PlaneSSLLib import anatomy
 from PlaneSSLLib.cohort import Plan
 from PlaneSSLLib.cohort.placing import Augmentation, placement, resample
-from PlaneSSLLib.cohort.plan import scale
 from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.prediction.looking import grid_on
-from PlaneSSLLib.prediction.sampling import Sampler, scale_batch
+from PlaneSSLLib.prediction.sampling import Sampler
 
 PLAN = Plan.of(anatomy.load("heart"))
 
@@ -49,11 +48,3 @@ def test_a_turned_image_is_refused():
     motion = Augmentation(rotation_deg=20).motion(np.random.default_rng(0))
     with pytest.raises(ValueError, match="turns"):
         Sampler(placement(plane, PLAN, motion), plane.shape, PLAN.size, torch.device("cpu"))
-
-
-def test_scaling_a_batch_is_scaling_its_images():
-    images = np.random.default_rng(0).normal(300, 900, (4, 30, 20)).astype(np.float32)
-    images[0, 0, :3] = np.nan, np.inf, -np.inf
-    expected = np.stack([scale(image, (35.5, 610.25)) for image in images])
-    assert expected.max() == 4 and expected.min() == -1
-    np.testing.assert_allclose(scale_batch(torch.from_numpy(images), (35.5, 610.25)).numpy(), expected, atol=1e-6)
