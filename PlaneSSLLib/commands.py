@@ -317,6 +317,9 @@ def _tell_of_training(document: dict, options: Namespace, console: Console) -> N
         return  # one of several processes of torchrun: the first one tells
     document["report"] = str(write_report(options.out, options.cohort))
     measured = ", ".join(f"{name} {value:.3g}" for name, value in document["validation"].items())
+    losses = ", ".join(f"{name.removeprefix('loss_')} {value:.3g}" for name, value in document["losses"].items())
     taken = f"; {document['taken_over']} tensors taken over" if "taken_over" in document else ""
-    console.result(document, f"{document['run']}: {document['epochs']} epochs on {document['train']} subjects{taken}. "
-                             f"{measured}\n{document['report']}")
+    console.result(document, "\n".join([
+        f"{document['run']}: {document['epochs']} epochs on {document['train']} subjects{taken}",
+        f"training losses: {losses}", f"validation: {measured or 'nobody was left to validate on'}",
+        document["report"]]))

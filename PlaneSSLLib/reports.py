@@ -6,7 +6,7 @@ from pathlib import Path
 from .cohort import Cohort
 from .page import write_page
 from .training.curves import draw_curves
-from .training.pictures import draw_predicted_lines
+from .training.pictures import draw_predicted_lines, draw_predicted_outlines
 from .training.run import Run
 
 
@@ -16,11 +16,15 @@ def write_report(run_folder: Path, cohort_folder: Path) -> Path:
     config = run.config
     pictures = [(draw_curves({config["task"]: run_folder}, run_folder / "curves.png", config["task"]),
                  "Losses on augmented training images, errors on validation images.")]
-    lines = draw_predicted_lines(run, Cohort(cohort_folder), run_folder / "lines.png")
+    cohort = Cohort(cohort_folder)
+    outlines = draw_predicted_outlines(run, cohort, run_folder / "outlines.png")
+    if outlines is not None:
+        pictures.append((outlines, "Patients whose outlines were not seen: true ones solid, predicted ones dashed."))
+    lines = draw_predicted_lines(run, cohort, run_folder / "lines.png")
     if lines is not None:
-        pictures.append((lines, "Patients held out: true lines dashed, predicted ones solid, over the heatmaps."))
+        pictures.append((lines, "Patients held out: true lines solid, predicted ones dashed, over the heatmaps."))
     last = run.history()[-1]
-    rows = [[name.replace("_", " "), float(value)] for name, value in last.items()]
+    rows = [[name.replace("_", " "), int(value) if name == "epoch" else float(value)] for name, value in last.items()]
     split = run.split
     text = (f"{config['task']}, network {config['network']}, {len(split.train)} subjects to train on, "
             f"{len(split.validation)} to validate on.")

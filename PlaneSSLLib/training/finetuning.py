@@ -79,7 +79,7 @@ def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
 
 
 def planes_of(run: Run | None, cohort: Cohort) -> Planes | None:
-    """The task that a run was pretrained with, if it was lines, locations, or both."""
+    """The task of a run's lines and locations, be it all that it has learnt or not; None if it has neither."""
     names = set() if run is None else set(run.config["heads"])
     if not names & {"lines", "location"}:
         return None

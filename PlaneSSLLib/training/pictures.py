@@ -1,8 +1,10 @@
-"""What a pretrained network sees, beside what is true, on patients it was not trained on."""
+"""What a network sees beside what is true, on patients it was not trained on."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.data import default_collate
 
@@ -10,57 +12,91 @@ from ..cohort import Cohort
 from ..cohort.samples import Listed
 from ..files import replacing
 from ..geometry import clip_line, fit_lines
-from .pretraining import pretext_task
+from .finetuning import labelled_subjects, planes_of
 from .run import Run
+from .tasks import Segmentation, Task
+
+FRAMES, ABREAST = 8, 4
+
+
+def draw_predicted_lines(run: Run, cohort: Cohort, out: Path) -> Path | None:
+    """A page of frames of the validation split as PNG: true lines solid, predicted ones dashed, over the heatmaps.
+
+    None where the run has not learnt lines, or nothing validates.
+    """
+    task = planes_of(run, cohort)
+    if task is None or "lines" not in task.heads:
+        return None
+    plan = run.plan
+    colors = {str(line): view.color for view in run.anatomy.views for other in run.anatomy.views
+              for line in other.lines if line.view == view.name}
+
+    def draw(axes, sample: dict, answer: dict) -> str:
+        maps = answer["lines"].numpy()
+        axes.imshow(maps.max(0), cmap="inferno", alpha=0.35, vmin=0, vmax=1)
+        for t, name in enumerate(plan.targets):
+            if not sample["lines_mask"][t]:
+                continue
+            fitted = fit_lines(maps[t][None], plan.spacing, plan.sigma_mm)[0]
+            for line, style in ((sample["lines"][t], "-"), (fitted, "--")):
+                segment = clip_line(np.asarray(line), plan.size)
+                if segment is not None:
+                    label = name.partition(":")[0] + (", predicted" if style == "--" else "")
+                    axes.plot(*segment.T, style, color=colors[name], linewidth=1.6, label=label)
+        axes.legend(fontsize=7, loc="lower right")
+        if "location" not in answer or not sample["location_mask"]:
+            return ""
+        return f", location {float(answer['location']):.2f} (true {float(sample['location']):.2f})"
+
+    return _page(run, cohort, task, run.split.validation, draw, out)
+
+
+def draw_predicted_outlines(run: Run, cohort: Cohort, out: Path) -> Path | None:
+    """A page of frames as PNG, of patients who validate, or whose outlines were not seen: true outlines solid,
+    predicted ones dashed.
+
+    None where the run does not segment, or there is nobody to show.
+    """
+    if "segmentation" not in run.config["heads"]:
+        return None
+    split = run.split
+    unseen = [name for name in labelled_subjects(cohort, "segmentation") if name not in split.train + split.test]
+    colors = {label.value: label.color for label in run.anatomy.labels}
+
+    def draw(axes, sample: dict, answer: dict) -> str:
+        found = answer["segmentation"].argmax(0).numpy()
+        for channel, (value, _) in enumerate(run.plan.labels, start=1):
+            for shown, style in ((sample["labels"], "solid"), (found, "dashed")):
+                if (shown == channel).any():
+                    axes.contour(shown == channel, [0.5], colors=[colors[value]], linewidths=1.4, linestyles=style)
+        return ""
+
+    return _page(run, cohort, Segmentation(run.plan), split.validation or unseen, draw, out)
 
 
 @torch.inference_mode()
-def draw_predicted_lines(run: Run, cohort: Cohort, out: Path, count: int = 8) -> Path | None:
-    """A page of frames of the validation split as PNG: true lines dashed, predicted ones solid, over the heatmaps.
-
-    None where the run was not pretrained on lines, or nothing validates.
-    """
-    config = run.config
-    if "lines" not in config["heads"]:
-        return None
-    task = pretext_task(tuple(config["task"].split(",")), cohort, tuple(config["views"]))
-    places = [place for name in run.split.validation for place in task.places(cohort.studies[name])]
+def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: Path) -> Path | None:
+    """FRAMES frames of a task, evenly taken from all; draw(axes, sample, answer) returns what its title adds."""
+    places = [place for name in subjects for place in task.places(cohort.studies[name])]
     if not places:
         return None
-    step = max(1, len(places) // count)
-    frames = Listed(cohort, places[step // 2:: step][:count], task.sample)
-    batch = default_collate([frames[i] for i in range(len(frames))])
-    outputs = run.network()(batch["image"])
-    maps = outputs["lines"].float().numpy()
-    location = outputs["location"][:, 0].tolist() if "location" in outputs else None
+    step = max(1, len(places) // FRAMES)
+    frames = Listed(cohort, places[step // 2:: step][:FRAMES], task.sample)
+    samples = [frames[i] for i in range(len(frames))]
+    answers = {name: answer.float() for name, answer in run.network()(default_collate(samples)["image"]).items()}
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    plan, rows = run.plan, -(-len(frames) // 4)
+    rows = -(-len(samples) // ABREAST)
     figure = Figure(figsize=(13, 3.6 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    colors = {str(line): view.color for view in run.anatomy.views for other in run.anatomy.views
-              for line in other.lines if line.view == view.name}
-    for i in range(len(frames)):
-        axes = figure.add_subplot(rows, 4, i + 1)
-        axes.imshow(batch["image"][i, 0], cmap="gray", vmin=0, vmax=1)
-        axes.imshow(maps[i].max(0), cmap="inferno", alpha=0.35, vmin=0, vmax=1)
-        for t, name in enumerate(plan.targets):
-            if not batch["lines_mask"][i, t]:
-                continue
-            fitted = fit_lines(maps[i, t][None], plan.spacing, plan.sigma_mm)[0]
-            for line, style in ((batch["lines"][i, t].numpy(), "--"), (fitted, "-")):
-                segment = clip_line(line, plan.size)
-                if segment is not None:
-                    label = name.partition(":")[0] if style == "-" else None
-                    axes.plot(*segment.T, style, color=colors[name], linewidth=1.6, label=label)
-        text = frames.cohort.studies[frames.places[i].study].stacks[frames.places[i].stack].view
-        if location is not None and batch["location_mask"][i]:
-            text += f", location {location[i]:.2f} (true {float(batch['location'][i]):.2f})"
-        axes.set_title(text, fontsize=9)
-        axes.set(xlim=(-0.5, plan.size[1] - 0.5), ylim=(plan.size[0] - 0.5, -0.5), xticks=[], yticks=[])
-        axes.legend(fontsize=7, loc="lower right")
+    for i, (place, sample) in enumerate(zip(frames.places, samples, strict=True)):
+        axes = figure.add_subplot(rows, ABREAST, i + 1)
+        axes.imshow(sample["image"][0], cmap="gray", vmin=0, vmax=1)
+        added = draw(axes, sample, {name: answer[i] for name, answer in answers.items()})
+        axes.set_title(cohort.studies[place.study].stacks[place.stack].view + added, fontsize=9)
+        axes.set(xlim=(-0.5, run.plan.size[1] - 0.5), ylim=(run.plan.size[0] - 0.5, -0.5), xticks=[], yticks=[])
     with replacing(out) as side:
         figure.savefig(side, dpi=100)
     return out

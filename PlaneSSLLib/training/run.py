@@ -35,9 +35,11 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool) -> Run:
-        """Start a run. PlaneSSLError if the folder is there already, unless overwrite."""
+        """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run."""
         run = cls(folder)
         refuse_existing(run.folder, overwrite)
+        if run.folder.exists() and not (run.folder / "config.json").is_file() and any(run.folder.iterdir()):
+            raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
         run.folder.mkdir(parents=True, exist_ok=True)
         for name in ("results.json", "evaluation.json", "weights.safetensors", "state.pt", "metrics.csv",
                      "events.jsonl"):

@@ -50,6 +50,8 @@ class Settings:
             raise PlaneSSLError(f"The precision is one of {', '.join(PRECISIONS)}, not '{self.precision}'.")
         if not 0 <= self.coarse < 1:
             raise PlaneSSLError(f"The coarse share of a training is at least 0 and below 1, not {self.coarse}.")
+        if not 0 < self.learning_rate < 1:
+            raise PlaneSSLError(f"The learning rate lies between 0 and 1; it is {self.learning_rate}.")
         if self.epochs < 1 or self.batch < 1:
             raise PlaneSSLError(
                 f"Training needs at least one epoch and a batch of one, not {self.epochs} and {self.batch}.")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -68,15 +69,16 @@ def run_training(
             f"the anatomy '{cohort.plan.anatomy}' has {list(cohort.plan.size)}.")
     choices = {**config, "network": network_name, "settings": _kept(settings),
                "heads": {name: asdict(head) for name, head in task.heads.items()}}
+    choices = json.loads(json.dumps(choices))  # as the run will hold them: a resumed one is compared with these
     device = choose_device(settings.device)
     with joined(device.type) as processes:
         if device.type == "cuda":
             device = torch.device("cuda", processes.local_rank)
             torch.cuda.set_device(device)
+        transfer = prepare_network(network)  # before a run is begun that could not go on
         run = _start(out, choices, cohort, split, overwrite, resume, processes)
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
-        transfer = prepare_network(network)
 
         def drawn(one: Task, count: int) -> Dataset:
             samples = Drawn(cohort, training, one.sample, settings.seed, count)
@@ -89,7 +91,9 @@ def run_training(
         engine = Engine(network, stages, settings, run, device, processes, report)
         last = engine.train()
         results = {"run": str(out), "epochs": last["epoch"], "train": len(split.train), "device": str(device),
-                   "validation": {k: v for k, v in last.items() if k != "epoch"}, **transfer}
+                   "losses": {k: v for k, v in last.items() if k.startswith("loss_")},
+                   "validation": {k: v for k, v in last.items() if k != "epoch" and not k.startswith("loss_")},
+                   **transfer}
         if processes.first:
             write_json(out / "results.json", {**results, "run": out.name})
     return results

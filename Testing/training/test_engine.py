@@ -22,11 +22,12 @@ from torch.nn import functional
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, Split
+from PlaneSSLLib.reports import write_report
 from PlaneSSLLib.training.finetuning import finetune, take_over
 from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.pretraining import pretrain
 from PlaneSSLLib.training.run import Run
-from PlaneSSLLib.training.settings import choose_device
+from PlaneSSLLib.training.settings import Settings, choose_device
 from PlaneSSLLib.training.tasks.planes import Planes
 
 from .conftest import QUICK
@@ -80,6 +81,41 @@ def test_a_segmentation_is_learnt_from_what_was_pretrained(pretrained, cohort_fo
     assert told["validation"]["dice"] > 0.3
     assert all(name.startswith("heads.segmentation") for name in told["new"])
     assert Run.open(tmp_path / "run").config["heads"].keys() == {"segmentation", "lines", "location"}
+    page = write_report(tmp_path / "run", cohort_folder).read_text(encoding="utf-8")
+    assert page.count("<img") == 3  # curves, outlines, lines
+
+
+def test_an_interrupted_finetuning_goes_on(pretrained, cohort_folder, tmp_path):
+    def interrupt(event):
+        if event.get("step", 0) > 50:  # a checkpoint is there
+            raise KeyboardInterrupt
+
+    brief = {"init": pretrained, "subjects": 2, "settings": replace(QUICK, epochs=2, batch=2)}
+    with pytest.raises(KeyboardInterrupt):
+        finetune(cohort_folder, tmp_path / "cut", report=interrupt, **brief)
+    finetune(cohort_folder, tmp_path / "cut", resume=True, **brief)
+    finetune(cohort_folder, tmp_path / "whole", **brief)
+    assert same_weights(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_what_cannot_begin_leaves_nothing(pretrained, cohort_folder, tmp_path):
+    with pytest.raises(PlaneSSLError, match="does not fit"):
+        finetune(cohort_folder, tmp_path / "run", init=pretrained, network="unet", settings=QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_holds_something_else_is_not_overwritten(cohort_folder, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "plan.json").write_text("mine")
+    with pytest.raises(PlaneSSLError, match="something else than a run"):
+        pretrain(cohort_folder, tmp_path / "precious", settings=QUICK, overwrite=True)
+    assert (tmp_path / "precious" / "plan.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("rate", [-1.0, 0.0, float("nan")])
+def test_a_learning_rate_that_is_none_is_refused(rate):
+    with pytest.raises(PlaneSSLError, match="learning rate"):
+        Settings(epochs=1, learning_rate=rate)
 
 
 @pytest.mark.parametrize(("transfer", "heads", "taken"), [
