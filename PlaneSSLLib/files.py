@@ -1,8 +1,8 @@
 """Writing files so that a reader never sees half of one."""
 from __future__ import annotations
 
-import errno
 import csv
+import errno
 import json
 import os
 import shutil
@@ -19,7 +19,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """PlaneSSLError if path is there and may not be replaced."""
     if os.path.lexists(path) and not overwrite:
-        raise PlaneSSLError(f"{path} exists already; choose another name or add --overwrite.")
+        raise PlaneSSLError(f"{path} exists already; choose another name, or let it be replaced (--overwrite, "
+                            "in Python overwrite=True).")
 
 
 @contextmanager

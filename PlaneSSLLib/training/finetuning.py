@@ -12,6 +12,7 @@ from .run import Run
 from .settings import Settings
 from .starting import run_training
 from .tasks import Classification, Joint, Segmentation, Task
+from .tasks.classification import constant
 from .tasks.planes import Planes
 
 TRANSFERS = ("joint", "all", "encoder")
@@ -41,6 +42,9 @@ def finetune(
               "init_task": start.config["task"] if start else "scratch",
               "transfer": transfer if start else None, "views": labelled_views(cohort, split.train)}
     target = target_task(task, cohort, split)
+    if isinstance(target, Classification) and (untold := constant(cohort, split.train)):
+        running.get("report", lambda event: None)({"event": "notice", "text": (
+            f"All studies to train on give one answer, or none, to {', '.join(untold)}: nothing is learnt of that.")})
     pretext = planes_of(start, cohort) if transfer == "joint" and isinstance(target, Segmentation) else None
     if pretext is not None:
         target = Joint(target, pretext, split.train + split.validation)

@@ -11,7 +11,7 @@ import torch
 from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError, calls
-from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.cohort import Cohort, Split, prepare
 from PlaneSSLLib.prediction.classifying import Classifier, class_figures
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.training.finetuning import finetune
@@ -87,10 +87,18 @@ def test_rare_answers_weigh_more(classified):
     assert task._weight[cohort.plan.classes.index("dilated")] == 3
 
 
-def test_a_class_with_one_answer_is_refused(classified):
+def test_where_no_class_can_be_told_apart_nothing_is_trained(classified):
     cohort = Cohort(classified / "cohort")
-    with pytest.raises(PlaneSSLError, match="'normal'"):
+    with pytest.raises(PlaneSSLError, match="normal, dilated, hypertrophied"):
         Classification.of(cohort, (cohort.pseudonyms[0],))
+
+
+def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_path):
+    cohort, said = Cohort(classified / "cohort"), []
+    four = tuple(cohort.pseudonym_of(f"subject-{seed:03d}") for seed in range(4))  # all of them hypertrophied
+    finetune(classified / "cohort", tmp_path / "run", "classification", split=Split(four, (), ()), report=said.append,
+             settings=Settings(epochs=1, batch=1))
+    assert "to hypertrophied: nothing" in next(event["text"] for event in said if event["event"] == "notice")
 
 
 def test_from_labels_to_an_answer(classified, tmp_path):

@@ -29,6 +29,12 @@ def by_stack(study: PreparedStudy) -> list[list[Place]]:
     return [places for s, places in stacks.items() if not study.stacks[s].localizer] or list(stacks.values())
 
 
+def constant(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
+    """The classes to which these subjects give one answer only, or none: nothing is learnt of them."""
+    return [name for name in cohort.plan.classes
+            if len({cohort.studies[s].classes[name] for s in subjects if name in cohort.studies[s].classes}) < 2]
+
+
 class Classification:
     """Several yes-or-no classes at once: binary cross entropy, the rarer answer of each class weighing more.
 
@@ -45,14 +51,17 @@ class Classification:
 
     @classmethod
     def of(cls, cohort: Cohort, subjects: tuple[str, ...]) -> Classification:
-        """Weighted by how often each class stands among these subjects; PlaneSSLError if one has one answer only."""
+        """Weighted by how often each class stands among these subjects; PlaneSSLError if nothing can be told apart.
+
+        A class to which they all give one answer, or none, keeps the weight 1: see `constant`.
+        """
         weight = {}
-        for name in cohort.plan.classes:
+        for name in set(cohort.plan.classes) - set(constant(cohort, subjects)):
             answers = [cohort.studies[s].classes[name] for s in subjects if name in cohort.studies[s].classes]
-            if len(set(answers)) < 2:
-                raise PlaneSSLError(f"All {len(answers)} studies to train on give the same answer, or none, to the "
-                                    f"class '{name}'; give studies with and without it.")
             weight[name] = (len(answers) - sum(answers)) / sum(answers)
+        if not weight:
+            raise PlaneSSLError(f"The {len(subjects)} studies to train on give one answer, or none, to every class "
+                                f"({', '.join(cohort.plan.classes)}); give studies with and without at least one.")
         return cls(cohort.plan, weight)
 
     def places(self, study: PreparedStudy) -> list[Place]:
