@@ -43,13 +43,13 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     from .prediction.results import Results
     from .prediction.segmenting import Segmenter
     from .prediction.studies import segment_stack
-    from .study import read_study
+    from .study import read_patient
     from .training.run import Run
 
     run, source, out = Run.open(Path(run)), Path(source), None if out is None else Path(out)
     if out is not None:
         refuse_existing(out, overwrite)
-    study = read_study(source)
+    study = read_patient(source)
     stacks = _chosen(study, run, stack, out, report)
     write = _writer(out, stacks, phase, run, overwrite)
     segmenter = Segmenter(run, device, report=report)
@@ -74,10 +74,10 @@ def classify(run: str | Path, folder: str | Path, *, device: str = "auto") -> di
     """
     from .prediction.classifying import Classifier
     from .prediction.classifying import classify as answer
-    from .study import read_study
+    from .study import read_patient
     from .training.run import Run
 
-    return answer(Classifier(Run.open(Path(run)), device), read_study(Path(folder)))
+    return answer(Classifier(Run.open(Path(run)), device), read_patient(Path(folder)))
 
 
 def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,
@@ -122,10 +122,10 @@ def show_predictions(run: str | Path, folder: str | Path, *, device: str = "auto
     """
     from . import scene
     from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets
-    from .study import lines_of, read_study
+    from .study import lines_of, read_patient
     from .training.run import Run
 
-    predictor, study = LinePredictor(Run.open(Path(run)), device), read_study(Path(folder))
+    predictor, study = LinePredictor(Run.open(Path(run)), device), read_patient(Path(folder))
     asked = ask(predictor, study)
     drawing = _drawing_of(study)
     scene.draw_predictions(drawing, predict_lines(asked, study, lines_of(study)))

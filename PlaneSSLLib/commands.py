@@ -23,8 +23,9 @@ def study(options: Namespace, console: Console) -> None:
 
         def listing() -> str:
             rows = [[s["folder"], s["anatomy"], len(s["stacks"]), " ".join(stack["view"] for stack in s["stacks"]),
-                     len(s["problems"])] for s in many]
-            header = ["study", "anatomy", "stacks", "views", "problems"]
+                     len(s["problems"]), len(s["notes"]) + sum(len(stack["notes"]) for stack in s["stacks"])]
+                    for s in many]
+            header = ["study", "anatomy", "stacks", "views", "problems", "notes"]
             return "\n".join([f"{len(rows)} studies", table(header, rows), *(p["reason"] for p in broken)])
 
         console.result({"studies": many, "problems": broken}, listing)
@@ -38,20 +39,21 @@ def study(options: Namespace, console: Console) -> None:
                 for s in document["stacks"]]
         header = ["stack", "view", "confidence", "slices", "phases", "pixels", "spacing mm", "step mm", ""]
         problems = [f"{p['file']}: {p['reason']}" for p in document["problems"]]
-        return "\n".join([f"{document['anatomy']}, {len(rows)} stacks", table(header, rows), *problems])
+        notes = [*document["notes"], *(f"{s['id']}: {note}" for s in document["stacks"] for note in s["notes"])]
+        return "\n".join([f"{document['anatomy']}, {len(rows)} stacks", table(header, rows), *problems, *notes])
 
     console.result(document, text)
 
 
 def lines(options: Namespace, console: Console) -> None:
-    from .study import lines_of, read_study
+    from .study import lines_of, read_patient
 
     if options.heatmaps:
         if not options.run:
             raise PlaneSSLError("Heatmaps are what a run predicts: name one with --run.")
         _require_suffix(options.heatmaps, ".npz")
         refuse_existing(options.heatmaps, options.overwrite)
-    read = read_study(options.folder)
+    read = read_patient(options.folder)
     document = lines_of(read, any_frame=options.any_frame)
     if options.run:
         from .prediction import heatmaps

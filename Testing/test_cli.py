@@ -39,10 +39,10 @@ def test_study_is_the_contracts_document(study, capsys):
     status, out, _ = run("study", study, "--json", capsys=capsys)
     document = json.loads(out)
     assert status == 0
-    assert set(document) == {"subject", "anatomy", "stacks", "problems"}
+    assert set(document) == {"subject", "anatomy", "stacks", "problems", "notes"}
     sax = next(stack for stack in document["stacks"] if stack["view"] == "SAX")
     assert set(sax) == {"id", "series", "description", "view", "localizer", "confidence", "slices", "phases", "rows",
-                        "columns", "spacing", "step", "planes"}
+                        "columns", "spacing", "step", "planes", "notes"}
     assert (sax["slices"], sax["phases"], sax["rows"], sax["columns"]) == (5, 2, 64, 64)
     assert sax["spacing"] == pytest.approx([2, 2])
     assert sax["step"] == pytest.approx(10)
@@ -97,6 +97,30 @@ def test_one_bad_file_among_good_ones_is_listed(study, capsys):
     [problem] = document["problems"]
     assert problem["file"].endswith("2ch_0.nii.gz")
     assert problem["reason"]
+
+
+def test_what_a_reader_should_know_stands_in_the_document_and_in_the_text(tmp_path, capsys):
+    folder = write_study(tmp_path / "uneven", 1)
+    document = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({**document, "anatomy": "knee", "views": {
+        "sagittal": document["views"]["SAX"], "SHORT": document["views"]["2CH"]}}))
+    found = json.loads(run("study", folder, "--json", capsys=capsys)[1])
+    [note] = found["notes"]
+    text = run("study", folder, capsys=capsys)[1]
+    assert "side is unknown" in note and note in text
+    assert found["problems"][0]["reason"] in text
+
+
+def test_commands_for_one_patient_refuse_a_folder_of_two(tmp_path, capsys):
+    for seed in (1, 2):
+        write_study(tmp_path / "both" / f"p{seed}", seed)
+    for arguments in (["lines", tmp_path / "both"], ["measure", tmp_path / "both"]):
+        status, out, err = run(*arguments, capsys=capsys)
+        assert (status, out) == (1, "")
+        assert "both holds images of 2 studies" in err and "name the folder" in err
+    assert "2 studies" in run("study", tmp_path / "both", capsys=capsys)[1]
+    status, _, err = run("scene", tmp_path / "both", "--out", tmp_path / "s.mrb", "--json", capsys=capsys)
+    assert status == 0 and "2 studies, each with a study.json of its own, read as one" in err
 
 
 def test_output_that_exists_is_kept(study, tmp_path, capsys):

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from .. import PlaneSSLError
 from ..anatomy import Anatomy, available, load
 from ..geometry import Plane
-from ..study import Frame, Naming, Stack, Study, read_labels, read_study
+from ..study import Frame, Naming, Stack, Study, read_labels, read_patient
 from ..study.volumes import ENDINGS, VolumeFile, frames_of
 from .results import Results, SegmentedStack
 
@@ -35,7 +35,7 @@ def read(source: Path, anatomy: str | None = None) -> Results:
 
 
 def _study(folder: Path, anatomy: str | None) -> Results:
-    study = read_study(folder, anatomy=anatomy)
+    study = read_patient(folder, anatomy=anatomy)
     by_stack = defaultdict(list)
     for label in study.labels:
         by_stack[label.stack].append(label)
@@ -98,6 +98,9 @@ def _is_seg(file: Path) -> bool:
 def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Results:
     """Objects of one series are the phases of one stack, in the order of their instance numbers."""
     objects = sorted((pydicom.dcmread(file) for file in files), key=lambda seg: int(seg.InstanceNumber or 0))
+    patients = {str(seg.get("PatientID", "")) for seg in objects} - {""}
+    if len(patients) > 1:
+        raise PlaneSSLError(f"{source} holds segmentations of {len(patients)} patients: name the files of one.")
     names = {str(segment.SegmentLabel) for seg in objects for segment in seg.SegmentSequence}
     chosen = load(anatomy) if anatomy else _anatomy_of(sorted(names), source)
     by_series = defaultdict(list)

@@ -105,7 +105,8 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
         "any_frame": any_frame,
         "stacks": [{
             **{name: getattr(stack, name) for name in _SERIES},
-            "id": stack.id, "view": stack.view, "confidence": stack.naming.confidence, "notes": list(stack.notes),
+            "id": stack.id, "view": stack.view, "confidence": stack.naming.confidence, "given": stack.naming.given,
+            "notes": list(stack.notes),
             "color": model.view(stack.view).color if stack.view not in unnamed
             else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
             "title": stack.view if stack.view in unnamed else model.view(stack.view).title,
@@ -140,7 +141,7 @@ def _as_acquired(text: str) -> DrawnStudy:
     stacks = tuple(Stack(
         id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
         frames=tuple(tuple(Frame(None, time) for time in times) for times in one["times"]),
-        naming=Naming(one["view"], one["confidence"]), notes=tuple(one["notes"]),
+        naming=Naming(one["view"], one["confidence"], given=one.get("given", False)), notes=tuple(one["notes"]),
         **{name: one[name] for name in _SERIES},
     ) for one in document["stacks"])
     study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,

@@ -4,10 +4,10 @@ from .description import describe
 from .finding import find_studies, read_studies
 from .handover import hand_over, take_over
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
-from .reading import read_study
+from .reading import read_patient, read_study
 from .volumes import read_labels
 
 __all__ = [
     "Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "describe", "find_studies", "hand_over",
-    "lines_of", "read_labels", "read_studies", "read_study", "take_over",
+    "lines_of", "read_labels", "read_patient", "read_studies", "read_study", "take_over",
 ]

@@ -11,6 +11,7 @@ def describe(study: Study) -> dict:
         "anatomy": study.anatomy,
         "stacks": [_stack(stack) for stack in study.stacks],
         "problems": [{"file": str(problem.file), "reason": problem.reason} for problem in study.problems],
+        "notes": list(study.notes),
     }
 
 
@@ -31,4 +32,5 @@ def _stack(stack: Stack) -> dict:
         "step": stack.step_mm,
         "planes": [{"position": plane.position.tolist(), "row": plane.row.tolist(), "column": plane.column.tolist()}
                    for plane in stack.planes],
+        "notes": list(stack.notes),
     }

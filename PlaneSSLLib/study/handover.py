@@ -66,7 +66,7 @@ def hand_over(study: Study, folder: Path, report: Callable[[int, int], None] = l
                 report(done, of)
         write_json(side / _DOCUMENT, {
             "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy,
-            "notes": list(study.notes), "classes": dict(study.classes),
+            "notes": list(study.notes), "classes": dict(study.classes), "mixed": study.mixed,
             "problems": [[str(problem.file), problem.reason] for problem in study.problems],
             "labels": [[str(label.file), label.stack, label.phase] for label in study.labels],
             "stacks": [_document(stack) for stack in study.stacks]})
@@ -79,13 +79,14 @@ def take_over(folder: Path) -> Study:
         Path(document["folder"]), document["subject"], document["anatomy"],
         tuple(_stack(one, folder, number) for number, one in enumerate(document["stacks"])),
         tuple(Problem(Path(file), reason) for file, reason in document["problems"]), tuple(document["notes"]),
-        tuple(LabelFile(Path(file), stack, phase) for file, stack, phase in document["labels"]), document["classes"])
+        tuple(LabelFile(Path(file), stack, phase) for file, stack, phase in document["labels"]), document["classes"],
+        document["mixed"])
 
 
 def _document(stack: Stack) -> dict:
     return {
         **{name: getattr(stack, name) for name in _PLAIN}, "notes": list(stack.notes),
-        "naming": [stack.naming.view, stack.naming.confidence, list(stack.naming.reasons)],
+        "naming": [stack.naming.view, stack.naming.confidence, list(stack.naming.reasons), stack.naming.given],
         "planes": [[plane.position.tolist(), plane.row.tolist(), plane.column.tolist(), list(plane.spacing),
                     list(plane.shape)] for plane in stack.planes],
         "frames": [[[str(frame.source.file), frame.time_ms, frame.sop_instance_uid, frame.frame_number]
@@ -93,12 +94,12 @@ def _document(stack: Stack) -> dict:
 
 
 def _stack(document: dict, folder: Path, number: int) -> Stack:
-    view, confidence, reasons = document["naming"]
+    view, confidence, reasons, given = document["naming"]
     frames = []
     for i, of_slice in enumerate(document["frames"]):
         pixels = _Slice(folder / f"{number}-{i}.npy")
         frames.append(tuple(Frame(KeptImage(Path(file), pixels, phase), *rest)
                             for phase, (file, *rest) in enumerate(of_slice)))
     planes = tuple(Plane(*geometry[:3], tuple(geometry[3]), tuple(geometry[4])) for geometry in document["planes"])
-    return Stack(planes=planes, frames=tuple(frames), naming=Naming(view, confidence, tuple(reasons)),
+    return Stack(planes=planes, frames=tuple(frames), naming=Naming(view, confidence, tuple(reasons), given),
                  notes=tuple(document["notes"]), **{name: document[name] for name in _PLAIN})

@@ -37,6 +37,7 @@ class Naming:
     view: str
     confidence: float
     reasons: tuple[str, ...] = ()
+    given: bool = False  # by the caller of the reader, who knows better
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,10 @@ class LabelFile:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Everything read from one study's folder. subject is for the screen only: it never goes into a run or a log."""
+    """Everything read from one study's folder. subject is for the screen only: it never goes into a run or a log.
+
+    mixed: what the folder holds several of, though a study is of one ("2 subjects"); empty where all is as it should.
+    """
 
     folder: Path
     subject: str
@@ -131,6 +135,12 @@ class Study:
     notes: tuple[str, ...] = ()
     labels: tuple[LabelFile, ...] = ()
     classes: Mapping[str, int] = field(default_factory=dict)  # class -> 0 or 1, from study.json
+    mixed: str = ""
+
+    @property
+    def corrected(self) -> dict[str, str]:
+        """Stack id -> view, of the stacks that the reader's caller named."""
+        return {stack.id: stack.view for stack in self.stacks if stack.naming.given}
 
     def stack(self, stack_id: str) -> Stack:
         """The stack of this id; KeyError if there is none."""

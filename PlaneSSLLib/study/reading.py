@@ -8,12 +8,12 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
-from .document import Document, label_files, read_document
+from .document import NAME, Document, label_files, read_document
 from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .layouts import Volumes, loose_volumes, named_views, one_case, stem
+from .layouts import Volumes, loose_volumes, named_views, nnunet_cases, one_case, stem
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
@@ -34,7 +34,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     """
     folder = Path(folder)
     document = read_document(folder) if folder.is_dir() else Document()
-    images, volumes, problems = _contents(folder, document, workers)
+    images, volumes, problems, mixed = _contents(folder, document, workers)
     images, copies = without_copies(images)
     stacks = [*group(images), *volumes.stacks]
     problems = [*document.problems, *problems, *copies, *volumes.problems]
@@ -49,6 +49,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     chosen = recognised.anatomy
     stacks = with_ids([stack if stack.view else replace(stack, naming=naming)
                        for stack, naming in zip(stacks, recognised.fit.namings, strict=True)])
+    stacks, strange = _known_views(folder, stacks, chosen)
     stacks = _overridden(stacks, views or {}, chosen)
     stacks = [_counted(stack, recognised, in_order=document.views is not None) for stack in stacks]
     localizers = are_localizers(stacks, beating=any(label.ejects for label in chosen.labels))
@@ -56,31 +57,55 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
               for stack, localizer in zip(stacks, localizers, strict=True)]
     stacks, frame_notes = _one_frame(stacks)
     labels, label_problems = label_files(folder, document, stacks)
+    problems = {*problems, *strange, *label_problems}
+    subjects = len({series.subject for series in headers} - {""})
+    if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
+        mixed = f"{subjects} subjects"
     side_notes = [f"the {side} {chosen.title.lower()}, {side_source}"] if chosen.sided and side else []
     return Study(
         folder=folder, subject=document.subject or _subject(folder, images), anatomy=chosen.name, stacks=tuple(stacks),
-        problems=tuple(sorted({*problems, *label_problems}, key=lambda problem: (str(problem.file), problem.reason))),
-        notes=(*recognised.notes, *frame_notes, *_several(headers), *side_notes),
-        labels=(*volumes.labels, *labels), classes=document.classes)
+        problems=tuple(sorted(problems, key=lambda problem: (str(problem.file), problem.reason))),
+        notes=(*_several(headers, mixed), *recognised.notes, *frame_notes, *side_notes),
+        labels=(*volumes.labels, *labels), classes=document.classes, mixed=mixed)
 
 
-def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Image], Volumes, list[Problem]]:
+def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
+                 workers: int = 1) -> Study:
+    """`read_study`, for what makes sense of one patient's study only: PlaneSSLError where the folder holds several."""
+    study = read_study(folder, anatomy, views, workers)
+    if study.mixed:
+        raise PlaneSSLError(f"{folder} holds images of {study.mixed}, and this is done for one patient at a time: name "
+                            "the folder or file of one (planessl study lists them).")
+    return study
+
+
+def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Image], Volumes, list[Problem], str]:
+    """Images, volumes, problems, and what of several studies these are, as far as files and folders tell."""
     if folder.is_file():
         if folder.name.lower().endswith(ENDINGS):
-            return [], one_case(folder), []
+            return [], one_case(folder), [], ""
         images, _, problems = scan([folder])
-        return images, Volumes(), problems
+        return images, Volumes(), problems, ""
     if not folder.is_dir():
         raise PlaneSSLError(f"There is no file or folder {folder}.")
     if document.views is not None:
-        return [], named_views(folder, document.views), []
+        return [], named_views(folder, document.views), [], ""
     files, unreadable = files_below(folder)
+    mixed = _several_studies(folder, files)
     images, volume_files, bad = scan(files, workers)
     if not images:
-        return [], loose_volumes(volume_files), [*unreadable, *bad]
+        return [], loose_volumes(volume_files), [*unreadable, *bad], mixed
     beside = [Problem(file, "lies beside DICOM images and is not read as one; study.json can name it as labels")
               for file in volume_files]
-    return images, Volumes(), [*unreadable, *bad, *beside]
+    return images, Volumes(), [*unreadable, *bad, *beside], mixed
+
+
+def _several_studies(folder: Path, files: Sequence[Path]) -> str:
+    documents = sum(file.name == NAME for file in files)
+    if documents > 1 and not (folder / NAME).is_file():
+        return f"{documents} studies, each with a {NAME} of its own"
+    cases = len(nnunet_cases(folder))
+    return f"{cases} cases" if cases > 1 else ""
 
 
 def _nothing(folder: Path, problems: Sequence[Problem]) -> str:
@@ -102,21 +127,35 @@ def _subject(folder: Path, images: Sequence[Image]) -> str:
     return found or (stem(folder) if folder.is_file() else folder.name)
 
 
-def _several(headers: Iterable[Series]) -> list[str]:
-    found = {"studies": {series.study_uid for series in headers} - {""},
-             "subjects": {series.subject for series in headers} - {""}}
-    return [f"the folder holds images of {len(values)} {what}, read as one"
-            for what, values in found.items() if len(values) > 1]
+def _several(headers: Iterable[Series], mixed: str) -> list[str]:
+    studies, subjects = ({getattr(series, name) for series in headers} - {""} for name in ("study_uid", "subject"))
+    found = [mixed, *(f"{len(values)} {what}" for what, values in (("studies", studies), ("subjects", subjects))
+                      if len(values) > 1)]
+    return [f"the folder holds images of {several}, read as one" for several in dict.fromkeys(filter(None, found))]
+
+
+def _views_of(anatomy: Anatomy) -> list[str]:
+    return list(dict.fromkeys((*(view.name for view in anatomy.views), *PATIENT_PLANES, OBLIQUE)))
+
+
+def _known_views(folder: Path, stacks: Sequence[Stack], anatomy: Anatomy) -> tuple[list[Stack], list[Problem]]:
+    """A view that study.json names and the anatomy does not have is kept, without confidence, and is a problem."""
+    known = _views_of(anatomy)
+    strange = list(dict.fromkeys(stack.view for stack in stacks if stack.view not in known))
+    problems = [Problem(folder / NAME, f"names the view {view}, which the anatomy '{anatomy.name}' does not have; "
+                                       f"there are: {', '.join(known)}") for view in strange]
+    return [replace(stack, naming=replace(stack.naming, confidence=0.0)) if stack.view in strange else stack
+            for stack in stacks], problems
 
 
 def _overridden(stacks: Sequence[Stack], views: dict[str, str], anatomy: Anatomy) -> list[Stack]:
-    ids, known = [stack.id for stack in stacks], [*(v.name for v in anatomy.views), *PATIENT_PLANES, OBLIQUE]
+    ids, known = [stack.id for stack in stacks], _views_of(anatomy)
     for stack_id, view in views.items():
         if stack_id not in ids:
             raise PlaneSSLError(f"There is no stack '{stack_id}' to name {view}; there are: {', '.join(ids)}.")
         if view not in known:
             raise PlaneSSLError(f"There is no view '{view}' for stack {stack_id}; there are: {', '.join(known)}.")
-    return [replace(s, naming=Naming(views[s.id], 1.0, ("given by the caller",))) if s.id in views else s
+    return [replace(s, naming=Naming(views[s.id], 1.0, ("given by the caller",), given=True)) if s.id in views else s
             for s in stacks]
 
 

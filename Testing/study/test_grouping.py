@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from PlaneSSLLib.study import lines_of, read_labels, read_study
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.study import lines_of, read_labels, read_patient, read_study
 
 AXIAL = [1, 0, 0, 0, 1, 0]
 
@@ -115,7 +116,7 @@ def test_diffusion_directions_stay_with_their_b_value(study_of):
 
 
 @pytest.mark.parametrize(("positions", "note"), [
-    ([0, 3, 6, 12, 15], "1 missing after slice 2: 6.00 mm instead of 3.00 mm"),
+    ([0, 3, 6, 12, 15], "1 missing after slice 2 (from 0): 6.00 mm instead of 3.00 mm"),
     ([0, 3, 6, 9, 13.4, 16.4], "uneven steps: 3.00 to 4.40 mm"),
 ])
 def test_missing_and_uneven_positions_are_measured(study_of, positions, note):
@@ -271,3 +272,12 @@ def test_several_studies_in_one_folder_are_said(study_of):
     study = study_of([image(1), image(2, StudyInstanceUID="1.3", PatientID="q", SeriesInstanceUID="1.9.9")])
     assert sorted(study.notes) == ["the folder holds images of 2 studies, read as one",
                                    "the folder holds images of 2 subjects, read as one"]
+    with pytest.raises(PlaneSSLError, match="2 subjects, and this is done for one patient at a time"):
+        read_patient(study.folder)
+    (study.folder / "study.json").write_text(json.dumps({"subject": "one with two identifiers"}))
+    assert read_patient(study.folder).subject == "one with two identifiers"
+
+
+def test_two_studies_of_one_patient_are_read_as_one(study_of):
+    study = study_of([image(1), image(2, StudyInstanceUID="1.3", SeriesInstanceUID="1.9.9")])
+    assert read_patient(study.folder).subject == "p"

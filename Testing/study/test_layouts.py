@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.study import LabelFile, find_studies, read_labels, read_study
+from PlaneSSLLib.study import LabelFile, describe, find_studies, read_labels, read_patient, read_study
 
 SHAPE = (3, 4, 5)  # slices, rows, columns
 
@@ -137,6 +137,34 @@ def test_a_study_json(tmp_path):
         "odd.nii.gz": "is on another grid than ed.nii.gz", "gone.nii.gz": "is missing, though study.json names it"}
     assert [(label.file.name, label.stack, label.phase) for label in study.labels] == [
         ("ed.nii.gz", "SAX", 0), ("es.nii.gz", "SAX", 1)]
+
+
+def test_a_view_that_the_anatomy_does_not_have_is_a_problem_and_not_sure(tmp_path):
+    volume(tmp_path / "a.nii")
+    (tmp_path / "study.json").write_text(json.dumps({"anatomy": "heart", "views": {"SHORT": "a.nii"}}))
+    study = read_study(tmp_path)
+    assert (study.stacks[0].view, study.stacks[0].naming.confidence) == ("SHORT", 0)
+    problem, = study.problems
+    assert problem.file.name == "study.json"
+    assert "SHORT" in problem.reason and "'heart'" in problem.reason and "SAX, " in problem.reason
+    corrected = read_study(tmp_path, views={"SHORT": "SAX"})
+    assert corrected.corrected == {"SHORT": "SAX"} and study.corrected == {}
+
+
+def test_several_studies_in_a_folder_are_no_patient_s(tmp_path):
+    for name in ("p1", "p2"):
+        volume(tmp_path / "all" / name / "a.nii")
+        (tmp_path / "all" / name / "study.json").write_text(json.dumps({"anatomy": "heart", "views": {"SAX": "a.nii"}}))
+    mixed = read_study(tmp_path / "all")
+    assert "2 studies, each with a study.json of its own, read as one" in describe(mixed)["notes"][0]
+    with pytest.raises(PlaneSSLError, match=r"all holds images of 2 studies.*name the folder"):
+        read_patient(tmp_path / "all")
+    assert read_patient(tmp_path / "all" / "p1").mixed == ""
+    for case in ("a", "b"):
+        volume(tmp_path / "set" / "imagesTr" / f"{case}_0000.nii.gz")
+    with pytest.raises(PlaneSSLError, match="2 cases"):
+        read_patient(tmp_path / "set" / "imagesTr")
+    assert read_patient(tmp_path / "set" / "imagesTr" / "a_0000.nii.gz").subject == "a_0000"
 
 
 @pytest.mark.parametrize(("direction", "order"), [
