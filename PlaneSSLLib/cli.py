@@ -53,10 +53,14 @@ def _parser() -> argparse.ArgumentParser:
 
     def training(sub: argparse.ArgumentParser, epochs: int) -> None:
         sub.add_argument("--network", help="small (default), unet or resnet50")
-        sub.add_argument("--epochs", type=_positive, default=epochs, help=f"of 50 steps each (default {epochs})")
-        sub.add_argument("--batch", type=_positive, help="per step, over all processes (16 images, or 4 whole studies)")
-        sub.add_argument("--learning-rate", type=float, default=1e-3)
-        sub.add_argument("--seed", type=int, default=0)
+        sub.add_argument("--out", type=Path, required=True, help="the run's folder")
+        sub.add_argument("--epochs", type=_positive, default=epochs,
+                         help=f"how long: an epoch is 50 steps, whatever the cohort (default {epochs})")
+        sub.add_argument("--batch", type=_positive,
+                         help="images in a step, over all processes (default 16); for classification, studies (default 4)")
+        sub.add_argument("--learning-rate", type=float, default=1e-3, help="the largest, reached early (default 0.001)")
+        sub.add_argument("--seed", type=int, default=0,
+                         help="of the first weights, the split and the samples (default 0)")
         sub.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
                          help="bfloat16 halves the time of large networks (default: on GPUs that have it)")
         sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
@@ -92,26 +96,26 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--any-frame", action="store_true", help="also lines between different frames of reference")
 
     sub = command("prepare", "Make a cohort of studies: pixels and planes ready for training.")
-    sub.add_argument("folders", type=Path, nargs="+", metavar="folder")
+    sub.add_argument("folders", type=Path, nargs="+", metavar="folder", help="of a study, or of many")
     sub.add_argument("--anatomy", required=True, help="the name of an anatomy, or its file")
-    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--out", type=Path, required=True, help="the cohort's folder; what it holds already is kept")
     sub.add_argument("--classes", type=Path, help="a CSV: a column 'subject', and one of 0 and 1 for each class")
-    sub.add_argument("--jobs", type=_positive, default=1, help="processes")
+    sub.add_argument("--jobs", type=_positive, default=1, help="processes at work (default 1)")
     sub.add_argument("--shard", type=_shard, default=(0, 1), metavar="i/n", help="the i-th of n parts, from 0")
 
     sub = command("pretrain", "Learn from crossing lines and slice locations.", writes=True)
-    sub.add_argument("cohort", type=Path)
-    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("cohort", type=Path, help="made by prepare")
     sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
     sub.add_argument("--coarse", type=float, default=0.55, metavar="SHARE",
-                     help="of the epochs, first, on pixels twice as wide, which is twice as fast (default 0.55)")
+                     help="so much of the training comes first on pixels twice as wide, in half the time a step "
+                          "(default 0.55)")
     training(sub, epochs=100)
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)
-    sub.add_argument("cohort", type=Path)
+    sub.add_argument("cohort", type=Path, help="made by prepare, some of its studies labelled")
     sub.add_argument("--task", choices=("segmentation", "classification"), required=True)
-    sub.add_argument("--init", required=True, help="a pretrained run, or none")
+    sub.add_argument("--init", required=True, help="a pretrained run's folder, or none for scratch")
     sub.add_argument("--transfer", choices=("joint", "all", "encoder"), default="joint",
                      help="what is taken over from it: all, the encoder, or (default) all, and its lines and locations "
                           "are learnt on beside a segmentation, from unlabelled studies, too")
@@ -119,7 +123,6 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
     which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")
     which.add_argument("--fold", type=_shard, metavar="i/n", help="validate on the i-th of n parts, from 0")
-    sub.add_argument("--out", type=Path, required=True)
     training(sub, epochs=40)
 
     sub = command("evaluate", "Measure a run against a cohort's labels.")
@@ -130,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("compare", "Finetune from several starts with few labels: a grid, resumable.")
     sub.add_argument("grid", type=Path, help="a TOML file; see benchmarks/")
-    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--out", type=Path, required=True, help="the folder of all its runs; what is done there is kept")
     sub.add_argument("--devices", default="auto", help="one training at a time on each, e.g. cuda:0,cuda:1")
 
     sub = command("classify", "Say which classes a study belongs to, and which slices weighed most.")

@@ -221,7 +221,9 @@ def table_text(rows: list[dict]) -> str:
         cells = []
         for n in counts:
             row = next((r for r in rows if (r["start"], r["subjects"]) == (start, n)), None)
-            text = "" if row is None else f"{row['mean']:.3f} ± {row['sd']:.3f}"
+            text = "" if row is None else f"{row['mean']:.3f}"
+            if row and row["draws"] > 1:
+                text += f" ± {row['sd']:.3f}"
             if row and "gain" in row:
                 low, high = row["gain_interval"]
                 text += f" ({row['gain']:+.3f}, {low:+.3f} to {high:+.3f})"
