@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--epochs", type=_positive, default=epochs,
                          help=f"how long: an epoch is 50 steps, whatever the cohort (default {epochs})")
         sub.add_argument("--batch", type=_positive,
-                         help="images in a step, over all processes (default 16); for classification, studies (default 4)")
+                         help="images in a step, over all processes (default 16; studies, to classify them: 4)")
         sub.add_argument("--learning-rate", type=float, default=1e-3, help="the largest, reached early (default 0.001)")
         sub.add_argument("--seed", type=int, default=0,
                          help="of the first weights, the split and the samples (default 0)")
