@@ -11,6 +11,8 @@ import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
 from ..files import read_json, replacing_folder, write_json, write_text
+from ..study.document import read_document
+from ..study.recognition import FALLBACK
 from .plan import Plan, scaled_phase
 from .store import plane_as_json, pseudonym
 
@@ -24,13 +26,17 @@ def prepare(
     """Read every study below the folders into the cohort `out`, leaving alone those already there.
 
     shard (i, n) takes every n-th study from the i-th on, so that n machines can fill one cohort. classes: per subject,
-    the classes it belongs to. Returns {"studies", "prepared", "labelled", "left_out": [{"study", "reason"}], "notes"}.
+    the classes it belongs to. Returns {"studies", "prepared", "labelled", "left_out": [{"study", "reason"}], "notes"};
+    a study is left out that holds several patients, or says that it is of another anatomy.
     """
     chosen = anatomy.load(anatomy_name)
     plan, salt = _open(out, chosen)
-    found = [path for folder in folders for path in study.find_studies(folder)]
+    below = {folder: study.find_studies(folder, damaged=True) for folder in folders}
+    found = [path for paths in below.values() for path in paths]
     if not found:
-        raise PlaneSSLError(f"No study was found below {', '.join(map(str, folders))}.")
+        raise PlaneSSLError(f"No study was found below {', '.join(map(str, below))}.")
+    nothing = [f"{folder}: holds no image, and nothing was taken from it" for folder, paths in below.items()
+               if not paths and shard[0] == 0]
     mine = found[shard[0]::shard[1]]
     work = [(path, chosen, plan, salt, out, classes or {}) for path in mine]
 
@@ -44,7 +50,7 @@ def prepare(
         "studies": len(work), "prepared": len(taken), "labelled": sum(outcome["labelled"] for outcome in taken),
         "left_out": sorted(({"study": o["study"], "reason": o["reason"]} for o in outcomes if "reason" in o),
                            key=lambda o: o["study"]),
-        "notes": sorted(note for outcome in taken for note in outcome["notes"]),
+        "notes": [*nothing, *sorted(note for outcome in taken for note in outcome["notes"])],
     }
 
 
@@ -79,17 +85,34 @@ def _prepare_one(item: tuple) -> dict:
     """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
     path, chosen, plan, salt, out, classes = item
     try:
-        read = study.read_study(path, anatomy=chosen)
+        _require_anatomy(path, chosen)
+        read = study.read_patient(path, anatomy=chosen)
         name = pseudonym(salt, read.subject)
         folder = out / "studies" / name
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         notes: list[str] = []
         if document is None:
             document, notes = _write(read, plan, name, folder, {**read.classes, **classes.get(read.subject, {})})
-        return {"study": str(path), "pseudonym": name, "subject": read.subject, "notes": notes,
+        return {"study": str(path), "pseudonym": name, "subject": read.subject, "notes": [*notes, *_problems(read)],
                 "labelled": document["sizes"]["labels"] > 0}
     except PlaneSSLError as error:
         return {"study": str(path), "reason": str(error)}
+
+
+def _require_anatomy(path: Path, chosen: anatomy.Anatomy) -> None:
+    """PlaneSSLError where a study says that it is of another anatomy; the generic one takes all."""
+    said = read_document(path).anatomy
+    if said is not None and Path(said).stem != chosen.name and chosen.name != FALLBACK:
+        raise PlaneSSLError(f"Its study.json says that its anatomy is '{said}', and the cohort's is '{chosen.name}'.")
+
+
+def _problems(read: study.Study) -> list[str]:
+    """A sentence for every kind of problem with a study's files, which names the first of them."""
+    alike: dict[str, list[Path]] = {}
+    for problem in read.problems:
+        alike.setdefault(problem.reason, []).append(problem.file)
+    return [f"{files[0]}: {reason}" + (f" (and {len(files) - 1} more files like it)" if len(files) > 1 else "")
+            for reason, files in alike.items()]
 
 
 def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict[str, int]) -> tuple[dict, list[str]]:

@@ -29,12 +29,13 @@ class _Found:
         return self.series[0].subject, self.series[0].study_uid
 
 
-def find_studies(root: str | os.PathLike) -> list[Path]:
+def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
     """The studies in a folder, in order: paths that `read_study` takes.
 
     A folder with a study.json is one. Folders of DICOM belong together, in their common parent, if they are of one
     patient and one study; where the study's UID is blank, if no series occurs twice. A folder of volume files is one,
-    and in the nnU-Net layout every case. Only one header is read of each folder. PlaneSSLError if there is no folder.
+    and in the nnU-Net layout every case. Only one header is read of each folder. damaged: also folders none of whose
+    images can be read, so that reading them tells why. PlaneSSLError if there is no folder.
     """
     root = Path(root)
     if root.is_file():
@@ -51,11 +52,13 @@ def find_studies(root: str | os.PathLike) -> list[Path]:
     for folder, members in by_folder.items():
         if any(folder == study or study in folder.parents for study in whole):
             continue
-        series = _first_series(members)
+        series, unreadable = _first_series(members)
         if series is not None:
             candidates.append(_Found(folder, (series,)))
         elif any(file.name.lower().endswith(ENDINGS) for file in members):
             studies += nnunet_cases(folder) or [folder]
+        elif damaged and unreadable:
+            studies.append(folder)
     studies += [found.path for found in _merged(root, candidates)]
     return sorted(_outermost(studies))
 
@@ -69,18 +72,20 @@ def read_studies(paths: list[Path], anatomy: str | None = None, workers: int = 1
             yield Problem(path, str(error))
 
 
-def _first_series(files: list[Path]) -> Series | None:
-    reader = HeaderReader()
+def _first_series(files: list[Path]) -> tuple[Series | None, int]:
+    """Of the first DICOM image that can be read; and how many before it could not."""
+    reader, unreadable = HeaderReader(), 0
     for file in files:
         if file.name.lower().endswith(ENDINGS):
             continue
         try:
             images = reader.images(file)
         except (OSError, ValueError):
+            unreadable += 1
             continue
         if images:
-            return images[0].series
-    return None
+            return images[0].series, unreadable
+    return None, unreadable
 
 
 def _merged(root: Path, candidates: list[_Found]) -> list[_Found]:

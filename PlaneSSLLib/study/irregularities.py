@@ -25,8 +25,8 @@ def irregularities(stack: Stack) -> tuple[str, ...]:
     elif np.ptp(steps) > max(0.05, 0.01 * usual):
         gaps = [i for i, step in enumerate(steps) if step > 1.5 * usual and abs(step / usual % 1 - 0.5) > 0.4]
         others = np.delete(steps, gaps)
-        notes += [f"{round(steps[i] / usual) - 1} missing after slice {i} (from 0): {steps[i]:.2f} mm instead of {usual:.2f} mm"
-                  for i in gaps]
+        notes += [f"{round(steps[i] / usual) - 1} missing after slice {i} (from 0): "
+                  f"{steps[i]:.2f} mm instead of {usual:.2f} mm" for i in gaps]
         if np.ptp(others) > max(0.05, 0.01 * usual):
             notes.append(f"uneven steps: {others.min():.2f} to {others.max():.2f} mm")
     along = positions[-1] - positions[0]

@@ -80,6 +80,36 @@ def test_a_broken_study_is_left_out_and_named(studies, tmp_path):
     assert "sax_0.nii.gz" in left["reason"]
 
 
+def test_a_study_of_another_anatomy_is_left_out_with_both_names(studies, tmp_path):
+    shutil.copytree(studies, tmp_path / "studies")
+    document = json.loads((tmp_path / "studies" / "s1" / "study.json").read_text())
+    (tmp_path / "studies" / "s1" / "study.json").write_text(json.dumps({**document, "anatomy": "knee"}))
+    told = prepare([tmp_path / "studies"], "heart", tmp_path / "c")
+    [left] = told["left_out"]
+    assert told["prepared"] == 3 and left["study"].endswith("s1")
+    assert "'knee'" in left["reason"] and "'heart'" in left["reason"]
+    unlabelled = write_study(tmp_path / "unlabelled", 1, labelled=False)
+    assert prepare([unlabelled], "generic", tmp_path / "any")["prepared"] == 1  # that takes all
+
+
+def test_what_is_missing_damaged_or_no_image_is_told_at_the_end(studies, tmp_path):
+    shutil.copytree(studies / "s0", tmp_path / "missing")
+    (tmp_path / "missing" / "4ch_0.nii.gz").unlink()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("no image")
+    (tmp_path / "damaged").mkdir()
+    for name in ("a.dcm", "b.dcm"):
+        (tmp_path / "damaged" / name).write_bytes(bytes(128) + b"DICM" + b"cut off")
+    told = prepare([tmp_path / name for name in ("missing", "empty", "damaged")], "heart", tmp_path / "c")
+    assert (told["studies"], told["prepared"]) == (2, 1)
+    [left] = told["left_out"]
+    assert left["study"].endswith("damaged") and "a.dcm" in left["reason"] and "1 more" in left["reason"]
+    assert any("empty: holds no image" in note for note in told["notes"])
+    assert any("4ch_0.nii.gz: is missing" in note for note in told["notes"])
+    again = prepare([tmp_path / "missing"], "heart", tmp_path / "c")
+    assert any("4ch_0.nii.gz" in note for note in again["notes"])
+
+
 def test_an_unknown_label_value_is_refused_with_the_known_ones(tmp_path):
     study = write_study(tmp_path / "s" / "a", 1)
     path = study / "labels" / "sax_0.nii.gz"
