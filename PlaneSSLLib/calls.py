@@ -3,6 +3,7 @@
     from PlaneSSLLib import calls
     found = calls.segment("runs/heart", "studies/patient7")              label maps of all stacks of the run's views
     calls.segment("runs/heart", "studies/patient7", "patient7.mrb")      the same, and written
+    calls.segment("runs/heart", "studies/patient7", views={"s06-4CH": "SAX"})   a view is known better
     calls.show(found)                                                    into the scene, with tables and plots
     calls.measure(found)                                                 volumes, ejection fractions, masses
     calls.measure("studies/patient7")                                    of a study that has labels
@@ -30,26 +31,30 @@ Report = Callable[[dict], None]
 
 
 def segment(run: str | Path, source: str | Path, out: str | Path | None = None, *, stack: str | None = None,
-            phase: int | None = None, clean: bool = False, device: str = "auto", overwrite: bool = False,
+            phase: int | None = None, clean: bool = False, anatomy: str | None = None,
+            views: dict[str, str] | None = None, device: str = "auto", overwrite: bool = False,
             report: Report = lambda event: None) -> Results:
     """Segment a study's folder or an image file with a finetuned run, and write it where `out` is given.
 
     out: .nii.gz or .seg.nrrd (one stack: the one named, or the best of the run's views), .mrb (all stacks of the run's
     views, in the scene of this process), .npz (the same as bare arrays, for `Results.load`), or a folder, a name
     without an ending, of DICOM SEG. stack: the id of the only one wanted; phase: the only one, from 0. clean: keep the
-    largest piece of every structure. report: gets progress and notice events. What can be checked beforehand is checked
+    largest piece of every structure. anatomy, views (stack id -> view): where they are known better than the study
+    reads, see `study.read_study`. report: gets progress and notice events. What can be checked beforehand is checked
     before the network runs.
     """
     from .prediction.results import Results
     from .prediction.segmenting import Segmenter
     from .prediction.studies import segment_stack
+    from .prediction.suiting import SEGMENTATION, require_head
     from .study import read_patient
     from .training.run import Run
 
     run, source, out = Run.open(Path(run)), Path(source), None if out is None else Path(out)
+    require_head(run, SEGMENTATION)
     if out is not None:
         refuse_existing(out, overwrite)
-    study = read_patient(source)
+    study = read_patient(source, anatomy, views)
     stacks = _chosen(study, run, stack, out, report)
     write = _writer(out, stacks, phase, run, overwrite)
     segmenter = Segmenter(run, device, report=report)
@@ -67,17 +72,19 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     return results
 
 
-def classify(run: str | Path, folder: str | Path, *, device: str = "auto") -> dict:
+def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None, views: dict[str, str] | None = None,
+             device: str = "auto") -> dict:
     """The probability of each of a run's classes for a study, and the slices that weighed most.
 
-    See `prediction.classifying.classify`; `scene.add_classes(drawing, document)` makes tables of the document.
+    anatomy, views: as of `segment`. See `prediction.classifying.classify`; `scene.add_classes(drawing, document)` makes
+    tables of the document.
     """
     from .prediction.classifying import Classifier
     from .prediction.classifying import classify as answer
     from .study import read_patient
     from .training.run import Run
 
-    return answer(Classifier(Run.open(Path(run)), device), read_patient(Path(folder)))
+    return answer(Classifier(Run.open(Path(run)), device), read_patient(Path(folder), anatomy, views))
 
 
 def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,
@@ -114,18 +121,20 @@ def show(found: Results, surface: bool = True) -> Drawing:
     return drawing
 
 
-def show_predictions(run: str | Path, folder: str | Path, *, device: str = "auto") -> Drawing:
+def show_predictions(run: str | Path, folder: str | Path, *, anatomy: str | None = None,
+                     views: dict[str, str] | None = None, device: str = "auto") -> Drawing:
     """Show what a pretrained run sees in a study: its lines, dashed beside the true ones, and its heatmaps.
 
     The study is drawn if it is not in the scene yet. The heatmaps are colour volumes with the role "predicted targets",
-    one for each volume of the stacks that were asked; `scene.overlay` lays them over an image.
+    one for each volume of the stacks that were asked; `scene.overlay` lays them over an image. anatomy, views: as of
+    `segment`.
     """
     from . import scene
     from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets
     from .study import lines_of, read_patient
     from .training.run import Run
 
-    predictor, study = LinePredictor(Run.open(Path(run)), device), read_patient(Path(folder))
+    predictor, study = LinePredictor(Run.open(Path(run)), device), read_patient(Path(folder), anatomy, views)
     asked = ask(predictor, study)
     drawing = _drawing_of(study)
     scene.draw_predictions(drawing, predict_lines(asked, study, lines_of(study)))
@@ -145,6 +154,7 @@ def _drawing_of(study: Study) -> Drawing:
 def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report: Report) -> list[Stack]:
     """The stacks to segment: the one that is named, the only one of a file, else those of the run's views."""
     from .prediction.studies import best_stack, stacks_to_segment
+    from .prediction.suiting import other_anatomy
     from .prediction.volumes import ENDINGS, is_volume_file, says_no_direction
 
     if study.folder.is_file() and stack is None and len(study.stacks) == 1:
@@ -153,8 +163,8 @@ def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report:
                                                "has its voxels, and the axes that readers assume for both."})
         return [study.stacks[0]]
     if stack is None and study.anatomy != run.plan.anatomy:
-        raise PlaneSSLError(f"The run was trained on the anatomy '{run.plan.anatomy}', and {study.folder} reads as "
-                            f"'{study.anatomy}'. Name a stack with --stack to segment it all the same.")
+        raise PlaneSSLError(f"{other_anatomy(run.plan, study)}. Name a stack with --stack to segment it all the same; "
+                            "if it reads wrongly, name its anatomy with --anatomy.")
     stacks = stacks_to_segment(study, run.config["views"], stack)
     if out is not None and is_volume_file(out) and len(stacks) > 1:
         stacks = [best_stack(stacks)]

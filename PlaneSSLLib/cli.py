@@ -51,6 +51,14 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--overwrite", action="store_true", help="replace what is at the output")
         return sub
 
+    def reading(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--anatomy", help="the study's anatomy, where it is not to be guessed: a name, or its file")
+        sub.add_argument("--view", type=_named_view, action="append", default=[], metavar="STACK=VIEW",
+                         help="the view of a stack, where it is known better, e.g. s06-4CH=3CH; may be given again")
+
+    def device(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
+
     def training(sub: argparse.ArgumentParser, epochs: int) -> None:
         sub.add_argument("--network", help="small (default), unet or resnet50")
         sub.add_argument("--out", type=Path, required=True, help="the run's folder")
@@ -63,37 +71,41 @@ def _parser() -> argparse.ArgumentParser:
                          help="of the first weights, the split and the samples (default 0)")
         sub.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
                          help="bfloat16 halves the time of large networks (default: on GPUs that have it)")
-        sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
+        device(sub)
         sub.add_argument("--workers", type=int, default=0, help="processes that load data (default: none of their own)")
         sub.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
 
     sub = command("demo", "Make phantoms, pretrain, finetune, segment, and show it all.", writes=True)
-    sub.add_argument("--anatomy", choices=("heart", "knee"), default="heart")
-    sub.add_argument("--out", type=Path, default=Path("demo"))
+    sub.add_argument("--anatomy", choices=("heart", "knee"), default="heart", help="heart (default) or knee")
+    sub.add_argument("--out", type=Path, default=Path("demo"), help="the folder for all of it (default demo)")
 
     sub = command("phantom", "Write made-up studies with exact labels and lines.", writes=True)
-    sub.add_argument("anatomy", choices=("heart", "knee"))
-    sub.add_argument("--studies", type=_positive, required=True)
-    sub.add_argument("--seed", type=int, required=True)
-    sub.add_argument("--phases", type=_positive, default=4)
-    sub.add_argument("--jobs", type=_positive, default=1)
-    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("anatomy", choices=("heart", "knee"), help="heart or knee")
+    sub.add_argument("--studies", type=_positive, required=True, help="how many")
+    sub.add_argument("--seed", type=int, required=True, help="a number; the same one makes the same studies")
+    sub.add_argument("--phases", type=_positive, default=4, help="of a heart's cycle (default 4); a knee has one")
+    sub.add_argument("--jobs", type=_positive, default=1, help="processes at work (default 1)")
+    sub.add_argument("--out", type=Path, required=True, help="the folder that gets a folder for every study")
 
     sub = command("study", "List a study's stacks, views, planes and problems.")
-    sub.add_argument("folder", type=Path)
-    sub.add_argument("--anatomy", help="the anatomy, where it is not to be guessed")
+    sub.add_argument("folder", type=Path, help="of a study (DICOM, or NIfTI with or without study.json), or of many")
+    sub.add_argument("--anatomy", help="the studies' anatomy, where it is not to be guessed: a name, or its file")
 
     sub = command("lines", "List every line in which one plane cuts another image.", writes=True)
-    sub.add_argument("folder", type=Path)
-    sub.add_argument("--run", type=Path, help="put beside them what this pretrained run sees in the images")
+    sub.add_argument("folder", type=Path, help="of one study")
+    sub.add_argument("--run", type=Path, help="put beside them what this run sees in the images: a pretrained one, or "
+                                              "one finetuned from it with --transfer joint")
     sub.add_argument("--heatmaps", type=Path, help="with --run: also write the predicted heatmaps, as .npz")
     sub.add_argument("--any-frame", action="store_true", help="also between different frames of reference")
+    reading(sub)
+    device(sub)
 
     sub = command("scene", "Draw a study into a scene that opens in 3D Slicer.", writes=True)
-    sub.add_argument("folder", type=Path)
+    sub.add_argument("folder", type=Path, help="of one study")
     sub.add_argument("--out", type=Path, required=True, help="a .mrb file")
     sub.add_argument("--figure", type=Path, help="also render a picture, as PNG")
     sub.add_argument("--any-frame", action="store_true", help="also lines between different frames of reference")
+    reading(sub)
 
     sub = command("prepare", "Make a cohort of studies: pixels and planes ready for training.")
     sub.add_argument("folders", type=Path, nargs="+", metavar="folder", help="of a study, or of many")
@@ -126,10 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     training(sub, epochs=40)
 
     sub = command("evaluate", "Measure a run against a cohort's labels.")
-    sub.add_argument("run", type=Path)
-    sub.add_argument("cohort", type=Path)
-    sub.add_argument("--split", choices=("train", "validation", "test"), help="only that part of the run's own split")
-    sub.add_argument("--device", default="auto")
+    sub.add_argument("run", type=Path, help="the folder of a run, pretrained or finetuned")
+    sub.add_argument("cohort", type=Path, help="made by prepare, with the labels that the run was trained for")
+    sub.add_argument("--split", choices=("train", "validation", "test"),
+                     help="only that part of the run's own split (default: all of the cohort)")
+    device(sub)
 
     sub = command("compare", "Finetune from several starts with few labels: a grid, resumable.")
     sub.add_argument("grid", type=Path, help="a TOML file; see benchmarks/")
@@ -137,37 +150,39 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--devices", default="auto", help="one training at a time on each, e.g. cuda:0,cuda:1")
 
     sub = command("classify", "Say which classes a study belongs to, and which slices weighed most.")
-    sub.add_argument("run", type=Path)
-    sub.add_argument("folder", type=Path)
-    sub.add_argument("--device", default="auto")
+    sub.add_argument("run", type=Path, help="the folder of a run finetuned for classification")
+    sub.add_argument("folder", type=Path, help="of one study")
+    reading(sub)
+    device(sub)
 
     sub = command("segment", "Segment an image file or a study.", writes=True)
-    sub.add_argument("run", type=Path)
+    sub.add_argument("run", type=Path, help="the folder of a run finetuned for segmentation")
     sub.add_argument("input", type=Path, help="an image file or a study's folder")
     sub.add_argument("--out", type=Path, required=True,
                      help=".nii.gz, .seg.nrrd, .mrb, .npz, or a folder (no ending) of DICOM SEG")
     sub.add_argument("--stack", help="this stack only, by its id in planessl study (default: the run's views)")
     sub.add_argument("--phase", type=int, help="this phase only, counted from 0 (default: all)")
     sub.add_argument("--clean", action="store_true", help="keep the largest piece of every structure")
-    sub.add_argument("--device", default="auto")
+    reading(sub)
+    device(sub)
 
     sub = command("measure", "Volumes, ejection fractions and masses of label maps.", writes=True)
-    sub.add_argument("input", type=Path, help="a study's folder with labels, a label map, or DICOM SEG")
-    sub.add_argument("--anatomy", help="what the labels mean, where the input does not say")
-    sub.add_argument("--out", type=Path, help="also write .json or .csv")
+    sub.add_argument("input", type=Path, help="a study's folder with labels, a label map (.nii.gz, .seg.nrrd, ...), or "
+                                              "DICOM SEG: a file, or a folder of them")
+    sub.add_argument("--anatomy", help="what the labels mean, where the input does not say: a name, or its file")
+    sub.add_argument("--out", type=Path, help="also write the measures there: .json, or .csv with a row for each")
 
     sub = command("handover", "Read a study and keep it with its pixels for another process, such as 3D Slicer.")
-    sub.add_argument("folder", type=Path)
-    sub.add_argument("--anatomy", help="the anatomy, where it is not to be guessed")
-    sub.add_argument("--view", type=_named_view, action="append", default=[], metavar="STACK=VIEW",
-                     help="a stack's view, where it is known better; may be given again")
+    sub.add_argument("folder", type=Path, help="a study: DICOM, or NIfTI with or without study.json")
+    reading(sub)
     sub.add_argument("--out", type=Path, required=True, help="a new folder")
 
     command("devices", "List what networks can run on here, and its free memory.")
 
     sub = command("anatomy", "List, show or check anatomy files.")
-    sub.add_argument("what", choices=("list", "show", "check"))
-    sub.add_argument("name", nargs="?", help="a name, or a .toml file")
+    sub.add_argument("what", choices=("list", "show", "check"),
+                     help="list all, show one's views and labels, or check a file for mistakes")
+    sub.add_argument("name", nargs="?", help="of an anatomy to show or check: a name, or a .toml file")
     return parser
 
 
@@ -178,10 +193,11 @@ def _positive(text: str) -> int:
     return number
 
 
-def _named_view(text: str) -> str:
-    if not all(text.partition("=")):
-        raise argparse.ArgumentTypeError("expected STACK=VIEW, such as s03-SAX=SAX")
-    return text
+def _named_view(text: str) -> tuple[str, str]:
+    stack, _, view = text.partition("=")
+    if not (stack and view):
+        raise argparse.ArgumentTypeError("expected STACK=VIEW, such as s06-4CH=3CH")
+    return stack, view
 
 
 def _shard(text: str) -> tuple[int, int]:

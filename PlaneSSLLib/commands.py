@@ -53,14 +53,14 @@ def lines(options: Namespace, console: Console) -> None:
             raise PlaneSSLError("Heatmaps are what a run predicts: name one with --run.")
         _require_suffix(options.heatmaps, ".npz")
         refuse_existing(options.heatmaps, options.overwrite)
-    read = read_patient(options.folder)
+    read = read_patient(options.folder, **_reading(options))
     document = lines_of(read, any_frame=options.any_frame)
     if options.run:
         from .prediction import heatmaps
         from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets
         from .training.run import Run
 
-        predictor = LinePredictor(Run.open(options.run))
+        predictor = LinePredictor(Run.open(options.run), options.device)
         asked = ask(predictor, read)
         document = predict_lines(asked, read, document)
         if options.heatmaps:
@@ -86,7 +86,7 @@ def scene(options: Namespace, console: Console) -> None:
     _require_suffix(options.out, ".mrb")
     for path in filter(None, (options.out, options.figure)):
         refuse_existing(path, options.overwrite)
-    read = read_study(options.folder)
+    read = read_study(options.folder, **_reading(options))
     scenes.start()
     drawing = scenes.draw_study(read, any_frame=options.any_frame)
     scenes.show_views(drawing)
@@ -194,7 +194,7 @@ def compare(options: Namespace, console: Console) -> None:
 def classify(options: Namespace, console: Console) -> None:
     from . import calls
 
-    document = calls.classify(options.run, options.folder, device=options.device)
+    document = calls.classify(options.run, options.folder, **_reading(options), device=options.device)
 
     def text() -> str:
         heaviest = [[s["stack"], s["slice"], s["phase"], s["weight"]] for s in document["slices"][:5]]
@@ -209,7 +209,7 @@ def segment(options: Namespace, console: Console) -> None:
 
     found = calls.segment(
         options.run, options.input, options.out, stack=options.stack, phase=options.phase, clean=options.clean,
-        device=options.device, overwrite=options.overwrite, report=console.event)
+        **_reading(options), device=options.device, overwrite=options.overwrite, report=console.event)
     document = {"out": str(options.out), "stacks": [{
         "stack": one.stack.id, "view": one.stack.view, "slices": len(one.stack.planes), "phases": list(one.phases),
         "voxels": {label.name: one.voxels(label.value) for label in found.anatomy.labels}} for one in found.stacks]}
@@ -243,8 +243,7 @@ def handover(options: Namespace, console: Console) -> None:
     from .study import describe, hand_over, read_study
 
     refuse_existing(options.out, overwrite=False)
-    read = read_study(options.folder, anatomy=options.anatomy, views=dict(view.split("=", 1) for view in options.view),
-                      workers=os.cpu_count() or 1)
+    read = read_study(options.folder, **_reading(options), workers=os.cpu_count() or 1)
     hand_over(read, options.out, lambda done, of: console.event(
         {"event": "progress", "task": "reading", "step": done, "of": of}))
     console.result(describe(read), f"{options.out}: {len(read.stacks)} stacks kept.")
@@ -301,6 +300,10 @@ def _settings(options: Namespace):
         epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16),
         coarse=getattr(options, "coarse", 0.0), learning_rate=options.learning_rate,
         precision=options.precision, seed=options.seed, device=options.device, workers=options.workers)
+
+
+def _reading(options: Namespace) -> dict:
+    return {"anatomy": options.anatomy, "views": dict(options.view)}
 
 
 def _names(text: str) -> tuple[str, ...]:

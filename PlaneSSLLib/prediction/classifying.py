@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
 from ..cohort.placing import NONE, placement, resample
 from ..cohort.plan import scaled_phase
@@ -15,6 +14,7 @@ from ..study import Study
 from ..training.run import Run
 from ..training.settings import choose_device
 from ..training.tasks.classification import SLICES, by_stack
+from .suiting import CLASSES, require_anatomy, require_head
 
 MOST_SLICES = 4 * SLICES  # of a study, looked at together
 
@@ -23,8 +23,7 @@ class Classifier:
     """A finetuned run at work on whole studies."""
 
     def __init__(self, run: Run, device: str = "auto") -> None:
-        if "classes" not in run.config["heads"]:
-            raise PlaneSSLError(f"The run {run.folder} was trained for {run.config['task']}, not for classification.")
+        require_head(run, CLASSES)
         self.plan = run.plan
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
@@ -53,8 +52,10 @@ def classify(classifier: Classifier, study: Study) -> dict:
     """Probabilities of every class and the slices that weighed most.
 
     Returns {"classes": {name: probability}, "slices": [{"stack", "slice", "phase", "weight"}]}, the heaviest first; a
-    weight is the slice's share of the answer. Localizers are looked at only where there is nothing else.
+    weight is the slice's share of the answer. Localizers are looked at only where there is nothing else. PlaneSSLError
+    if the study shows another anatomy than the run was trained on.
     """
+    require_anatomy(classifier.plan, study)
     stacks = [stack for stack in study.stacks if not stack.localizer] or list(study.stacks)
     images, places = [], []
     for stack in stacks:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .. import PlaneSSLError
 from ..cohort.placing import placement, resample
 from ..cohort.plan import scaled_phase
 from ..geometry import clip_line, fit_lines, line_errors, lines_hit, lines_in_image, move_lines
@@ -15,6 +14,7 @@ from ..study import Stack, Study
 from ..study.targets import SliceTargets, Target, stack_targets
 from ..training.run import Run
 from ..training.settings import choose_device
+from .suiting import LINES, require_anatomy, require_head
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +33,10 @@ class Answers:
 
 
 class LinePredictor:
-    """A run that was pretrained on lines, at work."""
+    """A run that has learnt lines, pretrained or finetuned with them, at work."""
 
     def __init__(self, run: Run, device: str = "auto") -> None:
-        if "lines" not in run.config["heads"]:
-            raise PlaneSSLError(f"The run {run.folder} was pretrained on {run.config['task']}, not on lines.")
+        require_head(run, LINES)
         self.plan, self.anatomy = run.plan, run.anatomy
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
@@ -75,7 +74,8 @@ class Asked:
 
 
 def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
-    """Ask a run about every stack in which its anatomy regresses a line."""
+    """Ask a run about every stack in which its anatomy regresses a line; PlaneSSLError if the study is of another."""
+    require_anatomy(predictor.plan, study)
     asked = []
     for index, stack in enumerate(study.stacks):
         targets = stack_targets(predictor.anatomy, study.stacks, index)

@@ -13,6 +13,7 @@ from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
 from .sampling import Sampler
+from .suiting import SEGMENTATION, require_head
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
 
@@ -26,8 +27,7 @@ class Segmenter:
 
     def __init__(self, run: Run, device: str = "auto", batch: int = 16,
                  report: Callable[[dict], None] = lambda event: None) -> None:
-        if "segmentation" not in run.config["heads"]:
-            raise PlaneSSLError(f"The run {run.folder} was trained for {run.config['task']}, not for segmentation.")
+        require_head(run, SEGMENTATION)
         self.run, self.plan, self.batch, self.report = run, run.plan, batch, report
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)

@@ -29,7 +29,8 @@ def run(tmp_path_factory):
     heart, heads = anatomy.load("heart"), {"segmentation": {"channels": 4, "per": "pixel"}}
     made = Run.create(
         tmp_path_factory.mktemp("runs") / "heart",
-        {"task": "segmentation", "network": "small", "heads": heads, "views": ["SAX"], "epochs": 1},
+        {"stage": "finetuning", "task": "segmentation", "network": "small", "heads": heads, "views": ["SAX"],
+         "epochs": 1},
         Plan.of(heart), heart.file.read_text(encoding="utf-8"), Split((), (), ()), overwrite=True)
     made.save_weights(build("small", {"segmentation": Head(4)}, seed=0).state_dict())
     return made
