@@ -23,7 +23,7 @@ if _LIBRARY not in sys.path:
     sys.path.append(_LIBRARY)
 
 from PlaneSSLPanel.lazily import lazily  # noqa: E402
-from PlaneSSLPanel.learning import LearningLogic  # noqa: E402
+from PlaneSSLPanel.learning import LearningLogic, reading_options  # noqa: E402
 from PlaneSSLPanel.samples import registerSampleData  # noqa: E402
 from PlaneSSLPanel.selftest import PlaneSSLTest  # noqa: E402, F401  Slicer looks for it here
 
@@ -192,8 +192,7 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
     def readingJob(self, folder: str | os.PathLike, kept: str | os.PathLike, anatomy: str | None = None,
                    views: dict[str, str] | None = None) -> Job:
         """Read a study with all its pixels in a child process, into a new folder from which `takeOver` has it."""
-        return Job(["handover", Path(folder), "--out", Path(kept), *(["--anatomy", anatomy] if anatomy else []),
-                    *(text for stack, view in (views or {}).items() for text in ("--view", f"{stack}={view}"))])
+        return Job(["handover", Path(folder), "--out", Path(kept), *reading_options(anatomy, views)])
 
     def takeOver(self, kept: str | os.PathLike) -> Study:
         """The study that a reading job has read; its pixels stay in that folder."""

@@ -117,7 +117,7 @@ class LearningLogic:
                         device: str = "auto") -> Job:
         """Segment a drawn study, all stacks of the run's views or one. out: as of planessl segment; .npz to show it."""
         return Job(["segment", self._run_folder(run), self.folder(study), "--out", Path(out), "--device", device,
-                    *(["--stack", stack] if stack else []), *(["--clean"] if clean else [])])
+                    *self._asDrawn(study), *(["--stack", stack] if stack else []), *(["--clean"] if clean else [])])
 
     def segmentationSteps(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                           found: str | os.PathLike, surface: bool = True) -> Iterator[list]:
@@ -144,7 +144,7 @@ class LearningLogic:
     def classificationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                           device: str = "auto") -> Job:
         """Tell how likely each class is for a drawn study; `showClasses` shows its document."""
-        return Job(["classify", self._run_folder(run), self.folder(study), "--device", device])
+        return Job(["classify", self._run_folder(run), self.folder(study), "--device", device, *self._asDrawn(study)])
 
     def showClasses(self, study: slicer.vtkMRMLScriptedModuleNode, document: dict) -> list[slicer.vtkMRMLTableNode]:
         """Put what `classificationJob` found into two tables: the classes, and the slices that weighed most."""
@@ -161,7 +161,7 @@ class LearningLogic:
 
         `showPredictions` draws its document and that file.
         """
-        return Job(["lines", self.folder(study), "--run", self._run_folder(run),
+        return Job(["lines", self.folder(study), "--run", self._run_folder(run), *self._asDrawn(study),
                     *(["--heatmaps", Path(heatmaps)] if heatmaps else []),
                     *(["--any-frame"] if self.drawing(study).now.any_frame else [])])
 
@@ -191,6 +191,11 @@ class LearningLogic:
             job.wait(report)
         return self.workspace.run(name)
 
+    def _asDrawn(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[str]:
+        """Let a command read a study as it was drawn: of the same anatomy, with the views that were corrected."""
+        drawn = self.drawing(study).now.acquired
+        return reading_options(drawn.anatomy if drawn.anatomy in anatomies.available() else None, drawn.corrected)
+
     def _preparationJob(self, studies: str | os.PathLike, anatomy: str, name: str) -> Job:
         return Job(["prepare", Path(studies), "--anatomy", anatomy, "--out", self.workspace.cohort(name),
                     "--jobs", str(max(1, (os.cpu_count() or 2) - 1))])
@@ -206,6 +211,12 @@ class LearningLogic:
             return summary(folder).folder
         except KeyError as error:
             raise PlaneSSLError(f"{folder} is no run: its config.json lacks {error}.") from None
+
+
+def reading_options(anatomy: str | None, views: dict[str, str] | None) -> list[str]:
+    """The options of commands that read a study. views: stack id -> view."""
+    return [*(["--anatomy", anatomy] if anatomy else []),
+            *(text for stack, view in (views or {}).items() for text in ("--view", f"{stack}={view}"))]
 
 
 def _how(network: str | None, epochs: int, device: str, seed: int, batch: int) -> list[str]:

@@ -103,6 +103,5 @@ class StudySection(Section):
         return box
 
     def _correct(self, stack: str, view: str) -> None:
-        views = {one["id"]: one["view"] for one in self.logic.stacks(self.study)}
         with slicer.util.tryWithErrorDisplay(_("The view could not be changed.")):
-            self.read({**views, stack: view})
+            self.read({**self.study.corrected, stack: view})

@@ -6,6 +6,7 @@ import pytest
 from Testing.made_up_run import write_untrained_run
 from Testing.module.using import draw
 
+from PlaneSSLLib.cli import _parser
 from PlaneSSLLib.phantom import write_phantoms
 
 pytest.importorskip("torch")
@@ -48,6 +49,20 @@ def test_segment_shows_every_phase_and_its_measures(panel, host, ready):
     assert host.util.getNodesByClass("vtkMRMLSegmentationNode")
     tables = [node.GetName() for node in host.util.getNodesByClass("vtkMRMLTableNode")]
     assert any(name.endswith("measures") for name in tables)
+
+
+def test_a_corrected_view_is_what_networks_are_asked_about(panel, ready, heart, tmp_path):
+    ready("lines")
+    panel.logic.clear()
+    ids = {stack.view: stack.id for stack in panel.logic.readStudy(heart).stacks if not stack.localizer}
+    corrected = {ids["SAX"]: "oblique", ids["4CH"]: "SAX"}
+    study = panel.logic.drawStudy(panel.logic.readStudy(heart, views=corrected))
+    lines = panel.logic.predictionJob("lines", study).wait()
+    asked = {line["image"]["stack"] for line in lines if "predicted" in line}
+    assert ids["4CH"] in asked and ids["SAX"] not in asked
+    for job in (panel.logic.segmentationJob("segmentation", study, tmp_path / "x.npz"),
+                panel.logic.classificationJob("classification", study)):
+        assert dict(_parser().parse_args(job.arguments).view) == corrected
 
 
 def test_classify_tells_the_classes_and_shows_the_slices_that_weighed_most(panel, host, ready):

@@ -33,7 +33,7 @@ def test_what_a_run_has_not_learnt_is_said_first(study, tmp_path):
         calls.classify(pretrained, study)
     with pytest.raises(PlaneSSLError, match=r"was finetuned for segmentation, not for classification\."):
         calls.classify(segments, study)
-    with pytest.raises(PlaneSSLError, match=r"was finetuned for segmentation and predicts no lines: .*--transfer joint"):
+    with pytest.raises(PlaneSSLError, match=r"finetuned for segmentation and predicts no lines: .*--transfer joint"):
         calls.show_predictions(segments, study)
 
 
