@@ -36,7 +36,8 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
             report: Report = lambda event: None) -> Results:
     """Segment a study's folder or an image file with a finetuned run, and write it where `out` is given.
 
-    out: .nii.gz or .seg.nrrd (one stack: the one named, or the best of the run's views), .mrb (all stacks of the run's
+    out: .nii.gz or .seg.nrrd (one stack: the one named, or the best of the run's views; of it, the phases that all
+    slices have), .mrb (all stacks of the run's
     views, in the scene of this process), .npz (the same as bare arrays, for `Results.load`), or a folder, a name
     without an ending, of DICOM SEG. stack: the id of the only one wanted; phase: the only one, from 0. clean: keep the
     largest piece of every structure. anatomy, views (stack id -> view): where they are known better than the study
@@ -45,7 +46,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     """
     from .prediction.results import Results
     from .prediction.segmenting import Segmenter
-    from .prediction.studies import segment_stack
+    from .prediction.studies import require_phase, segment_stack
     from .prediction.suiting import SEGMENTATION, require_head
     from .study import read_patient
     from .training.run import Run
@@ -56,7 +57,9 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
         refuse_existing(out, overwrite)
     study = read_patient(source, anatomy, views)
     stacks = _chosen(study, run, stack, out, report)
-    write = _writer(out, stacks, phase, run, overwrite)
+    for one in stacks:
+        require_phase(one, phase)
+    write, phases = _writer(out, stacks, phase, run, overwrite, report)
     segmenter = Segmenter(run, device, report=report)
     counts = [sum(len(frames) if phase is None else phase < len(frames) for frames in one.frames) for one in stacks]
     found = []
@@ -64,7 +67,8 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
         def progress(done: int, of: int, before: int = sum(counts[:i])) -> None:
             report({"event": "progress", "task": "segment", "step": before + done, "of": sum(counts)})
 
-        found.append(segment_stack(segmenter, one, phase, clean, progress))
+        segmented = segment_stack(segmenter, one, phase, clean, progress)
+        found.append(segmented if phases is None else segmented.take(phases))
         if not any(found[-1].voxels(label.value) for label in run.anatomy.labels):
             report({"event": "notice", "text": f"Nothing was found in {one.id}."})
     results = Results(study, run.anatomy, tuple(found))
@@ -172,23 +176,26 @@ def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report:
     return stacks
 
 
-def _writer(out: Path | None, stacks: list[Stack], phase: int | None, run: Run, overwrite: bool,
-            ) -> Callable[[Results], None]:
-    """What writes the results; PlaneSSLError if their form cannot hold these stacks."""
+def _writer(out: Path | None, stacks: list[Stack], phase: int | None, run: Run, overwrite: bool, report: Report,
+            ) -> tuple[Callable[[Results], None], tuple[int, ...] | None]:
+    """What writes the results, and the phases that it can hold (None: all); PlaneSSLError if it cannot hold these."""
     from .prediction import volumes
 
     ending = "" if out is None else out.suffix.lower()
     if out is None:
-        return lambda results: None
+        return lambda results: None, None
     if volumes.is_volume_file(out):
-        volumes.require_fit(out, stacks[0], stacks[0].phases if phase is None else 1)
-        return lambda results: volumes.write_stack(results.stacks[0], run.anatomy.labels, out, overwrite)
+        phases = (phase,) if phase is not None else volumes.whole_phases(stacks[0])
+        volumes.require_fit(out, stacks[0], phases)
+        if phase is None and len(phases) < stacks[0].phases:
+            report({"event": "notice", "text": f"{out.name} {volumes.what_is_left_out(stacks[0])}"})
+        return lambda results: volumes.write_stack(results.stacks[0], run.anatomy.labels, out, overwrite), phases
     if ending == ".npz":
-        return lambda results: results.save(out, overwrite)
+        return lambda results: results.save(out, overwrite), None
     if ending == ".mrb":
-        return lambda results: _save_scene(results, out, overwrite)
+        return lambda results: _save_scene(results, out, overwrite), None
     if not ending:
-        return _dicom_writer(out, stacks, run)
+        return _dicom_writer(out, stacks, run), None
     raise PlaneSSLError(f"{out} has an ending that says nothing here: choose .nii.gz, .seg.nrrd, .mrb, .npz, or a name "
                         "without an ending for a folder of DICOM SEG.")
 

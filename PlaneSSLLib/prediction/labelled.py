@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from .. import PlaneSSLError
 from ..anatomy import Anatomy, available, load
 from ..geometry import Plane
-from ..study import Frame, Naming, Stack, Study, read_labels, read_patient
+from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient
 from ..study.volumes import ENDINGS, VolumeFile, frames_of
 from .results import Results, SegmentedStack
 
@@ -45,8 +45,14 @@ def _study(folder: Path, anatomy: str | None) -> Results:
     for name, files in by_stack.items():
         stack, files = study.stack(name), sorted(files, key=lambda label: label.phase)
         stacks.append(SegmentedStack(stack, tuple(label.phase for label in files),
-                                     tuple(tuple(read_labels(label, stack)) for label in files)))
+                                     tuple(_acquired(label, stack) for label in files)))
     return Results(study, load(anatomy or study.anatomy), tuple(stacks))
+
+
+def _acquired(label: LabelFile, stack: Stack) -> tuple[np.ndarray | None, ...]:
+    """The labels of a phase, slice by slice; None where a slice lacks the phase, whatever the file says."""
+    return tuple(found if label.phase < len(frames) else None
+                 for found, frames in zip(read_labels(label, stack), stack.frames, strict=True))
 
 
 def _volume(file: Path, anatomy: str | None) -> Results:

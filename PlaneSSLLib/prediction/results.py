@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,10 @@ class SegmentedStack:
     stack: Stack
     phases: tuple[int, ...]
     labels: tuple[tuple[np.ndarray | None, ...], ...]
+
+    def take(self, phases: Sequence[int]) -> SegmentedStack:
+        """Some of its phases."""
+        return SegmentedStack(self.stack, tuple(phases), tuple(self.labels[self.phases.index(k)] for k in phases))
 
     def filled(self, n: int) -> np.ndarray:
         """(slices, rows, columns) of phase phases[n], 0 where a slice lacks it; the slices must be of one shape."""

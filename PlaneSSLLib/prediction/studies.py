@@ -37,6 +37,12 @@ def best_stack(stacks: Sequence[Stack]) -> Stack:
     return max(stacks, key=lambda stack: (stack.is_volume(), len(stack.planes), stack.phases))
 
 
+def require_phase(stack: Stack, phase: int | None) -> None:
+    """PlaneSSLError if a stack has no such phase; None stands for all."""
+    if phase is not None and not 0 <= phase < stack.phases:
+        raise PlaneSSLError(f"{stack.id} has the phases 0 to {stack.phases - 1}, and no phase {phase}.")
+
+
 def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, clean: bool = False,
                   report: Callable[[int, int], None] = lambda done, of: None) -> SegmentedStack:
     """Segment every frame of a stack, or of one phase of it (counted from 0).
@@ -45,8 +51,7 @@ def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, 
     done, of). The pixels are held in memory while they are worked on; the network sees a batch at a time. PlaneSSLError
     if there is no such phase, or pixels cannot be decoded.
     """
-    if phase is not None and not 0 <= phase < stack.phases:
-        raise PlaneSSLError(f"{stack.id} has the phases 0 to {stack.phases - 1}, and no phase {phase}.")
+    require_phase(stack, phase)
     phases = tuple(range(stack.phases)) if phase is None else (phase,)
     images = {(i, k): image for k in phases for i, image in scaled_phase(stack, k, segmenter.plan).items()}
     found = segmenter.segment(list(images.values()), [stack.planes[i] for i, _ in images], progress=report)

@@ -21,15 +21,45 @@ def is_volume_file(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
-def require_fit(path: Path, stack: Stack, phases: int) -> None:
-    """PlaneSSLError if one volume file cannot hold the planes where they are, or a .seg.nrrd should hold a cine."""
+def whole_phases(stack: Stack) -> tuple[int, ...]:
+    """The phases that all slices have."""
+    return tuple(range(min(len(frames) for frames in stack.frames)))
+
+
+def what_is_left_out(stack: Stack) -> str:
+    """In words, the phases that only some slices of a stack have."""
+    left = range(len(whole_phases(stack)), stack.phases)
+    slices = _listed("slice", _slices_without(stack, left))
+    return (f"holds the phases that all slices of {stack.id} have. Left out: {_listed('phase', left)}, not acquired in "
+            f"{slices} (all counted from 0); .mrb and DICOM SEG hold all.")
+
+
+def _slices_without(stack: Stack, phases: Sequence[int]) -> list[int]:
+    return [i for i, frames in enumerate(stack.frames) if max(phases) >= len(frames)]
+
+
+def _listed(what: str, numbers: Sequence[int]) -> str:
+    """'slice 3', 'slices 3, 4'."""
+    return f"{what}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+
+
+def require_fit(path: Path, stack: Stack, phases: Sequence[int]) -> None:
+    """PlaneSSLError if one volume file cannot hold these phases of a stack.
+
+    Its planes must fill a grid, a .seg.nrrd holds one phase, and nothing in a file tells a slice in which nothing was
+    found from one that was never acquired.
+    """
     if not stack.is_volume():
         raise PlaneSSLError(
             f"The slices of {stack.id} lie unevenly, tilted or turned against each other, which no volume file can "
             "hold: write .mrb or a folder of DICOM SEG, or choose another stack with --stack.")
-    if phases > 1 and path.name.lower().endswith(SEGMENTATION):
-        raise PlaneSSLError(f"A {SEGMENTATION} file holds one phase, and {stack.id} has {phases}: choose one with "
+    if len(phases) > 1 and path.name.lower().endswith(SEGMENTATION):
+        raise PlaneSSLError(f"A {SEGMENTATION} file holds one phase, and {stack.id} has {len(phases)}: choose one with "
                             "--phase, or write .nii.gz, .mrb or a folder of DICOM SEG.")
+    if lacking := _slices_without(stack, phases):
+        raise PlaneSSLError(f"{stack.id} was not acquired in {_listed('slice', lacking)} at {_listed('phase', phases)} "
+                            "(counted from 0), and no volume file can say so: write .mrb or a folder of "
+                            "DICOM SEG, or choose another phase.")
 
 
 def write_stack(segmented: SegmentedStack, structures: Sequence[Label], path: Path, overwrite: bool = False) -> None:
@@ -38,7 +68,7 @@ def write_stack(segmented: SegmentedStack, structures: Sequence[Label], path: Pa
     Slices that come from a volume file keep the order that they have there, so that the arrays match, too. In a
     .seg.nrrd lie names, colours and codes. PlaneSSLError as of `require_fit`, or where the file cannot be written.
     """
-    require_fit(path, segmented.stack, len(segmented.phases))
+    require_fit(path, segmented.stack, segmented.phases)
     refuse_existing(path, overwrite)
     image = _image(segmented)
     if path.name.lower().endswith(SEGMENTATION):

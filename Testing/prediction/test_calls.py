@@ -69,6 +69,46 @@ def test_dicom_segmentations_are_measured_as_what_was_found(truthful_run, tmp_pa
     assert calls.measure(tmp_path / "seg" / f"{stack}_phase01.dcm")["stacks"][0]["phases"] == [0]
 
 
+@pytest.fixture
+def uneven(tmp_path):
+    """A DICOM study of one cine of three phases, whose slice 1 lacks the last one; the id of its stack."""
+    volume(OBLIQUE).write_dicom(tmp_path / "study", phases=3)
+    (tmp_path / "study" / "01-02.dcm").unlink()
+    (stack,) = read_study(tmp_path / "study").stacks
+    lacking = [i for i, frames in enumerate(stack.frames) if len(frames) == 2]
+    assert len(lacking) == 1
+    return tmp_path / "study", stack.id, lacking[0]
+
+
+def test_a_volume_file_holds_no_phase_that_a_slice_lacks(truthful_run, uneven, tmp_path):
+    study, stack, lacking = uneven
+    said = []
+    found = calls.segment(truthful_run, study, tmp_path / "l.nii.gz", stack=stack, report=said.append)
+    assert sitk.ReadImage(str(tmp_path / "l.nii.gz")).GetSize()[3] == 2 and found.stacks[0].phases == (0, 1)
+    assert f"of {stack} have. Left out: phase 2, not acquired in slice {lacking} (all" in "".join(
+        event.get("text", "") for event in said)
+    whole = calls.segment(truthful_run, study, stack=stack)
+    measured = calls.measure(whole)["stacks"][0]
+    assert whole.stacks[0].phases == (0, 1, 2) and "1 of 3 phases" in measured["notes"][0]
+    again = calls.measure(tmp_path / "l.nii.gz", anatomy="heart")["stacks"][0]
+    for name, cavity in measured["cavities"].items():
+        assert again["cavities"][name] == pytest.approx(cavity, rel=1e-4)
+    refused(tmp_path, f"{stack} was not acquired in slice {lacking} at phase 2", truthful_run, study,
+            tmp_path / "one.nii.gz", stack=stack, phase=2)
+
+
+def test_labels_of_a_phase_that_a_slice_lacks_are_not_measured(truthful_run, uneven):
+    study, *_ = uneven
+    (study / "labels").mkdir()
+    made = volume(OBLIQUE)
+    made.write(study / "labels" / "l.nii.gz")
+    uid = read_study(study).stacks[0].series_uid
+    (study / "study.json").write_text(json.dumps({"anatomy": "heart", "labels": [
+        {"file": "labels/l.nii.gz", "series": uid, "phase": phase} for phase in (0, 2)]}))
+    measured = calls.measure(study)["stacks"][0]
+    assert measured["volumes_ml"]["LV"][0] > 0 and measured["volumes_ml"]["LV"][1] is None
+
+
 def test_slicer_reads_names_colours_and_codes_of_a_seg_nrrd(truthful_run, cine, tmp_path):
     slicer = pytest.importorskip("slicer")
     from PlaneSSLLib import scene
