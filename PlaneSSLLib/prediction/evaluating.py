@@ -1,7 +1,7 @@
 """A run against the labels of a cohort."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +25,43 @@ def evaluate(
     """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a study's figure is the
-    mean over its labelled stacks and phases; mean, sd and interval are over studies.
+    mean over its labelled stacks and phases; mean, sd and interval are over studies. All have "trained_on": how many of
+    the subjects the run was trained on, which a notice says, too. Subjects of a cohort that was made anew have new
+    pseudonyms and are not recognised.
     """
     run, cohort = Run.open(run_folder), Cohort(cohort_folder)
     run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")
-    names = cohort.pseudonyms if part is None else getattr(run.split, part, None)
-    if names is None:
+    names = cohort.pseudonyms if part is None else _part(run, cohort, part)
+    if run.config["stage"] != "pretraining":
+        labelled = set(labelled_subjects(cohort, run.config["task"]))
+        names = [name for name in names if name in labelled]
+        if not names:
+            raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
+    trained_on = len(set(names) & set(run.split.train))
+    if trained_on and part != "train":
+        report({"event": "notice", "text": f"The run was trained on {trained_on} of these {len(names)} subjects: what "
+                                           "it does with them says nothing about others."})
+    return {**_measured(run, cohort, names, device, report), "trained_on": trained_on}
+
+
+def _part(run: Run, cohort: Cohort, part: str) -> list[str]:
+    """The subjects of a cohort that are in a part of a run's split; PlaneSSLError if there is none."""
+    sizes = {name: len(subjects) for name, subjects in run.split.as_json().items()}
+    if part not in sizes:
         raise PlaneSSLError(f"A split has no part '{part}'; it has train, validation and test.")
-    if run.config["stage"] == "pretraining":
-        return evaluate_pretext(run, cohort, [name for name in names if name in cohort.studies], device)
-    labelled = set(labelled_subjects(cohort, run.config["task"]))
-    names = [name for name in names if name in labelled]
+    if not sizes[part]:
+        raise PlaneSSLError(f"The split of the run {run.folder} has no {part} subjects: it has "
+                            f"{', '.join(f'{count} {name}' for name, count in sizes.items() if count)}.")
+    names = [name for name in getattr(run.split, part) if name in cohort.studies]
     if not names:
-        raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
+        raise PlaneSSLError(f"None of the run's {sizes[part]} {part} subjects is in the cohort {cohort.folder}: a split "
+                            "is of the cohort that the run was trained on. Without --split, all of a cohort is measured.")
+    return names
+
+
+def _measured(run: Run, cohort: Cohort, names: Sequence[str], device: str, report: Callable[[dict], None]) -> dict:
+    if run.config["stage"] == "pretraining":
+        return evaluate_pretext(run, cohort, names, device)
     if run.config["task"] == "classification":
         return evaluate_classes(Classifier(run, device), cohort, names)
     studies = [cohort.studies[name] for name in names]

@@ -1,0 +1,52 @@
+"""Whom a run is measured on: the figures of subjects that it was trained on are told apart."""
+from __future__ import annotations
+
+import json
+
+import pytest
+from Testing.made_up_run import write_untrained_run
+from Testing.made_up_study import write_study
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.prediction.evaluating import evaluate
+
+
+@pytest.fixture(scope="module")
+def cohorts(tmp_path_factory):
+    """A cohort of three labelled studies, and the same three in another cohort."""
+    root = tmp_path_factory.mktemp("cohorts")
+    for seed in range(3):
+        write_study(root / "studies" / f"s{seed}", seed, slices=2)
+    for name in ("a", "b"):
+        prepare([root / "studies"], "heart", root / name)
+    return root / "a", root / "b"
+
+
+@pytest.fixture
+def run(tmp_path, cohorts):
+    """Trained on two of the first cohort, validated on the third."""
+    made = write_untrained_run(tmp_path / "run", "segmentation")
+    first, second, third = Cohort(cohorts[0]).pseudonyms
+    (made / "splits.json").write_text(json.dumps({"train": [first, second], "validation": [third], "test": []}))
+    return made
+
+
+def test_subjects_that_were_trained_on_are_counted_and_said(run, cohorts):
+    said: list[dict] = []
+    whole = evaluate(run, cohorts[0], report=said.append)
+    assert (whole["subjects"], whole["trained_on"]) == (3, 2)
+    assert [event["text"] for event in said if event["event"] == "notice"] == [
+        "The run was trained on 2 of these 3 subjects: what it does with them says nothing about others."]
+    said.clear()
+    for unseen in (evaluate(run, cohorts[0], part="validation", report=said.append),
+                   evaluate(run, cohorts[1], report=said.append)):
+        assert unseen["trained_on"] == 0
+    assert all(event["event"] == "progress" for event in said)
+
+
+def test_a_part_that_is_empty_and_one_of_another_cohort_are_told_apart(run, cohorts):
+    with pytest.raises(PlaneSSLError, match="has no test subjects: it has 2 train, 1 validation"):
+        evaluate(run, cohorts[0], part="test")
+    with pytest.raises(PlaneSSLError, match="None of the run's 1 validation subjects is in the cohort"):
+        evaluate(run, cohorts[1], part="validation")
