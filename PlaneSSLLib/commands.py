@@ -73,7 +73,8 @@ def lines(options: Namespace, console: Console) -> None:
                  x["angle_deg"], *(f"({c:.1f}, {r:.1f})" for c, r in x["pixels"]),
                  *(x.get("predicted", {}).get(key) for key in ("angle_error_deg", "distance_error_mm"))]
                 for x in document]
-        header = ["image", "plane", "angle deg", "from (column, row)", "to", "predicted: deg off", "mm off"]
+        header = ["image, slice from 0", "plane, slice from 0", "angle deg", "from (column, row)", "to",
+                  "predicted: deg off", "mm off"]
         return table(header, rows) if options.run else table(header[:5], [row[:5] for row in rows])
 
     console.result(document, text)
@@ -199,7 +200,7 @@ def classify(options: Namespace, console: Console) -> None:
     def text() -> str:
         heaviest = [[s["stack"], s["slice"], s["phase"], s["weight"]] for s in document["slices"][:5]]
         return "\n\n".join([table(["class", "probability"], [list(item) for item in document["classes"].items()]),
-                            table(["stack", "slice", "phase", "weight"], heaviest)])
+                            table(["stack", "slice, from 0", "phase, from 0", "weight"], heaviest)])
 
     console.result(document, text)
 
@@ -234,7 +235,7 @@ def measure(options: Namespace, console: Console) -> None:
         shown = [[r["stack"], r["structure"], r["measure"], r["phase"], r["value"], r["unit"]]
                  for r in rows(document) if r["measure"] != "volume" or r["stack"] in single]
         notes = [f"{s['stack']}: {note}" for s in document["stacks"] for note in s["notes"]]
-        return "\n".join([table(["stack", "structure", "measure", "phase", "", "unit"], shown), *notes])
+        return "\n".join([table(["stack", "structure", "measure", "phase, from 0", "", "unit"], shown), *notes])
 
     console.result(document, text)
 

@@ -18,6 +18,7 @@ from .. import PlaneSSLError
 from ..anatomy import ANATOMICAL_STRUCTURE
 from ..study import Frame, Stack
 from ..training.run import Run
+from .labelled import content_description
 from .results import SegmentedStack
 
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
@@ -137,7 +138,7 @@ def write_dicom_seg(segmented: SegmentedStack, source: Source, run: Run, folder:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about names and the like that the source already has
-                found = _segmentation(images, labels, run, series, n + 1, descriptions, weights)
+                found = _segmentation(stack, images, labels, run, series, n + 1, descriptions, weights)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise PlaneSSLError(f"A DICOM SEG of {stack.id} cannot be made: {str(error).rstrip('.')}; "
                                 f"{_OTHER_FORMS}.") from None
@@ -164,7 +165,7 @@ def _descriptions(run: Run) -> list:
     ) for n, label in enumerate(run.anatomy.labels, start=1)]
 
 
-def _segmentation(images: list[Dataset], labels: np.ndarray, run: Run, series: str, instance: int,
+def _segmentation(stack: Stack, images: list[Dataset], labels: np.ndarray, run: Run, series: str, instance: int,
                   descriptions: list, weights: str):
     """Empty frames are kept: readers then find every slice, also those in which nothing was found."""
     import highdicom
@@ -178,7 +179,8 @@ def _segmentation(images: list[Dataset], labels: np.ndarray, run: Run, series: s
         series_number=9000 + int(images[0].get("SeriesNumber") or 0) % 900, sop_instance_uid=highdicom.UID(),
         instance_number=instance, manufacturer="PlaneSSL", manufacturer_model_name="PlaneSSL",
         software_versions=run.versions["planessl"], device_serial_number=weights, series_description=description[:64],
-        content_label="SEGMENTATION", content_creator_name="PlaneSSL^", omit_empty_frames=False)
+        content_label="SEGMENTATION",
+        content_description=content_description(stack), content_creator_name="PlaneSSL^", omit_empty_frames=False)
 
 
 def _code(code) -> Code:

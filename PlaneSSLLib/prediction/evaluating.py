@@ -54,8 +54,8 @@ def _part(run: Run, cohort: Cohort, part: str) -> list[str]:
                             f"{', '.join(f'{count} {name}' for name, count in sizes.items() if count)}.")
     names = [name for name in getattr(run.split, part) if name in cohort.studies]
     if not names:
-        raise PlaneSSLError(f"None of the run's {sizes[part]} {part} subjects is in the cohort {cohort.folder}: a split "
-                            "is of the cohort that the run was trained on. Without --split, all of a cohort is measured.")
+        raise PlaneSSLError(f"The cohort {cohort.folder} holds none of the run's {part} subjects: a split is of the "
+                            "cohort that the run was trained on. Without --split, all of a cohort is measured.")
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from .. import PlaneSSLError
 from ..anatomy import Anatomy, available, load
 from ..geometry import Plane
 from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient
+from ..study.identity import with_ids
 from ..study.volumes import ENDINGS, VolumeFile, frames_of
 from .results import Results, SegmentedStack
 
@@ -31,6 +33,9 @@ def read(source: Path, anatomy: str | None = None) -> Results:
     if source.is_file() and source.name.lower().endswith(ENDINGS):
         return _volume(source, anatomy)
     segs = [file for file in ([source] if source.is_file() else sorted(source.glob("*.dcm"))) if _is_seg(file)]
+    if source.is_file() and not segs:
+        raise PlaneSSLError(f"{source} cannot be measured. What can: a study's folder with labels, a label map "
+                            f"({', '.join(ENDINGS)}), and DICOM SEG, a file or a folder of them.")
     return _dicom_segs(source, segs, anatomy) if segs else _study(source, anatomy)
 
 
@@ -112,19 +117,36 @@ def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Res
     by_series = defaultdict(list)
     for seg in objects:
         by_series[seg.SeriesInstanceUID].append(seg)
-    return _results(source, chosen, [_stack_of(series, chosen, n) for n, series in enumerate(by_series.values())])
+    found = [_stack_of(series, chosen) for series in by_series.values()]
+    stacks = with_ids([one.stack for one in found])
+    return _results(source, chosen, [replace(one, stack=stack) for one, stack in zip(found, stacks, strict=True)])
 
 
-def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, number: int) -> SegmentedStack:
+def content_description(stack: Stack) -> str:
+    """What tells a reader which stack was segmented; DICOM SEG carries it, and `read` takes it apart."""
+    return f"{stack.id} ({stack.view})"[:64]
+
+
+def _stack_and_view(description: str) -> tuple[str, str]:
+    """The stack's id and its view, both empty where a description is none of ours."""
+    found = re.fullmatch(r"([A-Za-z0-9_-]+) \((\S+)\)", description)
+    return (found[1], found[2]) if found else ("", "")
+
+
+def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy) -> SegmentedStack:
+    """Named as it was when it was segmented, or after its series."""
     phases = [dict(_slices(seg, anatomy)) for seg in segs]
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
     first = next(iter(places.values()))
     keys = sorted(places, key=lambda key: first.distance(places[key].centre))
     measures = segs[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    description = str(segs[0].get("SeriesDescription") or "")
+    name, view = _stack_and_view(str(segs[0].get("ContentDescription") or ""))
     stack = Stack(
-        id=f"seg{number + 1}", planes=tuple(places[key] for key in keys),
-        frames=tuple((Frame(None),) * len(phases) for _ in keys), naming=Naming("", 0.0),
-        description=str(segs[0].get("SeriesDescription", "")),
+        id=name or re.sub(r"[^A-Za-z0-9_-]+", "-", description).strip("-") or "seg",
+        planes=tuple(places[key] for key in keys),
+        frames=tuple((Frame(None),) * len(phases) for _ in keys), naming=Naming(view, 1.0 if view else 0.0),
+        series_uid=str(segs[0].SeriesInstanceUID), description=description,
         thickness_mm=float(measures.SliceThickness) if measures.get("SliceThickness") else None)
     return SegmentedStack(stack, tuple(range(len(phases))), tuple(
         tuple(phase[key][1] if key in phase else None for key in keys) for phase in phases))

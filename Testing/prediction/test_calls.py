@@ -6,6 +6,7 @@ import json
 import os
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from Testing.prediction.geometries import volume
@@ -67,6 +68,28 @@ def test_dicom_segmentations_are_measured_as_what_was_found(truthful_run, tmp_pa
     for name, volumes in expected["volumes_ml"].items():
         assert measured["volumes_ml"][name] == pytest.approx(volumes, rel=1e-4)
     assert calls.measure(tmp_path / "seg" / f"{stack}_phase01.dcm")["stacks"][0]["phases"] == [0]
+
+
+def test_dicom_segmentations_keep_the_names_of_their_stacks(truthful_run, tmp_path):
+    for n in (1, 2):
+        volume(OBLIQUE).write_dicom(tmp_path / f"study{n}")
+    (first,) = read_study(tmp_path / "study1").stacks
+    for n in (1, 2):
+        calls.segment(truthful_run, tmp_path / f"study{n}", tmp_path / f"seg{n}", stack=first.id)
+    (one,) = calls.measure(tmp_path / "seg1")["stacks"]
+    assert (one["stack"], one["view"]) == (first.id, first.view)
+    other = pydicom.dcmread(tmp_path / "seg2" / f"{first.id}_phase00.dcm")
+    del other.ContentDescription  # as of another program
+    other.save_as(tmp_path / "seg1" / "other.dcm")
+    both = calls.measure(tmp_path / "seg1")["stacks"]
+    assert {(s["stack"], s["view"]) for s in both} == {(first.id, first.view), ("Segmentation-of-cine-SAX", "")}
+    other.ContentDescription = f"{first.id} ({first.view})"
+    other.save_as(tmp_path / "seg1" / "other.dcm")
+    assert {s["stack"] for s in calls.measure(tmp_path / "seg1")["stacks"]} == {first.id, f"{first.id}-2"}
+    other.PatientID = "somebody else"
+    other.save_as(tmp_path / "seg1" / "other.dcm")
+    with pytest.raises(PlaneSSLError, match="2 patients"):
+        calls.measure(tmp_path / "seg1")
 
 
 @pytest.fixture
@@ -252,6 +275,9 @@ def test_what_cannot_be_measured_is_said(tmp_path, cine):
         with pytest.raises(PlaneSSLError, match=match):
             calls.measure(source, **more)
     volume(OBLIQUE).write(tmp_path / "l.nii.gz")
+    (tmp_path / "l.npz").write_bytes(b"arrays")
+    with pytest.raises(PlaneSSLError, match=r"l\.npz cannot be measured\. What can: .*\.nii\.gz.*DICOM SEG"):
+        calls.measure(tmp_path / "l.npz")
     with pytest.raises(PlaneSSLError, match="does not say what its labels mean"):
         calls.measure(tmp_path / "l.nii.gz")
 
