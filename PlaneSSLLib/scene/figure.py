@@ -1,6 +1,7 @@
 """A picture for a paper: the planes and their lines in 3D beside the images with the lines that cut them."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +112,10 @@ class _Figure:
             self.opaque(view, lambda some, color, strong, lines=lines: segments_mesh(
                 lines.segments[some], color, strong * line_radius(self.now)), image_line_colors(self.now, lines), 1.4,
                 _IN_IMAGE)
-        for _, color, surface in self.surfaces:
-            actor = flat_actor(surface, 1)
+        for surface in self.surfaces:
+            actor = flat_actor(surface.mesh, 1)
             actor.GetMapper().ScalarVisibilityOff()
-            actor.GetProperty().SetColor(color)
+            actor.GetProperty().SetColor(surface.color)
             actor.GetProperty().LightingOn()
             actor.GetProperty().SetAmbient(0.3)
             view.AddActor(actor)
@@ -134,10 +135,12 @@ class _Figure:
         camera.SetViewUp(*to_ras(-plane.column))
         camera.SetParallelScale(plane.size[0] / 2)
         self.picture(view, stack)
-        for _, color, surface in self.surfaces:
-            actor = flat_actor(outline_in(surface, plane), 1.2 * SAMPLES)
+        for surface in self.surfaces:
+            if surface.stack != stack.id:
+                continue  # what was found in other images is seen in 3D; here it would only hide what was found in this
+            actor = flat_actor(outline_in(surface.mesh, plane), 1.6 * SAMPLES)
             actor.GetMapper().ScalarVisibilityOff()
-            actor.GetProperty().SetColor(color)
+            actor.GetProperty().SetColor(surface.color)
             view.AddActor(actor)
         lines = self.lines(stack)
         if len(lines.planes):
@@ -151,28 +154,43 @@ class _Figure:
         self.paper.text(f"{self.now.label(stack.id, stack.central)}{of}", x, top + 0.35 * unit)
 
     def legend(self) -> float:
-        """Colours and what they stand for, in rows at the foot; returns how high they are."""
-        entries = {}
+        """Colours and what they stand for, in rows at the foot; returns how high they are.
+
+        Planes have frames, as in the picture; structures, in rows of their own below, are filled.
+        """
+        planes = {}
         for stack in (*self.shown, *self.now.study.stacks):
             title = self.now.titles[stack.id]
             words = stack.view if title == stack.view else f"{stack.view}  {title}"
-            entries.setdefault(words, self.now.colors[stack.id])
-        for name, color, _ in self.surfaces:
-            entries.setdefault(name, color)
+            planes.setdefault(words, self.now.colors[stack.id])
+        if any(stack.localizer for stack in self.now.study.stacks):
+            planes["loc: localizer"] = None
+        structures = {surface.name: surface.color for surface in self.surfaces}
         unit = self.paper.unit
-        widths = {words: 2.8 * unit + self.paper.text_width(words) for words in entries}
-        rows: list[list[str]] = [[]]
+        rows = [*self.rows(planes), *self.rows(structures)]
+        for n, row in enumerate(reversed(rows)):
+            x = (self.paper.width - sum(map(self.entry_width, row))) / 2
+            y = (0.7 + 1.6 * n) * unit
+            for words in row:
+                color = structures.get(words, planes.get(words))
+                if color is not None:
+                    swatch = self.paper.box if words in structures else self.paper.frame
+                    swatch(x, y - 0.05 * unit, 0.8 * unit, 0.8 * unit, color)
+                self.paper.text(words, x + 1.3 * unit, y)
+                x += self.entry_width(words)
+        return (1.0 + 1.6 * len(rows)) * unit
+
+    def rows(self, entries: Iterable[str]) -> list[list[str]]:
+        """Entries of the legend in rows that fit on the paper."""
+        rows: list[list[str]] = []
         for words in entries:
-            if rows[-1] and sum(widths[w] for w in rows[-1]) + widths[words] > self.paper.width - 2 * unit:
+            if not rows or sum(map(self.entry_width, (*rows[-1], words))) > self.paper.width - 2 * self.paper.unit:
                 rows.append([])
             rows[-1].append(words)
-        for n, row in enumerate(reversed(rows)):
-            x, y = (self.paper.width - sum(widths[words] for words in row)) / 2, (0.7 + 1.6 * n) * unit
-            for words in row:
-                self.paper.box(x, y - 0.05 * unit, 0.8 * unit, 0.8 * unit, entries[words])
-                self.paper.text(words, x + 1.3 * unit, y)
-                x += widths[words]
-        return (1.0 + 1.6 * len(rows)) * unit
+        return rows
+
+    def entry_width(self, words: str) -> float:
+        return 2.8 * self.paper.unit + self.paper.text_width(words)
 
     def acquired(self, stack: Stack):
         """The plane of a stack's middle image; a plane in hand leaves its image where it was taken."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import slicer
@@ -40,8 +41,18 @@ def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: S
     return [_add(drawing, stack, volume, phases, structures, surface) for volume in volumes]
 
 
-def surfaces(drawing: Drawing) -> list[tuple[str, tuple[float, float, float], vtkPolyData]]:
-    """Name, colour and closed surface (RAS) of every segment of a study that has one, as it is now."""
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The closed surface (RAS) of a segment. stack: the id of the stack whose images were segmented."""
+
+    stack: str
+    name: str
+    color: tuple[float, float, float]
+    mesh: vtkPolyData
+
+
+def surfaces(drawing: Drawing) -> list[Surface]:
+    """The surface of every segment of a study that has one, as it is now."""
     found = []
     for node in drawing.nodes("segmentation"):
         segmentation = node.GetSegmentation()
@@ -49,7 +60,7 @@ def surfaces(drawing: Drawing) -> list[tuple[str, tuple[float, float, float], vt
             segment = segmentation.GetNthSegment(i)
             surface = segment.GetRepresentation(_SURFACE)
             if surface is not None and surface.GetNumberOfPoints():
-                found.append((segment.GetName(), segment.GetColor(), surface))
+                found.append(Surface(node.GetAttribute(nodes.STACK), segment.GetName(), segment.GetColor(), surface))
     return found
 
 

@@ -12,6 +12,7 @@ from vtkmodules import vtkRenderingOpenGL2
 from PlaneSSLLib import PlaneSSLError, anatomy, scene
 from PlaneSSLLib.scene.lettering import letters, place_names
 from PlaneSSLLib.scene.offscreen import require_rendering
+from PlaneSSLLib.scene.segmentations import outline_in, surfaces
 
 from .made_up import STUDIES, heart
 from .rendered import View3D
@@ -104,6 +105,26 @@ def test_a_figure_shows_the_surface_of_a_segmentation(rendering):
     picture = scene.draw_figure(drawing, (400, 300)).astype(int)
     red = (picture[..., 0] > 100) & (picture[..., 1:].max(-1) < 0.5 * picture[..., 0])
     assert red.sum() > 200 and (picture != without).any()
+
+
+def test_an_image_of_a_figure_carries_the_outlines_of_its_own_stack_only(rendering, monkeypatch):
+    drawing, outlined = scene.draw_study(heart()), []
+    for stack in drawing.study.stacks:
+        labels = np.zeros((len(stack.planes), *stack.planes[0].shape), np.uint8)
+        labels[:, 20:45, 25:55] = 3
+        if stack.id in ("sax", "two"):
+            scene.add_segmentation(drawing, stack, labels, anatomy.load("heart").labels, surface=True)
+
+    def recorded(surface, image):
+        outlined.append((surface, image.position.tolist()))
+        return outline_in(surface, image)
+
+    monkeypatch.setattr("PlaneSSLLib.scene.figure.outline_in", recorded)
+    scene.draw_figure(drawing, (400, 300))
+    central = {one.id: one.planes[one.central].position.tolist() for one in drawing.study.stacks}
+    assert {one.stack for one in surfaces(drawing)} == {"sax", "two"}
+    assert [place for _, place in outlined] == [central[one.stack] for drawn in drawing.now.foremost()
+                                                for one in surfaces(drawing) if one.stack == drawn.id]
 
 
 def test_a_figure_without_volumes_or_with_one_stack_is_drawn(rendering):
