@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -73,6 +73,28 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(side, ignore_errors=True)
         if os.path.lexists(path):
             _remove(old)
+
+
+@contextmanager
+def beginning_folder(path: Path) -> Iterator[Path]:
+    """Fill the folder that is yielded; it becomes path, unless another process was first: then theirs stays."""
+    path = Path(path)
+    side = _beside(path)
+    with _telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side.mkdir()
+    try:
+        with _telling(path, only=_FULL):
+            yield side
+        with suppress(OSError):
+            path.rmdir()  # an empty one is in nobody's way, but on Windows in a renaming's
+        try:
+            os.rename(side, path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(side, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.files import read_json, refuse_existing, replacing, replacing_folder, write_json, write_text
+from PlaneSSLLib.files import (
+    beginning_folder,
+    read_json,
+    refuse_existing,
+    replacing,
+    replacing_folder,
+    write_json,
+    write_text,
+)
 
 needs_permissions = pytest.mark.skipif(
     os.name == "nt" or os.geteuid() == 0, reason="the administrator may write everywhere")
@@ -243,3 +251,20 @@ def test_missing_json_is_a_sentence_with_its_file(tmp_path):
 def test_json_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "study.json").write_bytes(b'\xef\xbb\xbf{"subject": "1"}')
     assert read_json(tmp_path / "study.json") == {"subject": "1"}
+
+
+def test_of_two_that_begin_a_folder_the_first_one_stays(tmp_path):
+    target = tmp_path / "folder"
+    with beginning_folder(target) as slow:
+        (slow / "who").write_text("slow")
+        with beginning_folder(target) as quick:
+            (quick / "who").write_text("quick")
+    assert (target / "who").read_text() == "quick"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_begun_in_an_empty_one_takes_its_place(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with beginning_folder(tmp_path / "folder") as side:
+        (side / "what").write_text("new")
+    assert (tmp_path / "folder" / "what").read_text() == "new"

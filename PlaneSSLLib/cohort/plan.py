@@ -68,7 +68,8 @@ class Plan:
     def require_same(self, other: Plan, mine: str, theirs: str) -> None:
         """PlaneSSLError that shows both sides of every difference."""
         if self.anatomy != other.anatomy:
-            raise PlaneSSLError(f"{mine} is of the anatomy '{self.anatomy}', {theirs} of '{other.anatomy}'.")
+            raise PlaneSSLError(f"{mine} and {theirs} do not go together: one is of the anatomy '{self.anatomy}', "
+                                f"the other of '{other.anatomy}'.")
         ours, others = self.as_json(), other.as_json()
         different = [f"{key}: {ours[key]} and {others[key]}" for key in ours if ours[key] != others[key]]
         if different:

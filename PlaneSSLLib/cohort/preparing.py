@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
-from ..files import read_json, replacing_folder, write_json, write_text
+from ..files import beginning_folder, read_json, replacing_folder, write_json, write_text
 from ..study.document import read_document
 from ..study.recognition import FALLBACK
 from .plan import Plan, scaled_phase
@@ -27,9 +28,11 @@ def prepare(
 
     shard (i, n) takes every n-th study from the i-th on, so that n machines can fill one cohort. classes: per subject,
     the classes it belongs to. Returns {"studies", "prepared", "labelled", "left_out": [{"study", "reason"}], "notes"};
-    a study is left out that holds several patients, or says that it is of another anatomy.
+    a study is left out that holds several patients, or says that it is of another anatomy, and all but one of a
+    subject's studies.
     """
     chosen = anatomy.load(anatomy_name)
+    new = not (out / "plan.json").is_file()
     plan, salt = _open(out, chosen)
     below = {folder: study.find_studies(folder, damaged=True) for folder in folders}
     found = [path for paths in below.values() for path in paths]
@@ -44,11 +47,12 @@ def prepare(
     for outcome in _run(work, jobs):
         outcomes.append(outcome)
         report({"event": "progress", "task": "prepare", "step": len(outcomes), "of": len(work)})
-    taken = [outcome for outcome in outcomes if "pseudonym" in outcome]
-    _remember(out, {outcome["pseudonym"]: outcome["subject"] for outcome in taken})
+    taken, twice = _one_a_subject([outcome for outcome in outcomes if "pseudonym" in outcome])
+    if new and not taken and shard == (0, 1):
+        shutil.rmtree(out)  # it was begun for nothing
     return {
         "studies": len(work), "prepared": len(taken), "labelled": sum(outcome["labelled"] for outcome in taken),
-        "left_out": sorted(({"study": o["study"], "reason": o["reason"]} for o in outcomes if "reason" in o),
+        "left_out": sorted(({"study": o["study"], "reason": o["reason"]} for o in [*outcomes, *twice] if "reason" in o),
                            key=lambda o: o["study"]),
         "notes": [*nothing, *sorted(note for outcome in taken for note in outcome["notes"])],
     }
@@ -57,17 +61,28 @@ def prepare(
 def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
     """Start the cohort, or check that the one that is there was made with the same plan."""
     plan = Plan.of(chosen)
-    if (out / "plan.json").is_file():
-        Plan.read(out / "plan.json").require_same(plan, f"The cohort {out}", f"the anatomy '{chosen.name}'")
-    elif out.exists() and any(out.iterdir()):
-        raise PlaneSSLError(f"{out} is not empty and is no cohort; choose another folder.")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "private.json", {"salt": secrets.token_hex(16), "subjects": {}})
-        (out / "private.json").chmod(0o600)
-        write_text(out / "anatomy.toml", chosen.file.read_text(encoding="utf-8"))
-        write_json(out / "plan.json", plan.as_json())
-    return plan, read_json(out / "private.json")["salt"]
+    if not (out / "plan.json").is_file():
+        if out.exists() and any(out.iterdir()):
+            raise PlaneSSLError(f"{out} is not empty and is no cohort; choose another folder.")
+        with beginning_folder(out) as side:  # the shards of an array job start together
+            (side / "private").mkdir(mode=0o700)
+            write_json(side / "private" / "salt.json", secrets.token_hex(16))
+            write_text(side / "anatomy.toml", chosen.file.read_text(encoding="utf-8"))
+            write_json(side / "plan.json", plan.as_json())
+    Plan.read(out / "plan.json").require_same(plan, f"The cohort {out}", f"the anatomy '{chosen.name}'")
+    return plan, read_json(out / "private" / "salt.json")
+
+
+def _one_a_subject(outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
+    """One study of every subject, and the others with the reason why they are not in the cohort."""
+    taken: dict[str, dict] = {}
+    twice = []
+    for outcome in sorted(outcomes, key=lambda outcome: outcome["study"]):
+        first = taken.setdefault(outcome["pseudonym"], outcome)
+        if first is not outcome:
+            twice.append({"study": outcome["study"], "reason": f"It is of the same subject as {first['study']}, and a "
+                          "cohort takes one study a subject. If they are two, name them in study.json."})
+    return list(taken.values()), twice
 
 
 def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
@@ -91,9 +106,10 @@ def _prepare_one(item: tuple) -> dict:
         folder = out / "studies" / name
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         notes: list[str] = []
+        write_json(out / "private" / f"{name}.json", read.subject)
         if document is None:
             document, notes = _write(read, plan, name, folder, {**read.classes, **classes.get(read.subject, {})})
-        return {"study": str(path), "pseudonym": name, "subject": read.subject, "notes": [*notes, *_problems(read)],
+        return {"study": str(path), "pseudonym": name, "notes": [*notes, *_problems(read)],
                 "labelled": document["sizes"]["labels"] > 0}
     except PlaneSSLError as error:
         return {"study": str(path), "reason": str(error)}
@@ -166,11 +182,3 @@ def _labels(label: study.LabelFile, stack: study.Stack, plan: Plan) -> np.ndarra
         raise PlaneSSLError(f"The label map {label.file} holds the values {strange}, which the anatomy "
                             f"'{plan.anatomy}' does not know; it knows {sorted(known)}.")
     return found.astype(np.uint8)
-
-
-def _remember(out: Path, subjects: dict[str, str]) -> None:
-    """Add the subjects behind the pseudonyms; they stay with the cohort."""
-    private = read_json(out / "private.json")
-    private["subjects"].update(subjects)
-    write_json(out / "private.json", private)
-    (out / "private.json").chmod(0o600)

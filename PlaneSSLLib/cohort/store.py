@@ -2,7 +2,8 @@
 
 plan.json: how the images are put before a network.
 anatomy.toml: the anatomy it was prepared for.
-private.json: the salt and the subjects behind the pseudonyms; it stays here and is never copied to a run.
+private/: salt.json, and the subject behind each pseudonym, PSEUDONYM.json; never copied to a run. A cohort that is
+passed on without this folder can be used all the same, by pseudonyms.
 studies/PSEUDONYM/: study.json (stacks, planes, offsets), pixels.npy (float16), labels.npy (uint8, where labelled).
 """
 from __future__ import annotations
@@ -103,12 +104,8 @@ class Cohort:
             raise PlaneSSLError(f"{self.folder} is no cohort (it has no plan.json); make one with planessl prepare.")
         self.plan = Plan.read(self.folder / "plan.json")
         self.anatomy = anatomy.load(self.folder / "anatomy.toml")
-        private = read_json(self.folder / "private.json")
-        self._salt = private["salt"]
-        known = private["subjects"]
         there = {path.name for path in (self.folder / "studies").glob("*") if (path / "study.json").is_file()}
-        self.pseudonyms: tuple[str, ...] = tuple(
-            sorted(there, key=lambda pseudonym: (known.get(pseudonym, ""), pseudonym)))
+        self.pseudonyms: tuple[str, ...] = tuple(sorted(there, key=lambda name: (self._private(name) or "", name)))
         if not self.pseudonyms:
             raise PlaneSSLError(f"The cohort {self.folder} holds no study; see what planessl prepare said of them.")
 
@@ -118,10 +115,16 @@ class Cohort:
 
     def pseudonym_of(self, subject: str) -> str:
         """The pseudonym of a subject given by name, or by pseudonym; PlaneSSLError if it is not in the cohort."""
-        for candidate in (subject, pseudonym(self._salt, subject)):
+        salt = self._private("salt")
+        for candidate in (subject, *([pseudonym(salt, subject)] if salt else [])):
             if candidate in self.pseudonyms:
                 return candidate
         raise PlaneSSLError(f"The subject '{subject}' is not in the cohort {self.folder}.")
+
+
+    def _private(self, name: str) -> str | None:
+        path = self.folder / "private" / f"{name}.json"
+        return read_json(path) if path.is_file() else None
 
 
 def pseudonym(salt: str, subject: str) -> str:

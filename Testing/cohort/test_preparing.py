@@ -121,11 +121,36 @@ def test_an_unknown_label_value_is_refused_with_the_known_ones(tmp_path):
     assert "[1, 2, 3]" in left["reason"]
 
 
-def test_names_stay_in_the_private_file(studies, cohort):
+def test_names_stay_in_the_private_folder(studies, cohort):
     for path in cohort.folder.rglob("*"):
-        if path.is_file() and path.name != "private.json":
+        if path.is_file() and path.parent.name != "private":
             assert b"subject-0" not in path.read_bytes(), path
-    assert (cohort.folder / "private.json").stat().st_mode & 0o077 == 0
+    assert (cohort.folder / "private").stat().st_mode & 0o077 == 0
+
+
+def test_a_cohort_can_be_used_without_the_names(studies, tmp_path):
+    prepare([studies], "heart", tmp_path / "c")
+    names = Cohort(tmp_path / "c").pseudonyms
+    shutil.rmtree(tmp_path / "c" / "private")
+    passed_on = Cohort(tmp_path / "c")
+    assert sorted(passed_on.pseudonyms) == sorted(names)
+    assert passed_on.pseudonym_of(names[0]) == names[0]
+    with pytest.raises(PlaneSSLError, match="subject-000"):
+        passed_on.pseudonym_of("subject-000")
+
+
+def test_a_second_study_of_a_subject_is_named(studies, tmp_path):
+    for name in ("first", "second"):
+        shutil.copytree(studies / "s0", tmp_path / "studies" / name)
+    document = prepare([tmp_path / "studies"], "heart", tmp_path / "c")
+    assert document["prepared"] == 1
+    [left] = document["left_out"]
+    assert left["study"].endswith("second") and "first" in left["reason"]
+
+
+def test_a_cohort_that_got_no_study_leaves_nothing(studies, tmp_path):
+    prepare([studies / "s0"], "knee", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
 
 
 def test_another_anatomy_does_not_go_into_the_cohort(studies, cohort):
