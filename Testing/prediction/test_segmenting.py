@@ -148,9 +148,9 @@ def test_the_first_look_is_kept_where_the_second_cuts_no_less(run):
 
 
 def test_a_run_that_does_not_segment_is_refused(run, monkeypatch):
-    config = {**run.config, "task": "pretraining", "heads": {"lines": {"channels": 2, "per": "pixel"}}}
+    config = {**run.config, "stage": "pretraining", "task": "lines", "heads": {"lines": {"channels": 2, "per": "pixel"}}}
     monkeypatch.setattr(Run, "config", config)
-    with pytest.raises(PlaneSSLError, match="trained for pretraining"):
+    with pytest.raises(PlaneSSLError, match="pretrained on lines, not for segmentation: finetune it first"):
         Segmenter(run, "cpu")
 
 
