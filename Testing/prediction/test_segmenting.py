@@ -148,7 +148,8 @@ def test_the_first_look_is_kept_where_the_second_cuts_no_less(run):
 
 
 def test_a_run_that_does_not_segment_is_refused(run, monkeypatch):
-    config = {**run.config, "stage": "pretraining", "task": "lines", "heads": {"lines": {"channels": 2, "per": "pixel"}}}
+    heads = {"lines": {"channels": 2, "per": "pixel"}}
+    config = {**run.config, "stage": "pretraining", "task": "lines", "heads": heads}
     monkeypatch.setattr(Run, "config", config)
     with pytest.raises(PlaneSSLError, match="pretrained on lines, not for segmentation: finetune it first"):
         Segmenter(run, "cpu")
