@@ -85,6 +85,8 @@ def scene(options: Namespace, console: Console) -> None:
     from .study import read_study
 
     _require_suffix(options.out, ".mrb")
+    if options.figure:
+        _require_suffix(options.figure, ".png")
     for path in filter(None, (options.out, options.figure)):
         refuse_existing(path, options.overwrite)
     read = read_study(options.folder, **_reading(options))

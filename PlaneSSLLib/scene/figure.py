@@ -17,6 +17,7 @@ from .drawing import Drawing
 from .lines import line_radius
 from .meshes import rectangles, segments_mesh
 from .paper import SAMPLES, Paper, flat_actor
+from .predictions import predicted_on
 from .segmentations import outline_in, surfaces
 from .slicelines import ImageLines, Sheet, image_line_colors, lines_mesh, lines_on
 from .textures import atlas, slice_image
@@ -31,10 +32,12 @@ def save_figure(drawing: Drawing, path: str | Path, size: tuple[int, int] = (160
                 overwrite: bool = False) -> Path:
     """Write a PNG of (width, height) pixels: 3D on the left, one image a view on the right, a legend below.
 
-    background: black or white. Needs no display. PlaneSSLError where the machine cannot render (it names the package to
-    install) or the file is there already.
+    Predicted lines that are in the scene are dashed in the images. background: black or white. Needs no display.
+    PlaneSSLError where the machine cannot render (it names the package to install) or the file is there already.
     """
     path = Path(path).resolve()
+    if path.suffix.lower() != ".png":
+        raise PlaneSSLError(f"A figure is a PNG: let the name {path.name} end in .png.")
     refuse_existing(path, overwrite)
     picture = draw_figure(drawing, size, background)
     with replacing(path) as side:
@@ -149,6 +152,8 @@ class _Figure:
             color = image_line_colors(self.now, lines)
             strong = color[:, 3] == 1
             view.AddActor(flat_actor(segments_mesh(lines.segments[strong], color[strong]), 1.8 * SAMPLES))
+        (dashes,) = predicted_on(self.drawing, [(stack.id, stack.central)])
+        view.AddActor(flat_actor(segments_mesh(*dashes), 2.4 * SAMPLES))
         self.paper.frame(x, top - high, wide, high, self.now.colors[stack.id])
         of = f" of {len(stack.planes)}" if len(stack.planes) > 1 else ""
         self.paper.text(f"{self.now.label(stack.id, stack.central)}{of}", x, top + 0.35 * unit)

@@ -13,6 +13,7 @@ from PlaneSSLLib import PlaneSSLError, anatomy, scene
 from PlaneSSLLib.scene.lettering import letters, place_names
 from PlaneSSLLib.scene.offscreen import require_rendering
 from PlaneSSLLib.scene.segmentations import outline_in, surfaces
+from PlaneSSLLib.study import lines_of
 
 from .made_up import STUDIES, heart
 from .rendered import View3D
@@ -50,16 +51,18 @@ def test_a_scene_looks_the_same_after_it_was_saved_and_loaded(ending, tmp_path, 
     assert back.node("view lines").GetDisplayNode().GetColorNode() is back.node("palette")
 
 
-@pytest.mark.parametrize("write", [scene.save_scene, lambda *a, **k: scene.save_figure(scene.drawings()[0], *a, **k)])
-def test_what_is_there_is_not_overwritten_unasked(write, tmp_path, rendering):
+@pytest.mark.parametrize(("write", "name"), [
+    (scene.save_scene, "out.mrb"),
+    (lambda *a, **k: scene.save_figure(scene.drawings()[0], *a, **k), "out.png")])
+def test_what_is_there_is_not_overwritten_unasked(write, name, tmp_path, rendering):
     scene.draw_study(heart(), volumes=False)
-    path = tmp_path / "out.mrb"
+    path = tmp_path / name
     path.write_text("mine")
     with pytest.raises(PlaneSSLError, match="exists already"):
         write(path)
     assert path.read_text() == "mine"
     write(path, overwrite=True)
-    assert path.stat().st_size > 1000 and os.listdir(tmp_path) == ["out.mrb"]
+    assert path.stat().st_size > 1000 and os.listdir(tmp_path) == [name]
 
 
 def test_a_scene_that_cannot_be_written_leaves_nothing_behind(tmp_path):
@@ -127,18 +130,34 @@ def test_an_image_of_a_figure_carries_the_outlines_of_its_own_stack_only(renderi
                                                 for one in surfaces(drawing) if one.stack == drawn.id]
 
 
+def test_predicted_lines_are_in_the_figure(rendering):
+    drawing = scene.draw_study(made := STUDIES["heart"](), volumes=False)
+    without = scene.draw_figure(drawing, (600, 400)).astype(int)
+    stack = made.stack("sax")
+    line = next(line for line in lines_of(made) if line["image"] == {"stack": "sax", "slice": stack.central})
+    rows, columns = stack.planes[stack.central].shape
+    across = {"pixels": [[0, rows / 2], [columns - 1, rows / 2]], "angle_error_deg": 9.0, "distance_error_mm": 9.0}
+    scene.draw_predictions(drawing, [{**line, "predicted": across}])
+    changed = np.abs(scene.draw_figure(drawing, (600, 400)) - without).max(-1) > 60
+    height, width = np.ptp(np.argwhere(changed), axis=0)
+    assert width > 40 and height < 6, "dashes straight across one image, and nothing else"
+
+
 def test_a_figure_without_volumes_or_with_one_stack_is_drawn(rendering):
     made = STUDIES["knee"]()
     object.__setattr__(made, "stacks", made.stacks[:1])
     assert scene.draw_figure(scene.draw_study(made, volumes=False), (300, 300)).any()
 
 
-def test_a_figure_that_makes_no_sense_is_refused():
+def test_a_figure_that_makes_no_sense_is_refused(tmp_path):
     drawing = scene.draw_study(heart(), volumes=False)
     with pytest.raises(PlaneSSLError, match="'pink' instead of black or white"):
         scene.draw_figure(drawing, background="pink")
     with pytest.raises(PlaneSSLError, match="too small"):
         scene.draw_figure(drawing, (100, 50))
+    with pytest.raises(PlaneSSLError, match=r"\.png"):
+        scene.save_figure(drawing, tmp_path / "figure.jpg")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not hasattr(vtkRenderingOpenGL2, "vtkEGLRenderWindow"), reason="VTK does not draw through EGL here")
