@@ -33,11 +33,11 @@ class Answers:
 
 
 class LinePredictor:
-    """A run that has learnt lines, pretrained or finetuned with them, at work."""
+    """A run that has learnt lines, pretrained or finetuned with them, at work. views: it has seen these; empty: all."""
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         require_head(run, LINES)
-        self.plan, self.anatomy = run.plan, run.anatomy
+        self.plan, self.anatomy, self.views = run.plan, run.anatomy, run.config["views"]
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
 
@@ -74,10 +74,15 @@ class Asked:
 
 
 def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
-    """Ask a run about every stack in which its anatomy regresses a line; PlaneSSLError if the study is of another."""
+    """Ask a run about every stack of a view that it has seen and in which its anatomy regresses a line.
+
+    PlaneSSLError if the study is of another anatomy.
+    """
     require_anatomy(predictor.plan, study)
     asked = []
     for index, stack in enumerate(study.stacks):
+        if predictor.views and stack.view not in predictor.views:
+            continue
         targets = stack_targets(predictor.anatomy, study.stacks, index)
         if any(np.isfinite(t.lines).any() for t in targets):
             asked.append(Asked(stack, targets, predictor.answers(stack)))

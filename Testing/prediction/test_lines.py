@@ -22,7 +22,7 @@ class Perfect(LinePredictor):
 
     def __init__(self, study, moved_mm: float = 0.0) -> None:
         self.anatomy = load("heart")
-        self.plan = Plan.of(self.anatomy)
+        self.plan, self.views = Plan.of(self.anatomy), []
         self.study, self.moved_mm = study, moved_mm
 
     def answers(self, stack, phase=0):
@@ -42,6 +42,13 @@ class Perfect(LinePredictor):
 @pytest.fixture
 def study(tmp_path):
     return read_study(write_study(tmp_path / "s", 3))
+
+
+def test_a_run_is_asked_about_the_views_that_it_has_seen(study):
+    predictor = Perfect(study)
+    assert {one.stack.view for one in ask(predictor, study)} == {"SAX", "2CH", "4CH"}
+    predictor.views = ["SAX"]
+    assert {one.stack.view for one in ask(predictor, study)} == {"SAX"}
 
 
 def test_a_perfect_prediction_lies_on_the_true_line(study):
