@@ -172,16 +172,22 @@ def evaluate(options: Namespace, console: Console) -> None:
     def text() -> str:
         if "metrics" in document:
             rows = [[name.replace("_", " "), *figures.values()] for name, figures in document["metrics"].items()]
-            header = ["error", "median", "mean", "n"]
-            return f"{document['subjects']} subjects, {document['frames']} frames\n{table(header, rows)}"
+            text = f"{document['subjects']} subjects, {document['frames']} frames\n"
+            text += table(["error", "median", "mean", "n"], rows)
+            return text if "offset_mm" not in document["metrics"] else (
+                f"{text}\ndistance: of a predicted line from the true one, the mean along the image; offset: the same "
+                "at the middle of the image that cuts, where an operator would read it.")
         if "classes" in document:
             keys = ("auc", "sensitivity", "specificity", "brier", "n_positive")
             rows = [[name, *(figures[key] for key in keys)] for name, figures in document["classes"].items()]
             return f"{document['subjects']} subjects\n{table(['class', *keys], rows)}"
         rows = [[name, s["dice"]["mean"], s["dice"]["sd"], s["hd95_mm"]["mean"], s["assd_mm"]["mean"], s["missing"]]
                 for name, s in document["structures"].items()]
-        header = ["structure", "Dice", "sd", "HD95 mm", "ASSD mm", "missing"]
-        return f"{document['subjects']} subjects\n{table(header, rows)}"
+        text = f"{document['subjects']} subjects\n"
+        text += table(["structure", "Dice", "sd", "HD95 mm", "ASSD mm", "missing"], rows)
+        return text if not any(s["missing"] for s in document["structures"].values()) else (
+            f"{text}\nmissing: not found at all, in so many stacks and phases; these count with Dice 0 and, as "
+            "distance, the diagonal of the image.")
 
     console.result(document, text)
 
