@@ -58,7 +58,8 @@ class PlanesSection(Section):
         allow(ui.targetsButton, missing, _("Lay over the images what the pretext task asks a network to find in them."))
         stack = chosen(ui.planeStack)
         predicted = study and stack and self.logic.predictedTargets(study, stack)
-        allow(ui.predictedButton, missing or ("" if predicted else _("Predict this stack's lines first, under Apply.")),
+        allow(ui.predictedButton, missing or ("" if predicted else _(
+            "Nothing is predicted of this stack: predict lines under Apply, with a run that has seen its view.")),
               _("Lay over the images what the run answered."))
         allow(ui.allPairsButton, missing, _("Show all planes again after one pair was chosen."))
         allow(ui.savePairsButton, missing, _("Write the table as a CSV file."))

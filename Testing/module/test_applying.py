@@ -92,6 +92,8 @@ def test_predicted_lines_are_drawn_and_their_heatmaps_laid_over(panel, ready):
     stack = next(one["id"] for one in panel.logic.drawnStacks(study) if one["view"] == "SAX")
     assert panel.logic.predictedTargets(study, stack)
     assert panel.ui.answer.text
+    stacks = panel.ui.planeStack
+    stacks.setCurrentIndex(next(i for i in range(stacks.count) if stacks.itemData(i) == stack))
     assert panel.ui.predictedButton.enabled, panel.ui.predictedButton.toolTip
 
 
