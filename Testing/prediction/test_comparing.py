@@ -45,9 +45,11 @@ def test_the_interval_is_that_of_paired_differences():
 
 
 def test_the_table_says_when_pretraining_loses():
-    rows = [{"start": "scratch", "subjects": 1, "mean": 0.5, "sd": 0.01},
-            {"start": "lines", "subjects": 1, "mean": 0.45, "sd": 0.02, "gain": -0.05, "gain_interval": (-0.08, -0.02)}]
+    rows = [{"start": "scratch", "subjects": 1, "draws": 1, "mean": 0.5, "sd": 0.0},
+            {"start": "lines", "subjects": 1, "draws": 3, "mean": 0.45, "sd": 0.02, "gain": -0.05,
+             "gain_interval": (-0.08, -0.02)}]
     assert "0.450 ± 0.020 (-0.050, -0.080 to -0.020)" in table_text(rows)
+    assert "| scratch | 0.500 |" in table_text(rows), "one draw has no deviation"
 
 
 def test_a_grid_is_done_once_and_goes_on_where_it_stopped(cohort_folder, tmp_path, monkeypatch):  # noqa: F811
