@@ -115,9 +115,10 @@ def _segment(shown, out: Path, report: Report) -> list[tuple[Path, str]]:
     from . import calls
     from . import scene as scenes
 
-    drawing = calls.show(calls.segment(out / "runs" / "from-pretrained", shown.folder, report=report))
+    drawing = calls.show(calls.segment(out / "runs" / "from-pretrained", shown.folder, clean=True, report=report))
     scenes.save_scene(out / "scene.mrb", overwrite=True)
-    return _picture(drawing, out / "segmentation.png", "The segmentation of a patient nobody trained on.", report)
+    return _picture(drawing, out / "segmentation.png",
+                    "The segmentation of a patient nobody trained on: the largest piece of each structure.", report)
 
 
 def _picture(drawing, path: Path, caption: str, report: Report) -> list[tuple[Path, str]]:

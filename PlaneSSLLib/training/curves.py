@@ -20,9 +20,10 @@ def draw_curves(runs: Mapping[str, Path], out: Path, title: str) -> Path:
     FigureCanvasAgg(figure)
     for i, metric in enumerate(metrics, start=1):
         axes = figure.add_subplot(1, len(metrics), i)
-        for name, rows in read.items():
+        for n, (name, rows) in enumerate(read.items()):
             points = [(row["epoch"], row[metric]) for row in rows if metric in row]
-            axes.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 12 else "")
+            if points:  # a run has one colour, whatever it was measured by
+                axes.plot(*zip(*points, strict=True), f"C{n}", label=name, marker="." if len(points) < 12 else "")
         axes.set_title(metric.replace("_", " "), fontsize=10)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
