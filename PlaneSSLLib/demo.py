@@ -27,7 +27,10 @@ class Size:
     batch: int = 8
 
 
-def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size = Size(),
+SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=9, finetuning_epochs=4)}  # a knee's grid is larger
+
+
+def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size | None = None,
              report: Report = lambda event: None) -> dict:
     """Make phantoms, draw one, pretrain, finetune from that and from scratch, compare, segment; all below `out`.
 
@@ -42,6 +45,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
     from .training.pretraining import pretrain
     from .training.settings import Settings
 
+    size = size or SIZES[anatomy_name]
     refuse_existing(out, overwrite)
     if out.exists() and any(out.iterdir()) and not (out / "demo.json").is_file():
         raise PlaneSSLError(f"{out} is not empty and holds no demo; choose another folder.")
