@@ -53,24 +53,21 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     A folder cannot be swapped in one step: for a moment the old one lies beside, under a hidden name.
     """
     path = Path(path)
-    side, old = _beside(path), _beside(path)
-    with _telling(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        side.mkdir()
+    old = _beside(path)
     try:
-        with _telling(path, only=_FULL):
-            yield side
-        with _telling(path):
-            if os.path.lexists(path):
-                os.rename(path, old)
-            try:
-                os.rename(side, path)
-            except BaseException:
-                if os.path.lexists(old):
-                    os.rename(old, path)
-                raise
+        with _side_folder(path) as side:
+            with _telling(path, only=_FULL):
+                yield side
+            with _telling(path):
+                if os.path.lexists(path):
+                    os.rename(path, old)
+                try:
+                    os.rename(side, path)
+                except BaseException:
+                    if os.path.lexists(old):
+                        os.rename(old, path)
+                    raise
     finally:
-        shutil.rmtree(side, ignore_errors=True)
         if os.path.lexists(path):
             _remove(old)
 
@@ -79,11 +76,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def beginning_folder(path: Path) -> Iterator[Path]:
     """Fill the folder that is yielded; it becomes path, unless another process was first: then theirs stays."""
     path = Path(path)
-    side = _beside(path)
-    with _telling(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        side.mkdir()
-    try:
+    with _side_folder(path) as side:
         with _telling(path, only=_FULL):
             yield side
         with suppress(OSError):
@@ -93,8 +86,6 @@ def beginning_folder(path: Path) -> Iterator[Path]:
         except OSError:
             if not path.is_dir():
                 raise
-    finally:
-        shutil.rmtree(side, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -117,6 +108,19 @@ def read_json(path: Path):
         raise PlaneSSLError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise PlaneSSLError(f"{path} cannot be read as JSON: {error}.") from None
+
+
+@contextmanager
+def _side_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside path; whatever is still there under its name at the end is removed."""
+    side = _beside(path)
+    with _telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side.mkdir()
+    try:
+        yield side
+    finally:
+        shutil.rmtree(side, ignore_errors=True)
 
 
 def _beside(path: Path, ending: str = "") -> Path:

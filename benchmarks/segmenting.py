@@ -1,9 +1,9 @@
 """Segmenting a cine of 15 slices x 30 phases, 256 x 256, against the network alone: at least 0.85 of its throughput.
 
 The network alone is a bare loop of forward passes over as many images that lie on the working grid already. Segmenting
-starts from the acquired pixels and ends with label maps on them: intensities, resampling there and back, argmax. Both
-are timed in turn, in one process, and the best of three rounds counts. Its memory is the largest of the process, above
-what it held with the weights loaded.
+starts from the acquired pixels and ends with label maps on them: intensities, resampling there and back, argmax. In
+every frame something as large as a heart is found. Both are timed in turn, in one process, and the best of three rounds
+counts. Its memory is the largest of the process, above what it held with the weights loaded.
 
     python benchmarks/segmenting.py [DEVICE]      prints one JSON object
 """
@@ -35,7 +35,7 @@ LEAST_RATIO, MOST_GB, ROUNDS = 0.85, 2.0, 3
 
 
 def untrained(folder: Path) -> Run:
-    """A run of the default network that finds nothing, so that there is no second look."""
+    """A run of the default network whose answer is the same everywhere."""
     heart = anatomy.load("heart")
     channels = len(heart.labels) + 1
     run = Run.create(folder, {
@@ -47,6 +47,20 @@ def untrained(folder: Path) -> Run:
         torch.nn.init.zeros_(parameter)
     run.save_weights(network.state_dict())
     return run
+
+
+class FindsAHeart(torch.nn.Module):
+    """The network, which besides finds a disc of 100 mm in the middle of every image, as a trained one would."""
+
+    def __init__(self, network: torch.nn.Module, plan: Plan) -> None:
+        super().__init__()
+        self.network = network
+        rows, columns = ((torch.arange(n) - (n - 1) / 2) * mm for n, mm in zip(plan.size, plan.spacing, strict=True))
+        inside = torch.hypot(rows[:, None], columns) < 50
+        self.register_buffer("found", 10.0 * torch.stack([~inside, inside, *[torch.zeros_like(inside)] * 2]))
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"segmentation": self.network(image)["segmentation"] + self.found}
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ def cine() -> Stack:
     rng = np.random.default_rng(0)
     return Stack(
         "cine", tuple(Plane((0, 0, 8.0 * i), (1, 0, 0), (0, 1, 0), SPACING_MM, SHAPE) for i in range(SLICES)),
-        tuple(tuple(Frame(Held(rng.gamma(2.0, 100.0, SHAPE).astype(np.float32)), 30.0 * k) for k in range(PHASES))
+        tuple(tuple(Frame(Held(rng.gamma(2.0, 100.0, SHAPE).astype(np.int16)), 30.0 * k) for k in range(PHASES))
               for _ in range(SLICES)), Naming("SAX", 1.0), frame_of_reference="1.2.3")
 
 
@@ -88,6 +102,7 @@ def seconds(function) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         segmenter = Segmenter(untrained(Path(folder, "run")), sys.argv[1] if len(sys.argv) > 1 else "auto")
+    segmenter.network = FindsAHeart(segmenter.network, segmenter.plan).to(segmenter.device)
     stack, frames = cine(), SLICES * PHASES
     network_alone(segmenter, 2 * segmenter.batch)  # warm up
     before = held_gb()

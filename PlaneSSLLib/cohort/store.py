@@ -121,7 +121,6 @@ class Cohort:
                 return candidate
         raise PlaneSSLError(f"The subject '{subject}' is not in the cohort {self.folder}.")
 
-
     def _private(self, name: str) -> str | None:
         path = self.folder / "private" / f"{name}.json"
         return read_json(path) if path.is_file() else None

@@ -17,12 +17,16 @@ class Sampler:
     box: the (rows, columns) of the new grid that the old image reaches; all else is 0.
     """
 
-    def __init__(self, matrix: np.ndarray, shape: tuple[int, int], size: tuple[int, int], device: torch.device) -> None:
-        """matrix: from new (column, row, 1) to old; shape: old (rows, columns); size: new. ValueError if it turns."""
+    def __init__(self, matrix: np.ndarray, shape: tuple[int, int], size: tuple[int, int], device: torch.device,
+                 within: tuple[slice, slice] = (slice(None), slice(None))) -> None:
+        """matrix: from new (column, row, 1) to old; shape: old (rows, columns); size: new. ValueError if it turns.
+
+        within: the old rows and columns that are looked at, others count as 0.
+        """
         if matrix[0, 1] or matrix[1, 0]:
             raise ValueError("the matrix turns the image; use cohort.placing.resample")
-        rows = _weights(matrix[1, 1], matrix[1, 2], shape[0], size[0])
-        columns = _weights(matrix[0, 0], matrix[0, 2], shape[1], size[1])
+        rows = _weights(matrix[1, 1], matrix[1, 2], shape[0], size[0], within[0])
+        columns = _weights(matrix[0, 0], matrix[0, 2], shape[1], size[1], within[1])
         self.size = size
         self.box = _reached(rows, 1), _reached(columns, 1)
         self._from = _reached(rows, 0), _reached(columns, 0)
@@ -40,7 +44,7 @@ class Sampler:
         return functional.pad(self.in_box(images), around)
 
 
-def _weights(step: float, start: float, old: int, new: int) -> np.ndarray:
+def _weights(step: float, start: float, old: int, new: int, within: slice) -> np.ndarray:
     """(new, old) float32: the shares of the old pixels in each new one along an axis; see `resample` for the means."""
     finer = int(max(1, np.rint(abs(step))))
     inner = step / finer
@@ -51,10 +55,17 @@ def _weights(step: float, start: float, old: int, new: int) -> np.ndarray:
     weights = np.zeros((new * finer, old))
     np.add.at(weights, (np.arange(len(at)), low), inside * (1 - (at - low)))
     np.add.at(weights, (np.arange(len(at)), np.minimum(low + 1, old - 1)), inside * (at - low))
-    return weights.reshape(new, finer, old).mean(1).astype(np.float32)
+    kept = np.zeros(old, bool)
+    kept[within] = True
+    return (weights * kept).reshape(new, finer, old).mean(1).astype(np.float32)
 
 
 def _reached(weights: np.ndarray, axis: int) -> slice:
     """Where along the other axis there is any weight."""
-    found = np.flatnonzero(weights.any(axis))
+    return extent(weights.any(axis))
+
+
+def extent(there: np.ndarray) -> slice:
+    """From the first True to the last."""
+    found = np.flatnonzero(there)
     return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from .. import PlaneSSLError
 from ..geometry import Plane
+from ..training.memory import keep_freed_memory
 from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
-from .sampling import Sampler
+from .sampling import Sampler, extent
 from .suiting import SEGMENTATION, require_head
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
@@ -30,6 +31,7 @@ class Segmenter:
         require_head(run, SEGMENTATION)
         self.run, self.plan, self.batch, self.report = run, run.plan, batch, report
         self.device = choose_device(device)
+        keep_freed_memory()
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
         self._values = np.array([0, *(value for value, _ in self.plan.labels)], dtype=np.uint8)
 
@@ -84,14 +86,15 @@ class Segmenter:
     def _labels_at_once(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
         shape = tuple(images.shape[2:])
         to_grid = Sampler(matrix, shape, self.plan.size, self.device)
-        back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device)
         batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
         probabilities = self.network(batch)["segmentation"].float().softmax(1)
+        # Where the background has half of everything around a pixel, nothing else can be ahead in it.
+        open_to = (probabilities[:, 0] < 0.5).any(0).cpu().numpy()
+        back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device,
+                       (extent(open_to.any(1)), extent(open_to.any(0))))
         structures = back.in_box(probabilities[:, 1:])
-        strongest, channel = structures.max(1)
-        channel = torch.where(strongest > 1 - structures.sum(1), channel + 1, 0)  # the background is the rest
         labels = np.zeros((len(images), *shape), np.uint8)
-        labels[:, back.box[0], back.box[1]] = self._values[channel.to(torch.uint8).cpu().numpy()]
+        labels[:, back.box[0], back.box[1]] = self._values[_strongest(structures).cpu().numpy()]
         return labels
 
     def _make_do_with_less(self) -> None:
@@ -108,3 +111,15 @@ class Segmenter:
             torch.cuda.empty_cache()
         self.report({"event": "notice", "text": text})
 
+
+def _strongest(structures: Tensor) -> Tensor:
+    """(n, structures, ...) probabilities -> (n, ...) uint8: the likeliest, from 1, or 0 for the background, the rest.
+
+    One after the other, since torch takes several times as long to find where along an axis a maximum lies.
+    """
+    highest = 1 - structures.sum(1)
+    found = torch.zeros_like(highest, dtype=torch.uint8)
+    for n, probability in enumerate(structures.unbind(1), start=1):
+        found.masked_fill_(probability > highest, n)
+        highest = torch.maximum(highest, probability)
+    return found

@@ -1,4 +1,4 @@
-"""Keep the memory that every training step needs again."""
+"""Keep the memory that every batch needs again."""
 from __future__ import annotations
 
 import ctypes
@@ -8,10 +8,10 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 def keep_freed_memory() -> None:
-    """Tell the C library not to give large blocks back to the system between steps.
+    """Tell the C library not to give large blocks back to the system between batches, in all of this process.
 
     By default glibc maps and unmaps every large tensor anew, and the page faults cost a tenth of a training step on the
-    CPU. Does nothing where the C library has no mallopt.
+    CPU, a fifth of a segmentation. Does nothing where the C library has no mallopt.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

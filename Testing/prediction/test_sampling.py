@@ -30,6 +30,20 @@ def test_sampling_a_batch_is_sampling_its_images(seed):
         np.testing.assert_array_equal(boxed, found[..., sampler.box[0], sampler.box[1]])
 
 
+def test_what_is_looked_at_is_sampled_as_if_all_else_were_empty():
+    plane = Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), (2.2, 1.1), (90, 170))
+    through = np.linalg.inv(grid_on(plane, PLAN))
+    image = np.random.default_rng(0).uniform(1, 2, PLAN.size).astype(np.float32)
+    sampler = Sampler(through, PLAN.size, plane.shape, torch.device("cpu"), (slice(40, 71), slice(100, 103)))
+    alone = np.zeros_like(image)
+    alone[40:71, 100:103] = image[40:71, 100:103]
+    found = sampler(torch.from_numpy(image)).numpy()
+    np.testing.assert_allclose(found, resample(alone, through, plane.shape), atol=1e-5)
+    assert (sampler.in_box(torch.from_numpy(image)) > 0).any(0).all()  # no column of it is looked at in vain
+    nothing = Sampler(through, PLAN.size, plane.shape, torch.device("cpu"), (slice(0, 0), slice(0, 0)))
+    assert not nothing(torch.from_numpy(image)).any()
+
+
 def test_a_grid_that_misses_the_image_samples_nothing():
     plane = Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), (1.0, 1.0), (20, 20))
     sampler = Sampler(grid_on(plane, PLAN, (500.0, 0.0)), plane.shape, PLAN.size, torch.device("cpu"))

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
+from scipy.special import softmax
 from Testing.prediction.conftest import TruthTeller
 
 from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort.placing import placement, resample
 from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.prediction.cleaning import largest_components
 from PlaneSSLLib.prediction.segmenting import Segmenter
@@ -54,6 +57,30 @@ def test_values_are_those_of_the_anatomy_and_outside_the_grid_is_background(trut
     outside = (np.abs(rows - 74.5) > reach) | (np.abs(columns - 84.5) > reach)
     assert not found[outside].any()
     assert (found[~outside] == 3).mean() > 0.95
+
+
+@pytest.mark.parametrize("rows, columns", [((10, 134), (10, 134)), ((70, 95), (60, 80))], ids=["large", "small"])
+def test_labels_are_the_likeliest_after_resampling_the_probabilities(run, rows, columns):
+    """A smooth random answer, sure of the background around these, brought back channel by channel by scipy."""
+    plane, plan = flat((170, 150), (1.7, 1.3)), run.plan
+    rng = np.random.default_rng(3)
+    answer = 3 * np.stack([ndimage.gaussian_filter(rng.normal(size=plan.size), 4) * 14 for _ in range(4)])
+    answer[0] += 60
+    answer[0, slice(*rows), slice(*columns)] -= 60
+
+    class Answers(torch.nn.Module):
+        def forward(self, image):
+            return {"segmentation": torch.from_numpy(answer.astype(np.float32))[None].expand(len(image), -1, -1, -1)}
+
+    segmenter = Segmenter(run, "cpu")
+    segmenter.network = Answers()
+    found, _ = segmenter.segment([np.zeros(plane.shape, np.float32)] * 2, [plane] * 2)
+    back = np.linalg.inv(placement(plane, plan))
+    structures = np.stack([resample(p.astype(np.float32), back, plane.shape) for p in softmax(answer, 0)[1:]])
+    shares = np.concatenate([1 - structures.sum(0, keepdims=True), structures])
+    clear = np.diff(np.sort(shares, 0)[-2:], axis=0)[0] > 1e-5  # no tie within rounding
+    np.testing.assert_array_equal(found[clear], shares.argmax(0)[clear])
+    assert set(np.unique(found)) == {0, 1, 2, 3}
 
 
 def test_frames_of_several_sizes_come_back_in_order(truthful):
