@@ -11,7 +11,7 @@ from ..anatomy import Anatomy
 from ..files import read_json
 from ..study import Stack
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ..study.document import read_document
 from ..study.recognition import FALLBACK
 from .plan import Plan, scaled_phase
 from .store import plane_as_json, pseudonym
+from .upright import upright_slices
 
 Report = Callable[[dict], None]
 
@@ -108,7 +109,8 @@ def _prepare_one(item: tuple) -> dict:
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
         if document is None:
-            document, notes = _write(read, plan, name, folder, {**read.classes, **classes.get(read.subject, {})})
+            known = {**read.classes, **classes.get(read.subject, {})}
+            document, notes = _write(read, chosen, plan, name, folder, known)
         return {"study": str(path), "pseudonym": name, "notes": [*notes, *_problems(read)],
                 "labelled": document["sizes"]["labels"] > 0}
     except PlaneSSLError as error:
@@ -131,7 +133,8 @@ def _problems(read: study.Study) -> list[str]:
             for reason, files in alike.items()]
 
 
-def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict[str, int]) -> tuple[dict, list[str]]:
+def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, name: str, folder: Path, classes: dict[str, int],
+           ) -> tuple[dict, list[str]]:
     labelled = {(label.stack, label.phase): label for label in read.labels}
     frames_of_reference: list[str] = []
     pixels: list[np.ndarray] = []
@@ -139,6 +142,7 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
     sizes = {"pixels": 0, "labels": 0}
     stacks, notes = [], []
     for stack in read.stacks:
+        slices = upright_slices(stack, chosen)
         images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
@@ -151,16 +155,16 @@ def _write(read: study.Study, plan: Plan, name: str, folder: Path, classes: dict
             for k in range(len(frames)):
                 image = images[k][i]
                 pixels_at[i].append(sizes["pixels"])
-                pixels.append(image.astype(np.float16).ravel())
+                pixels.append(slices[i].turn(image).astype(np.float16).ravel())
                 sizes["pixels"] += image.size
                 labels_at[i].append(sizes["labels"] if k in maps else -1)
                 if k in maps:
-                    labels.append(maps[k][i].ravel())
+                    labels.append(slices[i].turn(maps[k][i]).ravel())
                     sizes["labels"] += image.size
         stacks.append({
             "id": stack.id, "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
-            "planes": [plane_as_json(plane) for plane in stack.planes], "pixels_at": pixels_at, "labels_at": labels_at})
+            "planes": [plane_as_json(one.plane) for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
     if labels and missing:
         notes.append(f"study {name}: no pixel is labelled {', '.join(missing)}")

@@ -145,6 +145,28 @@ class Crossings:
         return Crossing(relation, float(self.angle_deg[pair]), segment)
 
 
+def scanner_axes(normal, like: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Unit row and column directions (LPS) of a plane with this normal, of either sign, as scanners lay images.
+
+    Transverse images are seen from the feet with the front up, coronal ones from the front, sagittal ones from the
+    left, the head up; an oblique plane follows the one it is nearest to, or the one that is wanted (like: 0 sagittal,
+    1 coronal, 2 transverse).
+    """
+    normal = np.asarray(normal, dtype=float) / np.linalg.norm(normal)
+    main = int(np.abs(normal).argmax()) if like is None else like
+    if main == 2:
+        column = np.cross(normal, [1.0, 0, 0])
+        column *= np.sign(column[1]) / np.linalg.norm(column)
+        row = np.cross(column, normal)
+        row *= np.sign(row[0])
+    else:
+        row = np.cross(normal, [0, 0, 1.0])
+        row *= np.sign(row[1 - main]) / np.linalg.norm(row)
+        column = np.cross(normal, row)
+        column *= -np.sign(column[2])
+    return row, column
+
+
 def angle_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angle in degrees, 0 .. 90, between undirected unit vectors (..., 3); exact for small angles too (atan2)."""
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..geometry import Plane
+from ..geometry import Plane, scanner_axes
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,8 @@ class Series:
 
 def oriented(centre, normal, spacing: tuple[float, float], shape: tuple[int, int], turn_deg: float = 0.0,
              like: int | None = None) -> Plane:
-    """The plane through centre (3,) at right angles to normal (3,), with rows and columns as scanners lay them.
-
-    Transverse images are seen from the feet with the front up, coronal ones from the front, sagittal ones from the
-    left, the head up; an oblique plane follows the one it is nearest to, or the one that is wanted (like: 0 sagittal,
-    1 coronal, 2 transverse). turn_deg turns the image within its plane.
-    """
-    normal = np.asarray(normal, dtype=float) / np.linalg.norm(normal)
-    main = int(np.abs(normal).argmax()) if like is None else like
-    if main == 2:
-        column = np.cross(normal, [1.0, 0, 0])
-        column *= np.sign(column[1]) / np.linalg.norm(column)
-        row = np.cross(column, normal)
-        row *= np.sign(row[0])
-    else:
-        row = np.cross(normal, [0, 0, 1.0])
-        row *= np.sign(row[1 - main]) / np.linalg.norm(row)
-        column = np.cross(normal, row)
-        column *= -np.sign(column[2])
+    """The plane through centre (3,) at right angles to normal (3,), laid by `scanner_axes` and turned within itself."""
+    row, column = scanner_axes(normal, like)
     turn = Rotation.from_rotvec(np.radians(turn_deg) * np.cross(row, column))
     row, column = turn.apply(row), turn.apply(column)
     corner = np.asarray(centre, dtype=float)

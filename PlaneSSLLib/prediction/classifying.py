@@ -10,6 +10,7 @@ from ..cohort import Cohort, PreparedStudy
 from ..cohort.placing import NONE, placement, resample
 from ..cohort.plan import scaled_phase
 from ..cohort.samples import working_image
+from ..cohort.upright import upright_slices
 from ..study import Study
 from ..training.run import Run
 from ..training.settings import choose_device
@@ -24,7 +25,7 @@ class Classifier:
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         require_head(run, CLASSES)
-        self.plan = run.plan
+        self.plan, self.anatomy = run.plan, run.anatomy
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
 
@@ -60,10 +61,10 @@ def classify(classifier: Classifier, study: Study) -> dict:
     images, places = [], []
     for stack in stacks:
         frames = [(i, k) for i, of_slice in enumerate(stack.frames) for k in range(len(of_slice))]
-        chosen = _spread(frames, len(stacks))
+        chosen, slices = _spread(frames, len(stacks)), upright_slices(stack, classifier.anatomy)
         scaled = {k: scaled_phase(stack, k, classifier.plan) for k in {k for _, k in chosen}}
         for i, k in chosen:
-            matrix = placement(stack.planes[i], classifier.plan)
+            matrix = slices[i].matrix @ placement(slices[i].plane, classifier.plan)
             images.append(resample(scaled[k][i], matrix, classifier.plan.size))
             places.append({"stack": stack.id, "slice": i, "phase": k})
     probabilities, weights = classifier(images)

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..cohort.plan import scaled_phase
+from ..cohort.upright import upright_slices
 from ..study import Stack, Study
 from .cleaning import largest_components
 from .results import SegmentedStack
@@ -53,11 +54,13 @@ def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, 
     """
     require_phase(stack, phase)
     phases = tuple(range(stack.phases)) if phase is None else (phase,)
-    images = {(i, k): image for k in phases for i, image in scaled_phase(stack, k, segmenter.plan).items()}
-    found = segmenter.segment(list(images.values()), [stack.planes[i] for i, _ in images], progress=report)
+    slices = upright_slices(stack, segmenter.run.anatomy)
+    images = {(i, k): slices[i].turn(image) for k in phases
+              for i, image in scaled_phase(stack, k, segmenter.plan).items()}
+    found = segmenter.segment(list(images.values()), [slices[i].plane for i, _ in images], progress=report)
     labels: list[list[np.ndarray | None]] = [[None] * len(stack.planes) for _ in phases]
     for (i, k), image in zip(images, found, strict=True):
-        labels[phases.index(k)][i] = image
+        labels[phases.index(k)][i] = slices[i].back(image)
     segmented = SegmentedStack(stack, phases, tuple(map(tuple, labels)))
     return _cleaned(segmented) if clean else segmented
 

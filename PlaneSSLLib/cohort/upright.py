@@ -1,0 +1,80 @@
+"""Images as scanners lay them, however a file has turned or mirrored them."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from ..anatomy import Anatomy, View
+from ..geometry import Plane, scanner_axes
+from ..study import Stack
+
+TYPICAL_DEG = 45.0  # of a plane further than this from its view's typical one nobody can say how it should lie
+
+
+@dataclass(frozen=True, eq=False)
+class Upright:
+    """An image turned by quarters, and mirrored, to lie as its view usually does. No pixel changes its value.
+
+    plane: where the turned pixels lie. matrix: (3, 3), from its pixels (column, row, 1) to those of the acquired image.
+    """
+
+    plane: Plane
+    matrix: np.ndarray
+
+    def turn(self, image: np.ndarray) -> np.ndarray:
+        """(rows, columns) as acquired -> (rows, columns) upright."""
+        rows, columns = self._steps
+        return (image.T if self._swapped else image)[::rows, ::columns]
+
+    def back(self, image: np.ndarray) -> np.ndarray:
+        """(rows, columns) upright -> (rows, columns) as acquired."""
+        rows, columns = self._steps
+        turned = image[::rows, ::columns]
+        return turned.T if self._swapped else turned
+
+    @property
+    def _swapped(self) -> bool:
+        return self.matrix[0, 0] == 0
+
+    @property
+    def _steps(self) -> tuple[int, int]:
+        (a, b), (c, d) = self.matrix[:2, :2].astype(int).tolist()
+        return (b, c) if self._swapped else (d, a)
+
+
+def upright_slices(stack: Stack, anatomy: Anatomy) -> list[Upright]:
+    """Every slice of a stack, upright for its view."""
+    return [upright(plane, anatomy.view(stack.view)) for plane in stack.planes]
+
+
+def upright(plane: Plane, view: View | None) -> Upright:
+    """Turn an image so that its rows and columns run as near as can be to those of its view's typical plane.
+
+    What scanners write lies so already, nearly always. Converters to NIfTI mirror images, and some are stored turned by
+    a quarter; the header says so, and a network need not learn it. Left as it is where the view has no typical normal
+    or the plane is far from it, as in data whose header is made up.
+    """
+    axes = _axes(plane, view)
+    matrix = np.eye(3)
+    matrix[:2, :2] = axes.T
+    matrix[:2, 2] = np.where(axes.sum(0) < 0, np.array(plane.shape[::-1]) - 1, 0)
+    swapped = axes[0, 0] == 0
+    return Upright(Plane(
+        plane.to_lps(matrix[:2, 2]), *(axes @ [plane.row, plane.column]),
+        plane.spacing[::-1] if swapped else plane.spacing, plane.shape[::-1] if swapped else plane.shape), matrix)
+
+
+def _axes(plane: Plane, view: View | None) -> np.ndarray:
+    """(2, 2), row k: the acquired direction (1, 0 is that of the rows) that becomes the k-th, with its sign."""
+    if view is None or view.normal is None or not _near(plane.normal, view.normal):
+        return np.eye(2)
+    likeness = np.array(scanner_axes(view.normal)) @ np.array([plane.row, plane.column]).T
+    turns = [np.diag(signs) @ order
+             for order in (np.eye(2), np.eye(2)[::-1]) for signs in product((1, -1), repeat=2)]
+    return max(turns, key=lambda turn: (turn * likeness).sum())
+
+
+def _near(normal: np.ndarray, typical: tuple[float, float, float]) -> bool:
+    return abs(normal @ typical) >= np.cos(np.radians(TYPICAL_DEG)) * np.linalg.norm(typical)

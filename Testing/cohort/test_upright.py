@@ -1,0 +1,128 @@
+"""Turned and mirrored files of one acquisition are one image to a network."""
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
+
+from PlaneSSLLib.anatomy import load
+from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.cohort.upright import upright, upright_slices
+from PlaneSSLLib.geometry import Plane, scanner_axes
+from PlaneSSLLib.study import read_study
+
+HEART = load("heart")
+SAX = HEART.view("SAX")
+TURNS = list(product((False, True), (False, True), (False, True)))  # transposed, rows reversed, columns reversed
+
+
+def short_axis(turn_deg: float = 20.0, tilt_deg: float = 10.0) -> Plane:
+    """A plane that a scanner might have laid, somewhat off the typical one."""
+    row, column = scanner_axes(SAX.normal)
+    turn = Rotation.from_rotvec(np.radians(turn_deg) * np.cross(row, column))
+    tilt = Rotation.from_rotvec(np.radians(tilt_deg) * np.array([0.6, 0.8, 0.0]))
+    return Plane((5, -20, 40), *tilt.apply(turn.apply([row, column])), (1.2, 1.5), (9, 7))
+
+
+def turned(plane: Plane, image: np.ndarray, transposed: bool, rows: bool, columns: bool) -> tuple[Plane, np.ndarray]:
+    """The same image as another program might store it."""
+    row, column, spacing = plane.row, plane.column, plane.spacing
+    if transposed:
+        image, row, column, spacing = image.T, column, row, spacing[::-1]
+    corner = plane.position
+    if transposed:
+        plane = Plane(corner, row, column, spacing, image.shape)
+    last_row, last_column = image.shape[0] - 1, image.shape[1] - 1
+    corner = plane.to_lps([last_column if columns else 0, last_row if rows else 0])
+    return (Plane(corner, -row if columns else row, -column if rows else column, spacing, image.shape),
+            image[::-1 if rows else 1, ::-1 if columns else 1])
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_however_it_is_stored_it_stands_as_the_scanner_laid_it(turn):
+    plane = short_axis()
+    image = np.random.default_rng(0).normal(size=plane.shape)
+    stored, values = turned(plane, image, *turn)
+    found = upright(stored, SAX)
+    np.testing.assert_array_equal(found.turn(values), image)
+    np.testing.assert_array_equal(found.back(found.turn(values)), values)
+    for one, other in zip((found.plane.position, found.plane.row, found.plane.column),
+                          (plane.position, plane.row, plane.column), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    assert (found.plane.spacing, found.plane.shape) == (plane.spacing, plane.shape)
+    pixels = np.array([[0, 0], [6, 8], [2.5, 1]])
+    np.testing.assert_allclose(stored.to_lps(pixels @ found.matrix[:2, :2].T + found.matrix[:2, 2]),
+                               plane.to_lps(pixels), atol=1e-9)
+
+
+@pytest.mark.parametrize("view", [*(view for view in HEART.views if view.normal), *load("knee").views],
+                         ids=lambda view: view.name)
+@pytest.mark.parametrize("turn_deg", [-35, 0, 35])
+def test_what_a_scanner_has_laid_is_left_alone(view, turn_deg):
+    for sign in (1, -1):  # a normal may point either way
+        row, column = scanner_axes(sign * np.array(view.normal))
+        turn = Rotation.from_rotvec(np.radians(turn_deg) * np.cross(row, column))
+        plane = Plane((0, 0, 0), *turn.apply([row, column]), (1, 1), (4, 5))
+        np.testing.assert_array_equal(upright(plane, view).matrix, np.eye(3))
+
+
+def test_where_nothing_tells_how_it_should_lie_it_is_left_alone():
+    made_up = Plane((0, 0, 0), (0, -1, 0), (1, 0, 0), (1, 1), (4, 5))  # 70 degrees off any short axis
+    for view in (SAX, HEART.view("LAX"), None):
+        np.testing.assert_array_equal(upright(made_up, view).matrix, np.eye(3))
+
+
+def write_volume(path, plane: Plane, pixels: np.ndarray) -> sitk.Image:
+    image = sitk.GetImageFromArray(pixels)
+    image.SetOrigin(plane.position.tolist())
+    image.SetSpacing([plane.spacing[1], plane.spacing[0], 8.0])
+    image.SetDirection(np.stack([plane.row, plane.column, plane.normal], axis=1).ravel().tolist())
+    sitk.WriteImage(image, path)
+    return image
+
+
+def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    noise = sitk.GetImageFromArray(rng.normal(size=shape).astype(np.float32))
+    return 1000 * sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(noise, 1.5))
+
+
+@pytest.mark.parametrize("axes, flips", [((0, 1, 2), (False, True, False)), ((1, 0, 2), (False, False, False)),
+                                         ((1, 0, 2), (True, True, False))])
+def test_a_converted_study_is_prepared_as_the_one_it_was_made_from(tmp_path, axes, flips):
+    rng = np.random.default_rng(1)
+    names = ("as-laid", "converted")
+    for name in names:
+        (tmp_path / name).mkdir()
+    pixels = smooth(rng, (6, 40, 30))
+    image = write_volume(tmp_path / "as-laid" / "sax.nii.gz", short_axis(), pixels)
+    labels = sitk.Cast(image > float(np.median(pixels)), sitk.sitkUInt8)
+    for name in names:
+        (tmp_path / name / "labels").mkdir()
+    sitk.WriteImage(labels, tmp_path / "as-laid" / "labels" / "sax.nii.gz")
+    for file in ("sax.nii.gz", "labels/sax.nii.gz"):
+        stored = sitk.Flip(sitk.PermuteAxes(sitk.ReadImage(tmp_path / "as-laid" / file), axes), flips, False)
+        sitk.WriteImage(stored, tmp_path / "converted" / file)
+    for name in names:
+        (tmp_path / name / "study.json").write_text(
+            '{"anatomy": "heart", "views": {"SAX": "sax.nii.gz"}, "labels": {"SAX": "labels/sax.nii.gz"}}')
+        prepare([tmp_path / name], "heart", tmp_path / "cohorts" / name)
+    one, other = (next(iter(Cohort(tmp_path / "cohorts" / name).studies.values())) for name in names)
+    (first,), (second,) = one.stacks, other.stacks
+    assert first.labelled and first.labelled == second.labelled
+    for i in range(6):
+        np.testing.assert_allclose(second.planes[i].matrix, first.planes[i].matrix, atol=1e-4)
+        np.testing.assert_array_equal(other.image(second, i, 0), one.image(first, i, 0))
+        np.testing.assert_array_equal(other.labels(second, i, 0), one.labels(first, i, 0))
+
+
+def test_a_real_study_that_is_stored_a_quarter_turned(data):
+    """SCD0000101's rows run down and its columns to the right of the patient; SCD0000201 lies as it was laid."""
+    typical = scanner_axes(SAX.normal)
+    for name, as_it_is in (("SCD0000101", False), ("SCD0000201", True)):
+        (stack,) = read_study(data(f"heart-sunnybrook/{name}")).stacks
+        for one in upright_slices(stack, HEART):
+            assert (one.matrix == np.eye(3)).all() == as_it_is
+            assert min(one.plane.row @ typical[0], one.plane.column @ typical[1]) > 0.9
