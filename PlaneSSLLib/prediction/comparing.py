@@ -239,13 +239,14 @@ def _plot(rows: list[dict], path: Path, quantity: str) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for start in dict.fromkeys(row["start"] for row in rows):
+    starts, counts = list(dict.fromkeys(row["start"] for row in rows)), sorted({row["subjects"] for row in rows})
+    for n, start in enumerate(starts):
         of_start = [row for row in rows if row["start"] == start]
-        axes.errorbar([r["subjects"] for r in of_start], [r["mean"] for r in of_start], [r["sd"] for r in of_start],
-                      marker="o", capsize=3, label=start)
-    axes.set(xlabel="labelled subjects", ylabel=quantity, xscale="log")
-    axes.set_xticks(sorted({row["subjects"] for row in rows}), sorted({row["subjects"] for row in rows}))
-    axes.minorticks_off()
+        aside = 0.06 * (n - (len(starts) - 1) / 2)  # beside each other, so that no bar hides another
+        axes.errorbar([counts.index(r["subjects"]) + aside for r in of_start], [r["mean"] for r in of_start],
+                      [r["sd"] for r in of_start], marker="o", capsize=3, label=start)
+    axes.set(xlabel="labelled subjects", ylabel=quantity, xlim=(-0.5, len(counts) - 0.5))
+    axes.set_xticks(range(len(counts)), counts)
     axes.grid(alpha=0.3)
     axes.legend()
     with replacing(path) as side:
