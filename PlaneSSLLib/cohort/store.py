@@ -4,7 +4,8 @@ plan.json: how the images are put before a network.
 anatomy.toml: the anatomy it was prepared for.
 private/: salt.json, and the subject behind each pseudonym, PSEUDONYM.json; never copied to a run. A cohort that is
 passed on without this folder can be used all the same, by pseudonyms.
-studies/PSEUDONYM/: study.json (stacks, planes, offsets), pixels.npy (float16), labels.npy (uint8, where labelled).
+studies/PSEUDONYM/: study.json (stacks, planes, offsets), pixels.npy (float16), labels.npy (uint8, where labelled), all
+as acquired but upright (see `upright`).
 """
 from __future__ import annotations
 
