@@ -25,9 +25,9 @@ class Planes:
     """Regress the lines in which other views cut a slice, its location in its stack, or both.
 
     alpha and beta of the paper are the weights, 1 and 1; unlike there, the squared error of a heatmap weighs
-    1 + RIDGE times the true heatmap in every pixel. What a slice does not have is masked, never zeroed: a line of a
-    view that was not acquired, that is parallel, or that misses the image on the working grid; the location of a
-    one-slice stack.
+    1 + RIDGE times the true heatmap in every pixel. What a slice does not have is masked, never zeroed: a line of a view
+    that was not acquired, that is parallel, or that misses the image on the working grid; the location of a one-slice
+    stack.
     """
 
     def __init__(self, plan: Plan, anatomy: Anatomy, *, lines: bool = True, location: bool = True,
