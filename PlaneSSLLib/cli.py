@@ -119,9 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("cohort", type=Path, help="made by prepare")
     sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
-    sub.add_argument("--coarse", type=float, default=0.8, metavar="SHARE",
+    sub.add_argument("--coarse", type=float, default=0.55, metavar="SHARE",
                      help="so much of the training comes first on pixels twice as wide, in half the time a step "
-                          "(default 0.8)")
+                          "(default 0.55)")
     training(sub, epochs=100)
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)

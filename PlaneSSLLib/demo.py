@@ -22,12 +22,12 @@ class Size:
     unseen: int = 4
     labelled: int = 2
     phases: int = 2
-    pretraining_epochs: int = 20
+    pretraining_epochs: int = 16
     finetuning_epochs: int = 5
     batch: int = 8
 
 
-SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=12, finetuning_epochs=4)}  # a knee's grid is larger
+SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=9, finetuning_epochs=4)}  # a knee's grid is larger
 
 
 def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size | None = None,
@@ -74,7 +74,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
 
     step("Pretraining on crossing lines and slice locations: no outline is used ...")
     pretrain(out / "cohorts" / "pool", out / "runs" / "pretrained", overwrite=True, report=report,
-             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, coarse=0.8, validate_every=4))
+             settings=Settings(epochs=size.pretraining_epochs, batch=size.batch, coarse=0.5, validate_every=4))
 
     figures = {}
     for name, init in (("scratch", None), ("from pretrained", out / "runs" / "pretrained")):

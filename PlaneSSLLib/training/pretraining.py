@@ -27,7 +27,7 @@ def pretext_task(names: tuple[str, ...], cohort: Cohort, views: tuple[str, ...])
 
 def pretrain(
     cohort_folder: Path, out: Path, *, tasks: tuple[str, ...] = ("lines", "location"), views: tuple[str, ...] = (),
-    network: str = "small", settings: Settings = Settings(epochs=100, coarse=0.8), **running,
+    network: str = "small", settings: Settings = Settings(epochs=100, coarse=0.55), **running,
 ) -> dict:
     """Pretrain a network on a cohort; 15 % of its subjects validate. running: see `run_training`."""
     cohort = Cohort(cohort_folder)

@@ -15,19 +15,15 @@ from ...study.targets import SliceTargets, stack_targets
 from ..networks import Head
 from .task import Batch, Outputs
 
-# How much more a pixel on a line weighs than one far away, of which there are ten times as many: unweighted, a network
-# that is not sure of a line's direction does well by saying little anywhere, and learns the direction late.
-RIDGE = 10.0
 MOVES = Augmentation(rotation_deg=45, zoom=0.3, shift_mm=20, gamma=0.4, gain=0.2, noise=0.05, blur_px=1.0, shading=0.2)
 
 
 class Planes:
     """Regress the lines in which other views cut a slice, its location in its stack, or both.
 
-    alpha and beta of the paper are the weights, 1 and 1; unlike there, the squared error of a heatmap weighs
-    1 + RIDGE times the true heatmap in every pixel. What a slice does not have is masked, never zeroed: a line of a view
-    that was not acquired, that is parallel, or that misses the image on the working grid; the location of a one-slice
-    stack.
+    alpha and beta of the paper are the weights, 1 and 1. What a slice does not have is masked, never zeroed: a line of
+    a view that was not acquired, that is parallel, or that misses the image on the working grid; the location of a
+    one-slice stack.
     """
 
     def __init__(self, plan: Plan, anatomy: Anatomy, *, lines: bool = True, location: bool = True,
@@ -85,7 +81,7 @@ class Planes:
     def sums(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
         sums = {}
         if "lines" in self.heads:
-            squared = ((1 + RIDGE * batch["maps"]) * (outputs["lines"].float() - batch["maps"]).square()).sum((2, 3))
+            squared = (outputs["lines"].float() - batch["maps"]).square().sum((2, 3))
             sums["lines"] = (squared * batch["lines_mask"]).sum()
         if "location" in self.heads:
             squared = (outputs["location"].float()[:, 0] - batch["location"]).square()
