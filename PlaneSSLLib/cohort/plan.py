@@ -47,7 +47,8 @@ class Plan:
         document = read_json(path)
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             found = document.get("format") if isinstance(document, dict) else None
-            raise PlaneSSLError(f"{path} has format {found}; this version reads format {FORMAT}. Prepare it again.")
+            raise PlaneSSLError(f"{path} has format {found}, and this version reads format {FORMAT}: make the cohort "
+                                "or run that it belongs to again.")
         try:
             return cls(
                 anatomy=document["anatomy"], spacing=tuple(document["spacing"]), size=tuple(document["size"]),
