@@ -115,7 +115,7 @@ class Segmenter:
 def _strongest(structures: Tensor) -> Tensor:
     """(n, structures, ...) probabilities -> (n, ...) uint8: the likeliest, from 1, or 0 for the background, the rest.
 
-    One after the other, since torch takes several times as long to find where along an axis a maximum lies.
+    One after the other: torch is slow at finding where along an axis a maximum lies.
     """
     highest = 1 - structures.sum(1)
     found = torch.zeros_like(highest, dtype=torch.uint8)
