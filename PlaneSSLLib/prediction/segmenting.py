@@ -29,7 +29,7 @@ class Segmenter:
     def __init__(self, run: Run, device: str = "auto", batch: int = 16,
                  report: Callable[[dict], None] = lambda event: None) -> None:
         require_head(run, SEGMENTATION)
-        self.run, self.plan, self.batch, self.report = run, run.plan, batch, report
+        self.plan, self.anatomy, self.batch, self.report = run.plan, run.anatomy, batch, report
         self.device = choose_device(device)
         keep_freed_memory()
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
