@@ -4,7 +4,7 @@ The predictor knows each heart exactly and answers where a plane of its view bel
 operator laid it (`phantom.heart_protocol`). Every slice of every series counts, as in `planessl evaluate`. No network
 can do better than this but by knowing the operator.
 
-    python benchmarks/operator.py [HEARTS]      prints one JSON object
+    python benchmarks/operator_noise.py [HEARTS]      prints one JSON object
 """
 from __future__ import annotations
 
@@ -58,11 +58,13 @@ def errors(index: int) -> dict[str, list[float]]:
 
 def main() -> None:
     hearts = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    all_of_them = [errors(index) for index in range(hearts)]
+    found = {"angle_deg": [], "offset_mm": []}
+    for index in range(hearts):
+        for name, values in errors(index).items():
+            found[name] += values
     print(json.dumps({
         "what": f"how far the operator of {hearts} made-up hearts is off, and with him a perfect predictor",
-        **{name: {"median": round(float(np.median(values)), 2), "n": len(values)} for name, values in (
-            (name, [value for one in all_of_them for value in one[name]]) for name in all_of_them[0])},
+        **{name: {"median": round(float(np.median(values)), 2), "n": len(values)} for name, values in found.items()},
         "machine": machine.describe(),
     }, indent=1))
 
