@@ -9,6 +9,8 @@ import numpy as np
 from ..anatomy import Anatomy, View
 from ..geometry import Plane, scanner_axes
 from ..study import Stack
+from .placing import placement
+from .plan import Plan
 
 TYPICAL_DEG = 45.0  # of a plane further than this from its view's typical one nobody can say how it should lie
 
@@ -22,6 +24,10 @@ class Upright:
 
     plane: Plane
     matrix: np.ndarray
+
+    def placement(self, plan: Plan) -> np.ndarray:
+        """(3, 3) matrix from pixels of the working grid, which lies on the upright image, to those as acquired."""
+        return self.matrix @ placement(self.plane, plan)
 
     def turn(self, image: np.ndarray) -> np.ndarray:
         """(rows, columns) as acquired -> (rows, columns) upright."""

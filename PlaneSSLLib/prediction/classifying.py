@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..cohort import Cohort, PreparedStudy
-from ..cohort.placing import NONE, placement, resample
+from ..cohort.placing import NONE, resample
 from ..cohort.plan import scaled_phase
 from ..cohort.samples import working_image
 from ..cohort.upright import upright_slices
@@ -64,8 +64,7 @@ def classify(classifier: Classifier, study: Study) -> dict:
         chosen, slices = _spread(frames, len(stacks)), upright_slices(stack, classifier.anatomy)
         scaled = {k: scaled_phase(stack, k, classifier.plan) for k in {k for _, k in chosen}}
         for i, k in chosen:
-            matrix = slices[i].matrix @ placement(slices[i].plane, classifier.plan)
-            images.append(resample(scaled[k][i], matrix, classifier.plan.size))
+            images.append(resample(scaled[k][i], slices[i].placement(classifier.plan), classifier.plan.size))
             places.append({"stack": stack.id, "slice": i, "phase": k})
     probabilities, weights = classifier(images)
     slices = [{**place, "weight": float(weight)} for place, weight in zip(places, weights, strict=True)]

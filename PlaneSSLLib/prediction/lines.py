@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..cohort.placing import placement, resample
+from ..cohort.placing import resample
 from ..cohort.plan import scaled_phase
 from ..cohort.upright import upright_slices
 from ..geometry import clip_line, fit_lines, line_errors, lines_hit, lines_in_image, move_lines
@@ -53,8 +53,7 @@ class LinePredictor:
         """What the run sees in one phase of a stack. A slice with fewer phases shows its last one."""
         shown = [min(phase, len(frames) - 1) for frames in stack.frames]
         scaled = {k: scaled_phase(stack, k, self.plan) for k in set(shown)}
-        slices = upright_slices(stack, self.anatomy)
-        matrices = np.array([one.matrix @ placement(one.plane, self.plan) for one in slices])
+        matrices = np.array([one.placement(self.plan) for one in upright_slices(stack, self.anatomy)])
         images = [resample(scaled[k][i], matrix, self.plan.size)
                   for i, (k, matrix) in enumerate(zip(shown, matrices, strict=True))]
         seen = [self.look(images[i: i + 16]) for i in range(0, len(images), 16)]

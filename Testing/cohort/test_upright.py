@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
+from Testing.made_up_study import write_volume
 
 from PlaneSSLLib.anatomy import load
 from PlaneSSLLib.cohort import Cohort, prepare
@@ -29,16 +30,13 @@ def short_axis(turn_deg: float = 20.0, tilt_deg: float = 10.0) -> Plane:
 
 def turned(plane: Plane, image: np.ndarray, transposed: bool, rows: bool, columns: bool) -> tuple[Plane, np.ndarray]:
     """The same image as another program might store it."""
-    row, column, spacing = plane.row, plane.column, plane.spacing
     if transposed:
-        image, row, column, spacing = image.T, column, row, spacing[::-1]
-    corner = plane.position
-    if transposed:
-        plane = Plane(corner, row, column, spacing, image.shape)
+        image = image.T
+        plane = Plane(plane.position, plane.column, plane.row, plane.spacing[::-1], image.shape)
     last_row, last_column = image.shape[0] - 1, image.shape[1] - 1
     corner = plane.to_lps([last_column if columns else 0, last_row if rows else 0])
-    return (Plane(corner, -row if columns else row, -column if rows else column, spacing, image.shape),
-            image[::-1 if rows else 1, ::-1 if columns else 1])
+    row, column = -plane.row if columns else plane.row, -plane.column if rows else plane.column
+    return Plane(corner, row, column, plane.spacing, image.shape), image[::-1 if rows else 1, ::-1 if columns else 1]
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -75,15 +73,6 @@ def test_where_nothing_tells_how_it_should_lie_it_is_left_alone():
         np.testing.assert_array_equal(upright(made_up, view).matrix, np.eye(3))
 
 
-def write_volume(path, plane: Plane, pixels: np.ndarray) -> sitk.Image:
-    image = sitk.GetImageFromArray(pixels)
-    image.SetOrigin(plane.position.tolist())
-    image.SetSpacing([plane.spacing[1], plane.spacing[0], 8.0])
-    image.SetDirection(np.stack([plane.row, plane.column, plane.normal], axis=1).ravel().tolist())
-    sitk.WriteImage(image, path)
-    return image
-
-
 def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     noise = sitk.GetImageFromArray(rng.normal(size=shape).astype(np.float32))
     return 1000 * sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(noise, 1.5))
@@ -97,8 +86,8 @@ def test_a_converted_study_is_prepared_as_the_one_it_was_made_from(tmp_path, axe
     for name in names:
         (tmp_path / name).mkdir()
     pixels = smooth(rng, (6, 40, 30))
-    image = write_volume(tmp_path / "as-laid" / "sax.nii.gz", short_axis(), pixels)
-    labels = sitk.Cast(image > float(np.median(pixels)), sitk.sitkUInt8)
+    write_volume(tmp_path / "as-laid" / "sax.nii.gz", [short_axis()], pixels)
+    labels = sitk.Cast(sitk.ReadImage(tmp_path / "as-laid" / "sax.nii.gz") > float(np.median(pixels)), sitk.sitkUInt8)
     for name in names:
         (tmp_path / name / "labels").mkdir()
     sitk.WriteImage(labels, tmp_path / "as-laid" / "labels" / "sax.nii.gz")
