@@ -176,7 +176,8 @@ def evaluate(options: Namespace, console: Console) -> None:
             text += table(["error", "median", "mean", "n"], rows)
             return text if "offset_mm" not in document["metrics"] else (
                 f"{text}\ndistance: of a predicted line from the true one, the mean along the image; offset: the same "
-                "at the middle of the image that cuts, where an operator would read it.")
+                "at the middle of the image that cuts, where an operator would read it. agreed: of the lines on which "
+                "a subject's images agree, as planessl lines gives them; plane: of the planes in which these lie.")
         if "classes" in document:
             keys = ("auc", "sensitivity", "specificity", "brier", "n_positive")
             rows = [[name, *(figures[key] for key in keys)] for name, figures in document["classes"].items()]

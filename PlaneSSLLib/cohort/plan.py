@@ -61,6 +61,11 @@ class Plan:
     def as_json(self) -> dict:
         return asdict(self)
 
+    @property
+    def reach_mm(self) -> float:
+        """How far the organ reaches from the middle of an image, roughly: a quarter of the working grid."""
+        return min(count * mm for count, mm in zip(self.size, self.spacing, strict=True)) / 4
+
     def coarser(self, multiple: int) -> Plan:
         """The same field on pixels twice as wide, so many of them, at least, that they are multiples of a number."""
         rows, columns = (-(-size // (2 * multiple)) * multiple for size in self.size)

@@ -61,7 +61,7 @@ def _part(run: Run, cohort: Cohort, part: str) -> list[str]:
 
 def _measured(run: Run, cohort: Cohort, names: Sequence[str], device: str, report: Callable[[dict], None]) -> dict:
     if run.config["stage"] == "pretraining":
-        return evaluate_pretext(run, cohort, names, device)
+        return evaluate_pretext(run, cohort, names, device, report)
     if run.config["task"] == "classification":
         return evaluate_classes(Classifier(run, device), cohort, names)
     studies = [cohort.studies[name] for name in names]

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ..study import Stack, Study
 from ..study.targets import SliceTargets, Target, stack_targets
 from ..training.run import Run
 from ..training.settings import choose_device
+from .agreeing import agree
 from .suiting import LINES, require_anatomy, require_head
 
 
@@ -23,8 +24,8 @@ class Answers:
     """What a run sees in the slices of a stack.
 
     maps: (slices, targets, rows, columns) heatmaps on the working grid. matrices: (slices, 3, 3) from its pixels to
-    those of each slice. lines: (slices, targets, 3) fitted to them, in each slice's own pixels, NaN where no ridge was
-    found. locations: (slices,), NaN if the run did not learn them.
+    those of each slice. lines: (slices, targets, 3) in each slice's own pixels, NaN where none is seen. locations:
+    (slices,), NaN if the run did not learn them.
     """
 
     maps: np.ndarray
@@ -50,7 +51,10 @@ class LinePredictor:
         return outputs["lines"].float().cpu().numpy(), locations.float().cpu().numpy()
 
     def answers(self, stack: Stack, phase: int = 0) -> Answers:
-        """What the run sees in one phase of a stack. A slice with fewer phases shows its last one."""
+        """What the run sees in one phase of a stack, each slice for itself: lines are fitted to their heatmaps.
+
+        A slice with fewer phases shows its last one.
+        """
         shown = [min(phase, len(frames) - 1) for frames in stack.frames]
         scaled = {k: scaled_phase(stack, k, self.plan) for k in set(shown)}
         matrices = np.array([one.placement(self.plan) for one in upright_slices(stack, self.anatomy)])
@@ -77,7 +81,8 @@ class Asked:
 def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
     """Ask a run about every stack of a view that it has seen and in which its anatomy regresses a line.
 
-    PlaneSSLError if the study is of another anatomy.
+    The lines of a plane that several images were asked for are those on which they agree. PlaneSSLError if the study is
+    of another anatomy.
     """
     require_anatomy(predictor.plan, study)
     asked = []
@@ -87,7 +92,14 @@ def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
         targets = stack_targets(predictor.anatomy, study.stacks, index)
         if any(np.isfinite(t.lines).any() for t in targets):
             asked.append(Asked(stack, targets, predictor.answers(stack)))
-    return asked
+    if not asked:
+        return []
+    images = [plane for one in asked for plane in one.stack.planes]
+    planes = [target.planes for one in asked for target in one.targets]
+    lines, _ = agree(images, planes, np.concatenate([one.answers.lines for one in asked]), predictor.plan.reach_mm)
+    ends = np.cumsum([len(one.stack.planes) for one in asked])
+    return [replace(one, answers=replace(one.answers, lines=of_stack))
+            for one, of_stack in zip(asked, np.split(lines, ends[:-1]), strict=True)]
 
 
 def predicted_targets(asked: Sequence[Asked], names: Sequence[str]) -> dict[tuple[str, int], Target]:

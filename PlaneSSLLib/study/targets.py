@@ -14,12 +14,14 @@ class SliceTargets:
     """Of one slice, in its own pixels (column, row).
 
     lines: (targets, k, 3), NaN where there is none. middles: (targets, k, 2), the points of these lines nearest to the
-    middle of the image whose plane cuts this one. location: 0 .. 1, or NaN.
+    middle of the image whose plane cuts this one. location: 0 .. 1, or NaN. planes: for each target the plane that cuts,
+    None where there is none or several.
     """
 
     lines: np.ndarray
     middles: np.ndarray
     location: float
+    planes: tuple[Plane | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +57,16 @@ def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
     for plane, location in zip(stack.planes, locations, strict=True):
         lines = np.full((len(anatomy.targets), most, 3), np.nan)
         middles = np.full((len(anatomy.targets), most, 2), np.nan)
+        cuts: list[Plane | None] = [None] * len(anatomy.targets)
         for t, (name, planes) in enumerate(zip(anatomy.targets, per_target, strict=True)):
             if planes:
                 chosen = _choose(name.rpartition(":")[2], plane, planes)
+                cuts[t] = chosen[0] if len(chosen) == 1 else None
                 cut = lines_in_image(plane, chosen)
                 centres = plane.to_pixels(np.array([other.centre for other in chosen]))
                 lines[t, : len(chosen)] = cut
                 middles[t, : len(chosen)] = nearest_on_lines(cut, centres, plane.spacing)
-        targets.append(SliceTargets(lines, middles, float(location)))
+        targets.append(SliceTargets(lines, middles, float(location), tuple(cuts)))
     return targets
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from Testing.made_up_study import write_study
 from torch import nn
 
 from PlaneSSLLib import anatomy
-from PlaneSSLLib.cohort import Plan, Split
+from PlaneSSLLib.cohort import Cohort, Plan, Split, prepare
 from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.run import Run
@@ -49,3 +50,13 @@ def truthful_run(run, monkeypatch):
     """The folder of a run whose network is the stand-in, however it is opened."""
     monkeypatch.setattr(Run, "network", lambda self: TruthTeller())
     return run.folder
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory):
+    """Two made-up studies of two phases."""
+    root = tmp_path_factory.mktemp("studies")
+    for seed in range(2):
+        write_study(root / f"s{seed}", seed, phases=2)
+    prepare([root], "heart", root / "cohort")
+    return Cohort(root / "cohort")

@@ -88,26 +88,34 @@ class Planes:
             sums["location"] = (squared * batch["location_mask"]).sum()
         return sums
 
-    def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
-        """angle_deg, distance_mm and offset_mm of every predicted line against the true one; location_error_slices.
+    def seen_lines(self, outputs: Outputs, batch: Batch) -> np.ndarray:
+        """(n, targets, 3) lines fitted to the heatmaps, on the working grid; NaN where none is asked for, or seen."""
+        asked = batch["lines_mask"].numpy().astype(bool)
+        lines = np.full((*asked.shape, 3), np.nan)
+        lines[asked] = fit_lines(outputs["lines"].float().numpy()[asked], self.plan.spacing, self.plan.sigma_mm)
+        return lines
+
+    def line_measures(self, seen: np.ndarray, batch: Batch) -> dict[str, list[float]]:
+        """angle_deg, distance_mm and offset_mm of every line (n, targets, 3) that was asked for, against the true one.
 
         distance_mm is the mean along the true line within the image, so it grows with the angle and the field;
         offset_mm is taken at one point, the middle of the image that cuts, as in view planning (Wei et al. 2021).
+        A line that was not found is as wrong as can be: at right angles, and a quarter of the field away.
         """
-        measured: dict[str, list[float]] = {}
-        if "lines" in self.heads:
-            valid = batch["lines_mask"].numpy().astype(bool)
-            true = batch["lines"].numpy()[valid]
-            fitted = fit_lines(outputs["lines"].float().numpy()[valid], self.plan.spacing, self.plan.sigma_mm)
-            angle, distance = line_errors(fitted, true, self.plan.size, self.plan.spacing)
-            # A line that was not found is as wrong as can be: at right angles, and a quarter of the field away.
-            lost = min(size * mm for size, mm in zip(self.plan.size, self.plan.spacing, strict=True)) / 4
-            measured["angle_deg"] = np.nan_to_num(angle, nan=90.0).tolist()
-            measured["distance_mm"] = np.nan_to_num(distance, nan=lost).tolist()
-            offset = np.abs(distance_to_lines(fitted, batch["middles"].numpy()[valid], self.plan.spacing))
-            measured["offset_mm"] = np.nan_to_num(offset, nan=lost).tolist()
-        if "location" in self.heads:
-            mask = batch["location_mask"].bool()
-            error = (outputs["location"].float()[:, 0] - batch["location"]).abs() * (batch["slices"] - 1)
-            measured["location_error_slices"] = error[mask].tolist()
-        return measured
+        asked = batch["lines_mask"].numpy().astype(bool)
+        seen, true = seen[asked], batch["lines"].numpy()[asked]
+        angle, distance = line_errors(seen, true, self.plan.size, self.plan.spacing)
+        offset = np.abs(distance_to_lines(seen, batch["middles"].numpy()[asked], self.plan.spacing))
+        return {"angle_deg": np.nan_to_num(angle, nan=90.0).tolist(),
+                "distance_mm": np.nan_to_num(distance, nan=self.plan.reach_mm).tolist(),
+                "offset_mm": np.nan_to_num(offset, nan=self.plan.reach_mm).tolist()}
+
+    def location_measures(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
+        """location_error_slices of every image that has a location."""
+        error = (outputs["location"].float()[:, 0] - batch["location"]).abs() * (batch["slices"] - 1)
+        return {"location_error_slices": error[batch["location_mask"].bool()].tolist()}
+
+    def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
+        """The errors of lines and locations, as far as the task has them."""
+        lines = self.line_measures(self.seen_lines(outputs, batch), batch) if "lines" in self.heads else {}
+        return lines | (self.location_measures(outputs, batch) if "location" in self.heads else {})

@@ -1,0 +1,111 @@
+"""Lines from heatmaps, and planes from lines: what a network's answers say, in the terms of the geometry."""
+from __future__ import annotations
+
+import numpy as np
+
+from .planes import Plane, scanner_axes
+
+RIDGE = 0.15  # pure noise correlates with its best line by less than 0.1, a line under noise of its own height by 0.2
+STEADY_MM = 3.0  # lines are not expected to lie nearer to their plane than this
+PAIRS = 300  # of lines, at most, that are tried as the beginning of a plane
+SPREAD_MM = 5.0  # lines that all lie nearer than this to one line say nothing about a plane
+
+
+def fit_lines(maps: np.ndarray, spacing: tuple[float, float], sigma_mm: float, steps: int = 50) -> np.ndarray:
+    """Recover lines from heatmaps: (n, rows, columns) -> (n, 3), in_millimetres; NaN where a map holds no ridge.
+
+    A coarse Hough transform (Duda and Hart 1972) of the bright pixels finds the strongest ridge, which other ridges do
+    not pull; Gauss-Newton on the two parameters of the line, angle and offset, then minimises the squared difference
+    between the map and the ideal heatmap, with a free height, so that a nearby border does not pull it either. A map
+    that correlates with its best ideal heatmap by less than RIDGE holds no ridge. A line that only cuts off a corner,
+    with less than sigma of its length in the image, may come out wrong or NaN.
+    """
+    maps = np.asarray(maps, dtype=float)
+    rows, columns = maps.shape[-2:]
+    x = (np.arange(columns) - (columns - 1) / 2) * spacing[1]
+    y = (np.arange(rows) - (rows - 1) / 2) * spacing[0]
+    grid = np.stack(np.broadcast_arrays(x[None], y[:, None]), axis=-1).reshape(-1, 2)
+    fitted = np.array([_fit_line(m.ravel(), grid, sigma_mm, steps) for m in maps]).reshape(-1, 3)
+    lines = fitted * (spacing[1], spacing[0], 1)  # from mm about the middle of the image to pixels
+    lines[:, 2] -= lines[:, :2] @ [(columns - 1) / 2, (rows - 1) / 2]
+    return lines
+
+
+def _fit_line(values: np.ndarray, grid: np.ndarray, sigma: float, steps: int) -> np.ndarray:
+    if not np.isfinite(values).all() or values.max(initial=0) < 1e-3 or np.ptp(values) < 1e-3:
+        return np.full(3, np.nan)
+    angle, offset = _strongest_ridge(values, grid, sigma)
+    for _ in range(steps):
+        normal, turned = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+        distance = grid @ normal + offset
+        ideal = np.exp(-(distance**2) / (2 * sigma**2))
+        height = max(ideal @ values / (ideal @ ideal), 1e-3)
+        slope = -height * ideal * distance / sigma**2
+        jacobian = np.stack([slope * (grid @ turned), slope], axis=1)
+        normal_matrix = jacobian.T @ jacobian
+        normal_matrix += 1e-9 * np.trace(normal_matrix) * np.eye(2) + 1e-12 * np.eye(2)
+        step = np.linalg.solve(normal_matrix, jacobian.T @ (values - height * ideal))
+        # A step may not leave the ridge it stands on: half of sigma at the grid's edge.
+        step *= min(1.0, 0.5 * sigma / (abs(step[1]) + abs(step[0]) * np.abs(grid).max() + 1e-12))
+        angle, offset = angle + step[0], offset + step[1]
+        if np.abs(step).max() < 1e-9:
+            break
+    normal = np.array([np.cos(angle), np.sin(angle)])
+    ideal = np.exp(-((grid @ normal + offset) ** 2) / (2 * sigma**2))
+    ideal, values = ideal - ideal.mean(), values - values.mean()
+    correlates = ideal @ values > RIDGE * np.linalg.norm(ideal) * np.linalg.norm(values)
+    return np.array([*normal, offset]) if correlates else np.full(3, np.nan)
+
+
+def _strongest_ridge(values: np.ndarray, grid: np.ndarray, sigma: float) -> tuple[float, float]:
+    """Angle of the normal, and offset, of the strip of two sigma that holds most of the map's bright pixels."""
+    bright = np.flatnonzero(values > 0.5 * values.max())
+    bright = bright[:: 1 + len(bright) // 2000]
+    angles = np.radians(np.arange(0, 180, 4))
+    strip = np.floor(grid[bright] @ np.stack([np.cos(angles), np.sin(angles)]) / sigma).astype(int)
+    first = strip.min()
+    count = strip.max() - first + 2
+    cell = (strip - first) + count * np.arange(len(angles))
+    votes = np.bincount(cell.ravel(), np.repeat(values[bright], len(angles)), count * len(angles))
+    votes = votes.reshape(len(angles), count)
+    k, at = np.unravel_index((votes[:, :-1] + votes[:, 1:]).argmax(), (len(angles), count - 1))
+    return angles[k], -(first + at + 1) * sigma
+
+
+def fit_plane(segments: np.ndarray, steps: int = 20) -> Plane | None:
+    """The plane in which most of n segments lie: (n, 2, 3) LPS mm; its extent means nothing.
+
+    Of the planes through two of the segments each, the one that most others are near to is the first guess (Fischler
+    and Bolles 1981); total least squares along the whole of every segment, with Cauchy's weights, refines it. Segments
+    that are far off do not pull. None for fewer than three segments, and where all lie about one line, as in a single
+    image.
+    """
+    segments = np.asarray(segments, dtype=float).reshape(-1, 2, 3)
+    if len(segments) < 3:
+        return None
+    # Two points to stand for a segment: they have the moments of all of it (Gauss's rule).
+    middle, half = segments.mean(1), (segments[:, 1] - segments[:, 0]) / 2
+    points = np.stack([middle - half / np.sqrt(3), middle + half / np.sqrt(3)], axis=1)
+    first, second = np.triu_indices(len(points), 1)
+    tried = np.unique(np.linspace(0, len(first) - 1, PAIRS).round().astype(int))
+    guesses = np.concatenate([points[first[tried]], points[second[tried]]], axis=1)
+    centres = guesses.mean(1)
+    normals = np.linalg.svd(guesses - centres[:, None])[2][:, 2]
+    away = _away(points, centres, normals)
+    away = away[(away / (away + STEADY_MM)).sum(1).argmin()]
+    usual = max(STEADY_MM, float(np.median(away)))  # a line so far away counts half, one much further hardly at all
+    for _ in range(steps):
+        weights = 1 / (1 + np.square(away / usual))
+        share = np.repeat(weights / weights.sum() / 2, 2)
+        centre = share @ points.reshape(-1, 3)
+        _, spread, axes = np.linalg.svd(np.sqrt(share)[:, None] * (points.reshape(-1, 3) - centre), full_matrices=False)
+        away = _away(points, centre[None], axes[2:])[0]
+    if spread[1] < SPREAD_MM:
+        return None
+    return Plane(centre, *scanner_axes(axes[2]), (1.0, 1.0), (1, 1))
+
+
+def _away(points: np.ndarray, centres: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(planes, n) root mean square distance of n pairs of points (n, 2, 3) from planes."""
+    distance = np.einsum("nkx,px->pnk", points, normals) - (centres * normals).sum(-1)[:, None, None]
+    return np.sqrt(np.square(distance).mean(-1))
