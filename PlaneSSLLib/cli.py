@@ -59,13 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     def device(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
 
-    def training(sub: argparse.ArgumentParser, epochs: int) -> None:
+    def training(sub: argparse.ArgumentParser, epochs: int, coarse: float, batch: str) -> None:
         sub.add_argument("--network", help="small (default), unet or resnet50")
         sub.add_argument("--out", type=Path, required=True, help="the run's folder")
         sub.add_argument("--epochs", type=_positive, default=epochs,
                          help=f"how long: an epoch is 50 steps, whatever the cohort (default {epochs})")
         sub.add_argument("--batch", type=_positive,
-                         help="images in a step, over all processes (default 16; studies, to classify them: 4)")
+                         help=f"images in a step, over all processes (default {batch})")
+        sub.add_argument("--coarse", type=float, default=coarse, metavar="SHARE",
+                         help="so much of the training comes first on pixels twice as wide, in half the time a step "
+                              f"(default {coarse})")
         sub.add_argument("--learning-rate", type=float, default=1e-3, help="the largest, reached early (default 0.001)")
         sub.add_argument("--seed", type=int, default=0,
                          help="of the first weights, the split and the samples (default 0)")
@@ -119,10 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("cohort", type=Path, help="made by prepare")
     sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
-    sub.add_argument("--coarse", type=float, default=0.55, metavar="SHARE",
-                     help="so much of the training comes first on pixels twice as wide, in half the time a step "
-                          "(default 0.55)")
-    training(sub, epochs=100)
+    training(sub, epochs=100, coarse=0.55, batch="16")
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)
     sub.add_argument("cohort", type=Path, help="made by prepare, some of its studies labelled")
@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
     which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")
     which.add_argument("--fold", type=_shard, metavar="i/n", help="validate on the i-th of n parts, from 0")
-    training(sub, epochs=40)
+    training(sub, epochs=40, coarse=0.5, batch="8; whole studies, to classify them: 4")
 
     sub = command("evaluate", "Measure a run against a cohort's labels.")
     sub.add_argument("run", type=Path, help="the folder of a run, pretrained or finetuned")

@@ -305,11 +305,11 @@ def demo(options: Namespace, console: Console) -> None:
 def _settings(options: Namespace):
     from .training.settings import Settings
 
-    whole_studies = getattr(options, "task", None) == "classification"
+    usual = {"segmentation": 8, "classification": 4}.get(getattr(options, "task", None), 16)
     return Settings(
-        epochs=options.epochs, batch=options.batch or (4 if whole_studies else 16),
-        coarse=getattr(options, "coarse", 0.0), learning_rate=options.learning_rate,
-        precision=options.precision, seed=options.seed, device=options.device, workers=options.workers)
+        epochs=options.epochs, batch=options.batch or usual, coarse=options.coarse,
+        learning_rate=options.learning_rate, precision=options.precision, seed=options.seed, device=options.device,
+        workers=options.workers)
 
 
 def _reading(options: Namespace) -> dict:

@@ -23,11 +23,11 @@ class Size:
     labelled: int = 2
     phases: int = 2
     pretraining_epochs: int = 16
-    finetuning_epochs: int = 5
+    finetuning_epochs: int = 8
     batch: int = 8
 
 
-SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=9, finetuning_epochs=4)}  # a knee's grid is larger
+SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=9, finetuning_epochs=6)}  # a knee's grid is larger
 
 
 def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size | None = None,
@@ -81,7 +81,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
         step(f"Finetuning on {size.labelled} outlined patients, {name} ...")
         run = out / "runs" / name.replace(" ", "-")
         finetune(out / "cohorts" / "pool", run, init=init, subjects=size.labelled, overwrite=True, report=report,
-                 settings=Settings(epochs=size.finetuning_epochs, batch=size.batch))
+                 settings=Settings(epochs=size.finetuning_epochs, batch=size.batch, coarse=0.5))
         figures[name] = evaluate(run, out / "cohorts" / "unseen", report=report)["structures"]
 
     rows = [[label.title, *(figures[name].get(label.name, {"dice": {"mean": 0.0}})["dice"]["mean"] for name in figures)]

@@ -77,17 +77,19 @@ class Drawn(Dataset):
         return self.make(self.cohort.studies[place.study], place, rng)
 
 
-class Alternating(Dataset):
-    """Sample n is that of the first data set where n is even, of the second where it is odd."""
+class Mixed(Dataset):
+    """Sample n is that of the first data set, but every fifth that of the second."""
+
+    EVERY = 5
 
     def __init__(self, first: Dataset, second: Dataset) -> None:
-        self.both = first, second
+        self.first, self.second = first, second
 
     def __len__(self) -> int:
-        return min(len(one) for one in self.both)
+        return min(len(self.first), len(self.second))
 
     def __getitem__(self, n: int) -> Sample:
-        return self.both[n % 2][n]
+        return (self.second if n % self.EVERY == self.EVERY - 1 else self.first)[n]
 
 
 class Listed(Dataset):

@@ -21,7 +21,7 @@ TRANSFERS = ("joint", "all", "encoder")
 def finetune(
     cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "joint",
     subjects: int | None = None, split: Split | None = None, network: str | None = None,
-    settings: Settings = Settings(epochs=40), **running,
+    settings: Settings = Settings(epochs=40, batch=8, coarse=0.5), **running,
 ) -> dict:
     """Train a segmentation or a classification.
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
-from ..cohort.samples import Alternating, Drawn, Listed, Place
+from ..cohort.samples import Drawn, Listed, Mixed, Place
 from ..files import write_json
 from .engine import Engine, Report, Stage
 from .memory import keep_freed_memory
@@ -82,7 +82,7 @@ def run_training(
 
         def drawn(one: Task, count: int) -> Dataset:
             samples = Drawn(cohort, training, one.sample, settings.seed, count)
-            return Alternating(samples, Drawn(cohort, free, one.sample, settings.seed, count)) if free else samples
+            return Mixed(samples, Drawn(cohort, free, one.sample, settings.seed, count)) if free else samples
 
         stages = [
             Stage(end, one, drawn(one, end * settings.batch), Listed(cohort, seen, one.sample))

@@ -12,7 +12,7 @@ from torch.utils.data import default_collate
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Split
-from PlaneSSLLib.cohort.samples import Alternating, Drawn, Listed
+from PlaneSSLLib.cohort.samples import Drawn, Listed, Mixed
 from PlaneSSLLib.cohort.store import PreparedStudy
 from PlaneSSLLib.geometry import heatmaps
 from PlaneSSLLib.training.pretraining import pretext_task
@@ -110,29 +110,31 @@ def joint(cohort):
     return Joint(Segmentation(cohort.plan), Planes(cohort.plan, cohort.anatomy), cohort.pseudonyms[:1])
 
 
+OUTLINED, FREE = [0, 1, 2, 3, 5, 6, 7, 8], [4, 9]  # of ten samples
+
+
 def joint_batch(joint, cohort, seed=0):
-    """Eight samples, every second one with labels."""
+    """Ten samples, every fifth one from subjects whose labels may not be seen."""
     labelled = joint.places(cohort.studies[cohort.pseudonyms[0]])
     free = [place for name in cohort.pseudonyms[1:] for place in joint.free_places(cohort.studies[name])]
-    drawn = Alternating(Drawn(cohort, labelled, joint.sample, seed, 8), Drawn(cohort, free, joint.sample, seed, 8))
+    drawn = Mixed(Drawn(cohort, labelled, joint.sample, seed, 10), Drawn(cohort, free, joint.sample, seed, 10))
     return default_collate([drawn[i] for i in range(len(drawn))])
 
 
 def test_joint_losses_are_those_of_both_tasks_each_on_what_it_knows(joint, cohort):
     batch = joint_batch(joint, cohort)
-    outputs = {"segmentation": torch.randn(8, 4, *cohort.plan.size), "lines": torch.rand_like(batch["maps"]),
-               "location": torch.rand(8, 1)}
+    outputs = {"segmentation": torch.randn(10, 4, *cohort.plan.size), "lines": torch.rand_like(batch["maps"]),
+               "location": torch.rand(10, 1)}
     sums, counts = joint.sums(outputs, batch), joint.counts(batch)
-    known = slice(0, 8, 2)
-    of_known = {"labels": batch["labels"][known]}
-    alone = joint.segmentation.sums({"segmentation": outputs["segmentation"][known]}, of_known)
+    of_known = {"labels": batch["labels"][OUTLINED]}
+    alone = joint.segmentation.sums({"segmentation": outputs["segmentation"][OUTLINED]}, of_known)
     for name in ("cross_entropy", "dice"):
         assert float(sums[name] / counts[name]) == pytest.approx(
             float(alone[name] / joint.segmentation.counts(of_known)[name]), rel=1e-6)
     for name, value in joint.planes.sums(outputs, batch).items():
         assert float(sums[name]) == float(value)
-    unlabelled = {name: values[1::2] for name, values in batch.items()}
-    nothing = joint.sums({name: values[1::2] for name, values in outputs.items()}, unlabelled)
+    unlabelled = {name: values[FREE] for name, values in batch.items()}
+    nothing = joint.sums({name: values[FREE] for name, values in outputs.items()}, unlabelled)
     assert float(nothing["dice"]) == float(nothing["cross_entropy"]) == 0  # a piece of a cut-up batch
 
 
@@ -164,7 +166,7 @@ def test_joint_never_opens_the_labels_of_others(joint, cohort, monkeypatch):
                         lambda study, *place: opened.append(study.pseudonym) or labels(study, *place))
     batch = joint_batch(joint, cohort)
     assert set(opened) == {cohort.pseudonyms[0]}
-    assert (batch["labels"][1::2] == -1).all()
+    assert (batch["labels"][FREE] == -1).all()
 
 
 def test_planes_are_learnt_beside_from_nobody_who_validates_or_tests(joint, cohort):

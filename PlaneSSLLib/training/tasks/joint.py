@@ -14,7 +14,6 @@ from .segmentation import Segmentation
 from .task import Batch, Outputs
 
 UNKNOWN = -1
-LINES_WEIGHT = 10.0  # a heatmap's squared error is small beside a cross entropy
 
 
 class Joint:
@@ -31,8 +30,6 @@ class Joint:
         self.planes.augmentation = segmentation.augmentation  # one image for both
         self.heads = {**segmentation.heads, **planes.heads}
         self.weights = {**segmentation.weights, **planes.weights}
-        if "lines" in self.weights:
-            self.weights["lines"] = LINES_WEIGHT
         self.best = segmentation.best
 
     @property
