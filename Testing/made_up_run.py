@@ -12,7 +12,8 @@ def write_run(folder: Path, stage: str = "finetuning", task: str = "segmentation
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({
         "stage": stage, "task": task, "views": ["SAX"], "network": "small", "init": None,
-        "settings": {"epochs": epochs, "batch": 16, "seed": 3}}))
+        "settings": {"epochs": epochs, "batch": 12, "coarse": 0.25, "learning_rate": 0.0005, "precision": "float32",
+                     "seed": 3}}))
     (folder / "plan.json").write_text(json.dumps({"anatomy": anatomy}))
     (folder / "weights.safetensors").touch()
     (folder / "metrics.csv").write_text(

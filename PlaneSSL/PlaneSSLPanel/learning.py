@@ -43,7 +43,7 @@ class LearningLogic:
 
     def pretrainingJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *,
                         tasks: Sequence[str] = ("lines", "location"), network: str = "small", epochs: int = 100,
-                        device: str = "auto", seed: int = 0, batch: int = 16) -> list[Job]:
+                        device: str = "auto", seed: int = 0, batch: int | None = None) -> list[Job]:
         """Prepare the studies in a folder as a cohort, then pretrain on it. Both are called `name`."""
         self._require_new(name)
         return [self._preparationJob(studies, anatomy, name), Job([
@@ -52,7 +52,7 @@ class LearningLogic:
 
     def finetuningJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *, task: str = "segmentation",
                        init: str | None = None, subjects: int = 0, network: str | None = None, epochs: int = 40,
-                       device: str = "auto", seed: int = 0, batch: int = 16) -> list[Job]:
+                       device: str = "auto", seed: int = 0, batch: int | None = None) -> list[Job]:
         """Prepare labelled studies as a cohort, then train on it. init: the name of a pretrained run, None for scratch.
 
         subjects: train on so many of them, 0 for all but those that validate. network: None for that of `init`.
@@ -68,13 +68,15 @@ class LearningLogic:
         folder = self.workspace.run(name)
         config = read_json(folder / "config.json")
         settings = config["settings"]
-        how = [*_how(config["network"], settings["epochs"], device, settings["seed"], settings["batch"]), "--resume"]
+        how = [*_how(config["network"], settings["epochs"], device, settings["seed"], settings["batch"]), "--resume",
+               *(text for key in ("coarse", "learning_rate", "precision")
+                 for text in (f"--{key.replace('_', '-')}", str(settings[key])))]
         if config["stage"] == "pretraining":
             views = ["--views", ",".join(config["views"])] if config["views"] else []
             return Job(["pretrain", self.workspace.cohort(name), "--out", folder, "--tasks", config["task"], *views,
                         *how])
-        init = self.workspace.run(config["init"]) if config["init"] else "none"
-        return Job(["finetune", self.workspace.cohort(name), "--task", config["task"], "--init", init, "--split",
+        init = [self.workspace.run(config["init"]), "--transfer", config["transfer"]] if config["init"] else ["none"]
+        return Job(["finetune", self.workspace.cohort(name), "--task", config["task"], "--init", *init, "--split",
                     folder / "splits.json", "--out", folder, *how])
 
     def pretrain(self, studies: str | os.PathLike, anatomy: str, name: str,
@@ -219,6 +221,6 @@ def reading_options(anatomy: str | None, views: dict[str, str] | None) -> list[s
             *(text for stack, view in (views or {}).items() for text in ("--view", f"{stack}={view}"))]
 
 
-def _how(network: str | None, epochs: int, device: str, seed: int, batch: int) -> list[str]:
+def _how(network: str | None, epochs: int, device: str, seed: int, batch: int | None) -> list[str]:
     return [*(["--network", network] if network else []), "--epochs", str(epochs), "--device", device,
-            "--seed", str(seed), "--batch", str(batch)]
+            "--seed", str(seed), *(["--batch", str(batch)] if batch else [])]

@@ -10,6 +10,7 @@ from Testing.made_up_study import write_study
 from Testing.module.using import choose, draw
 
 from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.files import read_json
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -244,6 +245,10 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
     assert known[1].out == workspace.run("new") and known[1].epochs == 3
     assert known[2].resume and known[2].tasks == "lines,location" and known[2].seed == 3
     assert known[5].resume and known[5].split == workspace.run("hearts") / "splits.json"
+    for options, name in ((known[2], "lines"), (known[5], "hearts")):  # goes on as it began, whatever is usual by now
+        began = read_json(workspace.run(name) / "config.json")["settings"]
+        assert {key: getattr(options, key) for key in ("epochs", "batch", "coarse", "learning_rate", "precision")} == {
+            key: began[key] for key in ("epochs", "batch", "coarse", "learning_rate", "precision")}
     with pytest.raises(PlaneSSLError, match="another name"):
         logic.pretrainingJobs(study_folder, "heart", "lines")
     with pytest.raises(PlaneSSLError):
