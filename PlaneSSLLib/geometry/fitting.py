@@ -75,11 +75,10 @@ def _strongest_ridge(values: np.ndarray, grid: np.ndarray, sigma: float) -> tupl
 def fit_plane(segments: np.ndarray, weights: np.ndarray | None = None, steps: int = 20) -> Plane | None:
     """The plane in which most of n segments lie: (n, 2, 3) LPS mm; its extent means nothing.
 
-    weights: (n,) how much each segment counts, above 0; all alike where None.
     Of the planes through two of the segments each, the one that most others are near to is the first guess (Fischler
     and Bolles 1981); total least squares along the whole of every segment, with Cauchy's weights, refines it. Segments
-    that are far off do not pull. None for fewer than three segments, and where all lie about one line, as in a single
-    image.
+    that are far off do not pull. weights: (n,) how much each segment counts, above 0; all alike where None. Returns
+    None for fewer than three segments, and where all lie about one line, as in a single image.
     """
     segments = np.asarray(segments, dtype=float).reshape(-1, 2, 3)
     trust = np.ones(len(segments)) if weights is None else np.asarray(weights, dtype=float)

@@ -20,11 +20,12 @@ def agree(
 ) -> tuple[np.ndarray, dict[Plane, Plane]]:
     """Lines on which images agree, and the planes in which these lie.
 
-    stacks: of which stack each image is. The slices of a stack look alike, and err together: all of them count as much
-    as another stack's single one. asked: for each of n images, and each of k targets, the plane whose line it was asked for. lines: (n, k, 3) those
-    seen there, in the image's pixels, NaN for none. reach_mm: how far the organ reaches from the middle of an image;
-    lines count so far. Returns the lines (n, k, 3), and by the planes asked for those that are seen in their stead; a
-    plane that too few images show is left out (see `geometry.fit_plane`), and its lines stay as they were seen.
+    stacks: of which stack each of the n images is. The slices of a stack look alike and err together: all of them count
+    as much as another stack's single one. asked: for each image, and each of k targets, the plane whose line it was
+    asked for. lines: (n, k, 3) those seen there, in the image's pixels, NaN for none. reach_mm: how far the organ
+    reaches from the middle of an image; lines count so far. Returns the lines (n, k, 3), and by the planes asked for
+    those that are seen in their stead; a plane that too few images show is left out (see `geometry.fit_plane`), and its
+    lines stay as they were seen.
     """
     segments: dict[Plane, list[np.ndarray]] = {}
     sources: dict[Plane, list[Hashable]] = {}

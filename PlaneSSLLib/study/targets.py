@@ -14,8 +14,8 @@ class SliceTargets:
     """Of one slice, in its own pixels (column, row).
 
     lines: (targets, k, 3), NaN where there is none. middles: (targets, k, 2), the points of these lines nearest to the
-    middle of the image whose plane cuts this one. location: 0 .. 1, or NaN. planes: for each target the plane that cuts,
-    None where there is none or several.
+    middle of the image whose plane cuts this one. location: 0 .. 1, or NaN. planes: of each target the plane that is
+    asked for, None where there is none or several.
     """
 
     lines: np.ndarray

@@ -110,7 +110,7 @@ def test_errors_are_told_of_each_image_of_what_they_agree_on_and_of_its_plane(co
     metrics = found["metrics"]
     assert found["frames"] == sum(len(task.places(study)) for study in cohort.studies.values())
     assert metrics["angle_deg"]["n"] == metrics["agreed_angle_deg"]["n"]
-    assert metrics["plane_angle_deg"]["n"] == 2 * len(cohort.studies)  # 2CH and 4CH, but SAX is seen in two images alone
+    assert metrics["plane_angle_deg"]["n"] == 2 * len(cohort.studies)  # 2CH and 4CH; SAX is seen in two images alone
     assert metrics["location_error_slices"]["mean"] < 1e-4
     wrong = 2 * 2 * len(cohort.studies)  # of each study two lines, in two phases
     assert metrics["angle_deg"]["mean"] == pytest.approx(degrees * wrong / metrics["angle_deg"]["n"], abs=0.1)
