@@ -72,16 +72,15 @@ def _strongest_ridge(values: np.ndarray, grid: np.ndarray, sigma: float) -> tupl
     return angles[k], -(first + at + 1) * sigma
 
 
-def fit_plane(segments: np.ndarray, weights: np.ndarray | None = None, steps: int = 20) -> Plane | None:
+def fit_plane(segments: np.ndarray, steps: int = 20) -> Plane | None:
     """The plane in which most of n segments lie: (n, 2, 3) LPS mm; its extent means nothing.
 
     Of the planes through two of the segments each, the one that most others are near to is the first guess (Fischler
     and Bolles 1981); total least squares along the whole of every segment, with Cauchy's weights, refines it. Segments
-    that are far off do not pull. weights: (n,) how much each segment counts, above 0; all alike where None. Returns
-    None for fewer than three segments, and where all lie about one line, as in a single image.
+    that are far off do not pull. None for fewer than three segments, and where all lie about one line, as in a single
+    image.
     """
     segments = np.asarray(segments, dtype=float).reshape(-1, 2, 3)
-    trust = np.ones(len(segments)) if weights is None else np.asarray(weights, dtype=float)
     if len(segments) < 3:
         return None
     # Two points to stand for a segment: they have the moments of all of it (Gauss's rule).
@@ -93,11 +92,11 @@ def fit_plane(segments: np.ndarray, weights: np.ndarray | None = None, steps: in
     centres = guesses.mean(1)
     normals = np.linalg.svd(guesses - centres[:, None])[2][:, 2]
     away = _away(points, centres, normals)
-    away = away[((away / (away + STEADY_MM)) @ trust).argmin()]
+    away = away[(away / (away + STEADY_MM)).sum(1).argmin()]
     usual = max(STEADY_MM, float(np.median(away)))  # a line so far away counts half, one much further hardly at all
     for _ in range(steps):
-        kept = trust / (1 + np.square(away / usual))
-        share = np.repeat(kept / kept.sum() / 2, 2)
+        weights = 1 / (1 + np.square(away / usual))
+        share = np.repeat(weights / weights.sum() / 2, 2)
         centre = share @ points.reshape(-1, 3)
         _, spread, axes = np.linalg.svd(np.sqrt(share)[:, None] * (points.reshape(-1, 3) - centre), full_matrices=False)
         away = _away(points, centre[None], axes[2:])[0]

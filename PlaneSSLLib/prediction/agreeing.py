@@ -6,8 +6,7 @@ et al., MICCAI 2021).
 """
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,31 +14,22 @@ from ..geometry import Plane, clip_line, fit_plane, in_millimetres, lines_in_ima
 
 
 def agree(
-    images: Sequence[Plane], stacks: Sequence[Hashable], asked: Sequence[Sequence[Plane | None]], lines: np.ndarray,
-    reach_mm: float,
+    images: Sequence[Plane], asked: Sequence[Sequence[Plane | None]], lines: np.ndarray, reach_mm: float,
 ) -> tuple[np.ndarray, dict[Plane, Plane]]:
     """Lines on which images agree, and the planes in which these lie.
 
-    stacks: of which stack each of the n images is. The slices of a stack look alike and err together: all of them count
-    as much as another stack's single one. asked: for each image, and each of k targets, the plane whose line it was
-    asked for. lines: (n, k, 3) those seen there, in the image's pixels, NaN for none. reach_mm: how far the organ
-    reaches from the middle of an image; lines count so far. Returns the lines (n, k, 3), and by the planes asked for
-    those that are seen in their stead; a plane that too few images show is left out (see `geometry.fit_plane`), and its
-    lines stay as they were seen.
+    asked: for each of n images, and each of k targets, the plane whose line it was asked for. lines: (n, k, 3) those
+    seen there, in the image's pixels, NaN for none. reach_mm: how far the organ reaches from the middle of an image;
+    lines count so far. Returns the lines (n, k, 3), and by the planes asked for those that are seen in their stead; a
+    plane that too few images show is left out (see `geometry.fit_plane`), and its lines stay as they were seen.
     """
     segments: dict[Plane, list[np.ndarray]] = {}
-    sources: dict[Plane, list[Hashable]] = {}
-    for image, stack, planes, of_image in zip(images, stacks, asked, lines, strict=True):
+    for image, planes, of_image in zip(images, asked, lines, strict=True):
         for plane, line in zip(planes, of_image, strict=True):
             if plane is not None and clip_line(line, image.shape) is not None:
                 segments.setdefault(plane, []).append(_segment(image, line, reach_mm))
-                sources.setdefault(plane, []).append(stack)
-    agreed: dict[Plane, Plane] = {}
-    for plane, found in segments.items():
-        count = Counter(sources[plane])
-        seen = fit_plane(np.array(found), np.array([1 / count[stack] for stack in sources[plane]]))
-        if seen is not None:
-            agreed[plane] = seen
+    fitted = {plane: fit_plane(np.array(found)) for plane, found in segments.items()}
+    agreed = {plane: seen for plane, seen in fitted.items() if seen is not None}
     together = np.array(lines)
     for i, (image, planes) in enumerate(zip(images, asked, strict=True)):
         for t, plane in enumerate(planes):

@@ -95,10 +95,9 @@ def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
     if not asked:
         return []
     images = [plane for one in asked for plane in one.stack.planes]
-    stacks = [one.stack.id for one in asked for _ in one.stack.planes]
     planes = [target.planes for one in asked for target in one.targets]
     seen = np.concatenate([one.answers.lines for one in asked])
-    lines, _ = agree(images, stacks, planes, seen, predictor.plan.reach_mm)
+    lines, _ = agree(images, planes, seen, predictor.plan.reach_mm)
     ends = np.cumsum([len(one.stack.planes) for one in asked])
     return [replace(one, answers=replace(one.answers, lines=of_stack))
             for one, of_stack in zip(asked, np.split(lines, ends[:-1]), strict=True)]

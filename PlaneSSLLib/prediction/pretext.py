@@ -76,7 +76,7 @@ def _of_lines(answers: Answers, task: Planes, study: PreparedStudy, places: Sequ
     asked = [task.targets(study, place.stack)[place.slice].planes for place in places]
     matrices = np.array([placement(image, task.plan) for image in images])
     acquired = np.array([move_lines(*pair) for pair in zip(lines, np.linalg.inv(matrices), strict=True)])
-    acquired, planes = agree(images, [place.stack for place in places], asked, acquired, task.plan.reach_mm)
+    acquired, planes = agree(images, asked, acquired, task.plan.reach_mm)
     agreed = np.array([move_lines(*pair) for pair in zip(acquired, matrices, strict=True)])
     return _joined((task.line_measures(lines, true), *locations, {
         **{f"agreed_{name}": found for name, found in task.line_measures(agreed, true).items()},
