@@ -23,11 +23,11 @@ class Size:
     labelled: int = 2
     phases: int = 2
     pretraining_epochs: int = 16
-    finetuning_epochs: int = 8
+    finetuning_epochs: int = 6
     batch: int = 8
 
 
-SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=9, finetuning_epochs=6)}  # a knee's grid is larger
+SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=9)}  # a knee's grid is larger
 
 
 def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size | None = None,
