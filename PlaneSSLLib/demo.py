@@ -22,8 +22,8 @@ class Size:
     unseen: int = 4
     labelled: int = 2
     phases: int = 2
-    pretraining_epochs: int = 16
-    finetuning_epochs: int = 6
+    pretraining_epochs: int = 14
+    finetuning_epochs: int = 5
     batch: int = 8
 
 
