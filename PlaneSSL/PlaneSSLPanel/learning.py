@@ -68,9 +68,9 @@ class LearningLogic:
         folder = self.workspace.run(name)
         config = read_json(folder / "config.json")
         settings = config["settings"]
-        how = [*_how(config["network"], settings["epochs"], device, settings["seed"], settings["batch"]), "--resume",
-               *(text for key in ("coarse", "learning_rate", "precision")
-                 for text in (f"--{key.replace('_', '-')}", str(settings[key])))]
+        how = ["--network", config["network"], "--device", device, "--resume"]
+        for key in ("epochs", "batch", "coarse", "learning_rate", "precision", "seed"):
+            how += [f"--{key.replace('_', '-')}", str(settings[key])]
         if config["stage"] == "pretraining":
             views = ["--views", ",".join(config["views"])] if config["views"] else []
             return Job(["pretrain", self.workspace.cohort(name), "--out", folder, "--tasks", config["task"], *views,

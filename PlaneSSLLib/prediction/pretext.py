@@ -40,7 +40,7 @@ def evaluate_pretext(
     task = pretext_task(tuple(config["task"].split(",")), cohort, tuple(config["views"]))
     where = choose_device(device)
     network = run.network().to(where, memory_format=torch.channels_last)
-    measures: Measures = {}
+    found: list[Measures] = []
     frames = 0
     for step, subject in enumerate(subjects, start=1):
         places = places_of(task, cohort, (subject,))
@@ -50,14 +50,13 @@ def evaluate_pretext(
         batches = DataLoader(Listed(cohort, places, task.sample), batch_size=16)
         answers = (({name: out.float().cpu() for name, out in network(batch["image"].to(where)).items()}, batch)
                    for batch in batches)
-        found = (_of_lines(answers, task, cohort.studies[subject], places) if "lines" in task.heads else
-                 _joined(task.measure(*answer) for answer in answers))
-        measures = _joined((measures, found))
+        found += ([_of_lines(answers, task, cohort.studies[subject], places)] if "lines" in task.heads else
+                  [task.measure(*answer) for answer in answers])
         report({"event": "progress", "task": "evaluate", "step": step, "of": len(subjects)})
     if not frames:
         raise PlaneSSLError(f"No frame of the cohort {cohort.folder} has a target of the task {config['task']}.")
-    metrics = {name: {"median": float(np.median(found)), "mean": float(np.mean(found)), "n": len(found)}
-               for name, found in measures.items() if found}
+    metrics = {name: {"median": float(np.median(values)), "mean": float(np.mean(values)), "n": len(values)}
+               for name, values in _joined(found).items() if values}
     return {"subjects": len(subjects), "frames": frames, "metrics": metrics}
 
 

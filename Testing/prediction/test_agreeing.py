@@ -23,9 +23,9 @@ def lines_of(images, plane):
     return np.array([lines_in_image(image, [plane]) for image in images])
 
 
-def turned(line, image, degrees):
-    """A line turned about the image's middle, on square pixels."""
-    angle, middle = np.radians(degrees), image.to_pixels(image.centre)
+def turned(line, middle, degrees):
+    """A line turned about a pixel (column, row), on square pixels."""
+    angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     normal = turn @ line[:2]
     return np.array([*normal, line[2] + line[:2] @ middle - normal @ middle])
@@ -42,7 +42,7 @@ def test_lines_of_one_plane_stay_where_they_are():
 
 def test_a_slice_that_errs_or_sees_nothing_follows_the_others():
     seen = lines_of(SAX, FOUR)
-    seen[2, 0] = turned(seen[2, 0], SAX[2], 70)
+    seen[2, 0] = turned(seen[2, 0], SAX[2].to_pixels(SAX[2].centre), 70)
     seen[4, 0] = np.nan
     together, _ = agree(SAX, [[FOUR]] * len(SAX), seen, REACH_MM)
     angle, distance = line_errors(together[:, 0], lines_of(SAX, FOUR)[:, 0], SAX[0].shape, SAX[0].spacing)
@@ -80,8 +80,7 @@ class Knows(nn.Module):
                 lines = sample["lines"].copy()
                 if study.stacks[place.stack].view == "SAX" and place.slice == wrong_slice:
                     middle = (np.array(task.plan.size) - 1) / 2
-                    image = SimpleNamespace(centre=middle, to_pixels=lambda centre: centre)
-                    lines = np.array([turned(line, image, degrees) for line in lines])
+                    lines = np.array([turned(line, middle, degrees) for line in lines])
                 maps = heatmaps(lines, task.plan.size, task.plan.spacing, task.plan.sigma_mm)
                 self.answers[sample["image"].tobytes()] = torch.from_numpy(maps), float(sample["location"])
 
