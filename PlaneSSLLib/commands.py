@@ -177,7 +177,8 @@ def evaluate(options: Namespace, console: Console) -> None:
             return text if "offset_mm" not in document["metrics"] else (
                 f"{text}\ndistance: of a predicted line from the true one, the mean along the image; offset: the same "
                 "at the middle of the image that cuts, where an operator would read it. agreed: of the lines on which "
-                "a subject's images agree, as planessl lines gives them; plane: of the planes in which these lie.")
+                "a subject's images of all phases agree (planessl lines asks those of the first); plane: of the planes "
+                "in which these lie.")
         if "classes" in document:
             keys = ("auc", "sensitivity", "specificity", "brier", "n_positive")
             rows = [[name, *(figures[key] for key in keys)] for name, figures in document["classes"].items()]
@@ -187,8 +188,8 @@ def evaluate(options: Namespace, console: Console) -> None:
         text = f"{document['subjects']} subjects\n"
         text += table(["structure", "Dice", "sd", "HD95 mm", "ASSD mm", "missing"], rows)
         return text if not any(s["missing"] for s in document["structures"].values()) else (
-            f"{text}\nmissing: not found at all, in so many stacks and phases; these count with Dice 0 and, as "
-            "distance, the diagonal of the image.")
+            f"{text}\nmissing: outlined and not found at all, in so many stacks and phases. These count with Dice 0 "
+            "and, as distance, the diagonal of the image; so does what is found where nothing is outlined.")
 
     console.result(document, text)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+USUAL_DEG = 45.0
 PLANES = ("central", "nearest", "all")
 
 
@@ -36,6 +39,15 @@ class View:
     most_slices: int | None = None
     words: tuple[str, ...] = ()
     lines: tuple[LineTarget, ...] = ()
+
+    def lies_as_usual(self, normal: np.ndarray) -> bool:
+        """Is a stack of this (3,) unit normal, or its opposite, within 45 degrees of the typical one?
+
+        Of one that is further off, or of a view without a typical normal, nobody can say how it should lie: the header
+        may be made up.
+        """
+        return self.normal is not None and (
+            abs(normal @ self.normal) >= np.cos(np.radians(USUAL_DEG)) * np.linalg.norm(self.normal))
 
 
 @dataclass(frozen=True)

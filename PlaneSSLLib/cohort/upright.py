@@ -12,8 +12,6 @@ from ..study import Stack
 from .placing import placement
 from .plan import Plan
 
-TYPICAL_DEG = 45.0  # of a plane further than this from its view's typical one nobody can say how it should lie
-
 
 @dataclass(frozen=True, eq=False)
 class Upright:
@@ -74,13 +72,9 @@ def upright(plane: Plane, view: View | None) -> Upright:
 
 def _axes(plane: Plane, view: View | None) -> np.ndarray:
     """(2, 2), row k: the acquired direction (1, 0 is that of the rows) that becomes the k-th, with its sign."""
-    if view is None or view.normal is None or not _near(plane.normal, view.normal):
+    if view is None or not view.lies_as_usual(plane.normal):
         return np.eye(2)
     likeness = np.array(scanner_axes(view.normal)) @ np.array([plane.row, plane.column]).T
     turns = [np.diag(signs) @ order
              for order in (np.eye(2), np.eye(2)[::-1]) for signs in product((1, -1), repeat=2)]
     return max(turns, key=lambda turn: (turn * likeness).sum())
-
-
-def _near(normal: np.ndarray, typical: tuple[float, float, float]) -> bool:
-    return abs(normal @ typical) >= np.cos(np.radians(TYPICAL_DEG)) * np.linalg.norm(typical)

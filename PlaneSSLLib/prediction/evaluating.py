@@ -111,7 +111,7 @@ def _table(measured: list[dict[str, list[dict[str, float]]]], names: list[str]) 
             values = np.array([np.mean([f[metric] for f in study]) for study in frames])
             row[metric] = {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
                            "interval": bootstrap_interval(values)}
-        row["missing"] = sum(f["dice"] == 0 for study in frames for f in study)
+        row["missing"] = sum(int(f["missing"]) for study in frames for f in study)
         structures[name] = row
     for study in measured:
         dice = [np.nanmean([f["dice"] for f in study[name]]) for name in names

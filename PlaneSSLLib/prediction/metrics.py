@@ -8,19 +8,21 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
 
-def agreement(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float, float, float]) -> dict[str, float]:
-    """Dice, hd95_mm and assd_mm of two (slices, rows, columns) masks; spacing: (slice, row, column) mm.
+def agreement(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float, ...]) -> dict[str, float]:
+    """Dice, hd95_mm, assd_mm and missing of two (slices, rows, columns) masks; spacing: (slice, row, column) mm.
 
-    Both empty: nothing to measure, NaN. A structure that is missing in one of them scores Dice 0 and, as distance, the
-    diagonal of the volume: the worst there is. hd95 is the larger of the two directed 95th percentiles, assd the mean
-    over both surfaces (MONAI, symmetric).
+    Both empty: nothing to measure, NaN. A structure that is in one of them only scores Dice 0 and, as distance, the
+    diagonal of the volume: the worst there is. missing: 1 if it is in the reference only, else 0. hd95 is the larger of the two directed 95th percentiles, assd the mean
+    over both surfaces (MONAI, symmetric). Of a single slice the surface is its outline.
     """
+    if predicted.shape[0] == 1:
+        return agreement(predicted[0], reference[0], spacing[1:])
     here, there = bool(predicted.any()), bool(reference.any())
     if not here and not there:
-        return {"dice": float("nan"), "hd95_mm": float("nan"), "assd_mm": float("nan")}
+        return dict.fromkeys(("dice", "hd95_mm", "assd_mm", "missing"), float("nan"))
     if not (here and there):
         worst = float(np.linalg.norm(np.multiply(predicted.shape, spacing)))
-        return {"dice": 0.0, "hd95_mm": worst, "assd_mm": worst}
+        return {"dice": 0.0, "hd95_mm": worst, "assd_mm": worst, "missing": float(there)}
     overlap = np.logical_and(predicted, reference).sum()
     box = _box(predicted | reference)
     one, two = (torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (predicted, reference))
@@ -30,7 +32,7 @@ def agreement(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float
         assd = compute_average_surface_distance(one, two, include_background=True, symmetric=True, spacing=spacing)
     return {
         "dice": float(2 * overlap / (predicted.sum() + reference.sum())),
-        "hd95_mm": float(hd95), "assd_mm": float(assd),
+        "hd95_mm": float(hd95), "assd_mm": float(assd), "missing": 0.0,
     }
 
 

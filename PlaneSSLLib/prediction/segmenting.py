@@ -88,10 +88,11 @@ class Segmenter:
         to_grid = Sampler(matrix, shape, self.plan.size, self.device)
         batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
         probabilities = self.network(batch)["segmentation"].float().softmax(1)
-        # Where the background has half of everything around a pixel, nothing else can be ahead in it.
+        # Where the background has half of everything around a pixel, nothing else can be ahead in it: beyond the
+        # neighbours of those where it has less, nobody need look.
         open_to = (probabilities[:, 0] < 0.5).any(0).cpu().numpy()
         back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device,
-                       (extent(open_to.any(1)), extent(open_to.any(0))))
+                       (_widened(extent(open_to.any(1))), _widened(extent(open_to.any(0)))))
         structures = back.in_box(probabilities[:, 1:])
         labels = np.zeros((len(images), *shape), np.uint8)
         labels[:, back.box[0], back.box[1]] = self._values[_strongest(structures).cpu().numpy()]
@@ -110,6 +111,11 @@ class Segmenter:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.report({"event": "notice", "text": text})
+
+
+def _widened(part: slice) -> slice:
+    """By one to either side, unless it is empty."""
+    return slice(max(part.start - 1, 0), part.stop + 1) if part.stop else part
 
 
 def _strongest(structures: Tensor) -> Tensor:

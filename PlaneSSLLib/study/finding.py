@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import PlaneSSLError
 from .dicom import HeaderReader
 from .images import Series
-from .layouts import nnunet_cases
+from .layouts import cases
 from .model import Problem, Study
 from .reading import read_study
 from .scanning import files_below
@@ -56,7 +56,7 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
         if series is not None:
             candidates.append(_Found(folder, (series,)))
         elif any(file.name.lower().endswith(ENDINGS) for file in members):
-            studies += nnunet_cases(folder) or [folder]
+            studies += cases(folder) or [folder]
         elif damaged and unreadable:
             studies.append(folder)
     studies += [found.path for found in _merged(root, candidates)]

@@ -68,7 +68,7 @@ def hand_over(study: Study, folder: Path, report: Callable[[int, int], None] = l
             "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy,
             "notes": list(study.notes), "classes": dict(study.classes), "mixed": study.mixed,
             "problems": [[str(problem.file), problem.reason] for problem in study.problems],
-            "labels": [[str(label.file), label.stack, label.phase] for label in study.labels],
+            "labels": [[str(label.file), label.stack, label.phase, label.file_phase] for label in study.labels],
             "stacks": [_document(stack) for stack in study.stacks]})
 
 
@@ -79,7 +79,7 @@ def take_over(folder: Path) -> Study:
         Path(document["folder"]), document["subject"], document["anatomy"],
         tuple(_stack(one, folder, number) for number, one in enumerate(document["stacks"])),
         tuple(Problem(Path(file), reason) for file, reason in document["problems"]), tuple(document["notes"]),
-        tuple(LabelFile(Path(file), stack, phase) for file, stack, phase in document["labels"]), document["classes"],
+        tuple(LabelFile(Path(file), *where) for file, *where in document["labels"]), document["classes"],
         document["mixed"])
 
 

@@ -6,19 +6,22 @@ from collections import defaultdict
 from itertools import chain, count
 from pathlib import Path
 
+from ..geometry import angle_between
 from .document import NAME, inside
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
-from .volumes import ENDINGS, VolumeFile, frames_of
+from .volumes import ENDINGS, VolumeFile, frames_of, label_phases
 
 LABEL_NAMES = re.compile(r"(?:^|[-_. ])(?:gt|seg|segmentation|label|labels|labelmap|mask)$", re.IGNORECASE)
+ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
 UNNAMED = Naming("", 0.0)
 
 
 class Volumes:
-    """Stacks, labels and problems that the volume files of a study give."""
+    """Stacks, labels and problems that the volume files of a study give, and of how many studies they seem to be."""
 
     def __init__(self) -> None:
+        self.mixed = ""
         self.stacks: list[Stack] = []
         self.labels: list[LabelFile] = []
         self.problems: list[Problem] = []
@@ -37,9 +40,9 @@ class Volumes:
             return
         planes = files[0][0].planes
         for volume, _ in files:
-            if not volume.same_grid(planes):
+            if volume.slices_at(planes) is None:
                 self.problems.append(Problem(volume.file, f"is on another grid than {files[0][0].file.name}"))
-        files = [(volume, label) for volume, label in files if volume.same_grid(planes)]
+        files = [(volume, label) for volume, label in files if volume.slices_at(planes)]
         base = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "volume"
         taken = {stack.id for stack in self.stacks}
         stack_id = next(i for i in chain([base], (f"{base}-{n}" for n in count(2))) if i not in taken)
@@ -49,8 +52,19 @@ class Volumes:
         phase = 0
         for volume, label in files:
             if label is not None and label.is_file():
-                self.labels.append(LabelFile(label, stack_id, phase))
+                self._add_labels(label, stack_id, phase, volume.phases)
             phase += volume.phases
+
+    def _add_labels(self, file: Path, stack: str, first: int, phases: int) -> None:
+        """first: the phase of the stack with which the image beside the label map begins."""
+        try:
+            outlined = label_phases(file, phases)
+        except ValueError as error:
+            self.problems.append(Problem(file, str(error)))
+            return
+        self.labels += [LabelFile(file, stack, first + phase, phase) for phase in outlined]
+        if not outlined:
+            self.problems.append(Problem(file, "is a label map in which nothing is labelled"))
 
 
 def named_views(folder: Path, views: object) -> Volumes:
@@ -84,8 +98,9 @@ def loose_volumes(files: list[Path]) -> Volumes:
     label_of = {LABEL_NAMES.sub("", name): file for name, file in labels.items()}
     for alike in series.values():
         volumes = [(file, volume) for file in alike if (volume := found.open(file))]
+        found.mixed = found.mixed or _several_patients([volume for _, volume in volumes])
         while volumes:
-            same = [item for item in volumes if item[1].same_grid(volumes[0][1].planes)]
+            same = [item for item in volumes if item[1].slices_at(volumes[0][1].planes)]
             volumes = [item for item in volumes if item not in same]
             found.add(stem(same[0][0]), [
                 (volume, label_of.get(stem(file), file.parent / "labels" / file.name))
@@ -96,27 +111,51 @@ def loose_volumes(files: list[Path]) -> Volumes:
 
 
 def one_case(file: Path) -> Volumes:
-    """A lone volume file, or one case in the nnU-Net layout: imagesTr/CASE_0000.nii.gz, ..., labelsTr/CASE.nii.gz."""
+    """A lone volume file, or one case of a data set: imagesTr/CASE_0000.nii.gz, ..., labelsTr/CASE.nii.gz."""
     found = Volumes()
-    if file not in nnunet_cases(file.parent):
+    if file not in cases(file.parent):
         if (volume := found.open(file)):
             found.add(stem(file), [(volume, file.parent / "labels" / file.name)], UNNAMED)
         return found
-    case, ending = stem(file)[:-len("_0000")], file.name[len(stem(file)):]
-    channels = sorted(path for path in file.parent.iterdir()
-                      if re.fullmatch(re.escape(case) + r"_\d{4}", stem(path)) and path.name.endswith(ending))
+    case, ending = stem(file).removesuffix("_0000"), file.name[len(stem(file)):]
+    channels = [file] if case == stem(file) else sorted(
+        path for path in file.parent.iterdir()
+        if re.fullmatch(re.escape(case) + r"_\d{4}", stem(path)) and path.name.endswith(ending))
     label = file.parent.with_name(file.parent.name.replace("images", "labels", 1)) / f"{case}{ending}"
     opened = [volume for channel in channels if (volume := found.open(channel))]
     found.add(case, [(volume, None if i else label) for i, volume in enumerate(opened)], UNNAMED, "channel")
     return found
 
 
-def nnunet_cases(folder: Path) -> list[Path]:
-    """The first channel of every case, if the folder is imagesTr or imagesTs of an nnU-Net data set."""
+def cases(folder: Path) -> list[Path]:
+    """One file of every case, if the folder is imagesTr or imagesTs of a data set.
+
+    The first channel in the nnU-Net layout; where no name tells a channel, as in the Medical Segmentation Decathlon,
+    every file.
+    """
     if folder.name not in ("imagesTr", "imagesTs"):
         return []
-    return sorted(path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS)
-                  and stem(path).endswith("_0000"))
+    files = sorted(path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS)
+                   and not path.name.startswith("."))  # ._CASE.nii.gz comes with archives made on a Mac
+    return [path for path in files if stem(path).endswith("_0000")] or files
+
+
+def _several_patients(alike: list[VolumeFile]) -> str:
+    """What files whose names differ in numbers only seem to be of; empty where they may well be of one patient.
+
+    Three volumes of one direction on three grids: series of one patient that share a name differ in direction, or are
+    single slices, or lie on one grid.
+    """
+    volumes = [volume for volume in alike if len(volume.planes) >= 3]
+    grids: list[VolumeFile] = []
+    for volume in volumes:
+        across = volume.planes[0].normal
+        if angle_between(across, volumes[0].planes[0].normal) < ONE_DIRECTION_DEG and not any(
+                volume.slices_at(other.planes) for other in grids):
+            grids.append(volume)
+    if len(grids) < 3:
+        return ""
+    return f"several patients, as it seems ({grids[0].file.name} and files named like it lie on {len(grids)} grids)"
 
 
 def stem(file: Path) -> str:

@@ -113,11 +113,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A label map of one phase of one stack: a volume file on the stack's own grid."""
+    """A label map of one phase of one stack: a volume file on the stack's own grid, or one of its phases."""
 
     file: Path
     stack: str
     phase: int
+    file_phase: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .layouts import Volumes, loose_volumes, named_views, nnunet_cases, one_case, stem
+from .layouts import Volumes, cases, loose_volumes, named_views, one_case, stem
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
@@ -75,7 +75,8 @@ def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None
     study = read_study(folder, anatomy, views, workers)
     if study.mixed:
         raise PlaneSSLError(f"{folder} holds images of {study.mixed}, and this is done for one patient at a time: name "
-                            "the folder or file of one (planessl study lists them).")
+                            "the folder or file of one (planessl study lists them). A study.json with \"views\" says that a folder is "
+                            "of one.")
     return study
 
 
@@ -94,7 +95,8 @@ def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Imag
     mixed = _several_studies(folder, files)
     images, volume_files, bad = scan(files, workers)
     if not images:
-        return [], loose_volumes(volume_files), [*unreadable, *bad], mixed
+        volumes = loose_volumes(volume_files)
+        return [], volumes, [*unreadable, *bad], mixed or volumes.mixed
     beside = [Problem(file, "lies beside DICOM images and is not read as one; study.json can name it as labels")
               for file in volume_files]
     return images, Volumes(), [*unreadable, *bad, *beside], mixed
@@ -104,8 +106,8 @@ def _several_studies(folder: Path, files: Sequence[Path]) -> str:
     documents = sum(file.name == NAME for file in files)
     if documents > 1 and not (folder / NAME).is_file():
         return f"{documents} studies, each with a {NAME} of its own"
-    cases = len(nnunet_cases(folder))
-    return f"{cases} cases" if cases > 1 else ""
+    count = len(cases(folder))
+    return f"{count} cases" if count > 1 else ""
 
 
 def _nothing(folder: Path, problems: Sequence[Problem]) -> str:
@@ -163,14 +165,20 @@ def _counted(stack: Stack, recognised: Recognition, in_order: bool) -> Stack:
     """The stack with its slices in canonical order.
 
     in_order: the files come from a study.json, whose slices are in order already (base to apex, ...): that is trusted
-    except for patient planes, whose order the file's axes tell.
+    except for patient planes, whose order the file's axes tell. A header that says otherwise gives a note.
     """
-    if len(stack.planes) < 2 or (in_order and stack.view not in PATIENT_PLANES):
+    if len(stack.planes) < 2:
         return stack
+    normal = stack.planes[0].normal
     direction = counting_direction(
-        stack.view, stack.planes[0].normal, recognised.anatomy, recognised.fit.turn, recognised.mirrored)
+        stack.view, normal, recognised.anatomy, recognised.fit.turn, recognised.mirrored)
     if (stack.planes[-1].position - stack.planes[0].position) @ direction >= 0:
         return stack
+    if in_order and stack.view not in PATIENT_PLANES:
+        view = recognised.anatomy.view(stack.view)
+        told = ("study.json gives the slices in canonical order (base to apex, ...); by its header the file has them "
+                "the other way round: look whether they are")
+        return replace(stack, notes=(*stack.notes, told)) if view and view.lies_as_usual(normal) else stack
     return replace(stack, planes=stack.planes[::-1], frames=stack.frames[::-1])
 
 

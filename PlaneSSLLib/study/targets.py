@@ -40,7 +40,7 @@ def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
     """Targets of every slice of stacks[index].
 
     stacks: anything with view, planes, localizer and frame_of_reference, be it of a Study or of a cohort. Of several
-    stacks of one view the first that is no localizer is asked for its plane, since it was prescribed last and best.
+    stacks of one view the first that is no localizer is asked for its plane: it was prescribed with more care.
     """
     stack = stacks[index]
     view = anatomy.view(stack.view)

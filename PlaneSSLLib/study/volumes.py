@@ -46,7 +46,8 @@ class VolumeFile:
         voxels, size_in_bytes = int(np.prod(size, dtype=float)), file.stat().st_size
         if file.suffix.lower() not in DETACHED and voxels > MOST_VOXELS_PER_BYTE * size_in_bytes:
             raise ValueError(f"claims {voxels} voxels, which its {size_in_bytes} bytes cannot hold")
-        if reader.HasMetaDataKey("bitpix") and _is_cut_off(file, voxels * int(reader.GetMetaData("bitpix")) // 8):
+        if reader.HasMetaDataKey("bitpix") and _is_cut_off(
+                file, int(float(reader.GetMetaData("vox_offset"))) + voxels * int(reader.GetMetaData("bitpix")) // 8):
             raise ValueError("is cut off: it ends before its last voxel")
         spatial = min(dimension, 3)
         direction, origin = np.eye(3), np.zeros(3)
@@ -85,14 +86,15 @@ class VolumeFile:
         array = array.reshape(self.phases, *array.shape[-3:] if array.ndim > 2 else (1, *array.shape))
         return array.transpose(0, 3 - z, 3 - y, 3 - x)  # SimpleITK's arrays have the axes of the file backwards
 
-    def same_grid(self, planes: tuple[Plane, ...]) -> bool:
-        """Are these the planes of the volume, in either order?"""
+    def slices_at(self, planes: tuple[Plane, ...]) -> range | None:
+        """Which of the volume's slices lie in these planes: all, in this order or backwards; None on another grid."""
         if len(planes) != len(self.planes) or planes[0].shape != self.planes[0].shape:
-            return False
+            return None
         corners = np.array([plane.corners() for plane in planes])
         own = np.array([plane.corners() for plane in self.planes])
         near = OFF_GRID * min(*self.planes[0].spacing, self.thickness_mm)
-        return bool(np.abs(corners - own).max() < near or np.abs(corners - own[::-1]).max() < near)
+        there = range(len(planes))
+        return next((order for order in (there, there[::-1]) if np.abs(corners - own[order]).max() < near), None)
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,29 @@ class VolumeSlice:
 
 
 def frames_of(volumes: list[VolumeFile]) -> tuple[tuple[Frame, ...], ...]:
-    """Volumes of one grid as the phases of one stack: per slice its frames."""
+    """Volumes of one grid as the phases of one stack: per slice of the first one its frames."""
+    at = [volume.slices_at(volumes[0].planes) for volume in volumes]
     return tuple(
-        tuple(Frame(VolumeSlice(volume, phase, k)) for volume in volumes for phase in range(volume.phases))
+        tuple(Frame(VolumeSlice(volume, phase, slices[k]))
+              for volume, slices in zip(volumes, at, strict=True) for phase in range(volume.phases))
         for k in range(len(volumes[0].planes)))
+
+
+def label_phases(file: Path, phases: int) -> list[int]:
+    """The phases of an image that a label map beside it outlines: the first one, if the map has but one.
+
+    Of a map with as many phases as the image, those in which anything is labelled: in public data sets the others are
+    empty because nobody outlined them. ValueError if it has another number of phases. A damaged map is found out by
+    who reads its labels.
+    """
+    try:
+        volume = VolumeFile(file)
+        outlined = volume.array.any((1, 2, 3)) if volume.phases > 1 else [True]
+    except (ValueError, PlaneSSLError):
+        return [0]
+    if len(outlined) not in (1, phases):
+        raise ValueError(f"is a label map of {len(outlined)} phases, and its image has {phases}")
+    return np.flatnonzero(outlined).tolist()
 
 
 def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
@@ -128,7 +149,7 @@ def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
         volume = VolumeFile(label.file)
     except ValueError as error:
         raise PlaneSSLError(f"The label map {label.file} {error}.") from None
-    values = volume.array[0]
+    values = volume.array[label.file_phase]
     if values.dtype.kind == "f":
         whole = np.rint(values)
         if not np.array_equal(values, whole):

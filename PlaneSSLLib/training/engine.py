@@ -96,10 +96,11 @@ class Engine:
             row.update(self._validate(stage))
         self.history.append(row)
         self._tell(self._progress({name: value for name, value in row.items() if name != "epoch"}))
-        stalled = self.settings.patience is not None and self._stalled() >= self.settings.patience
-        if self.step == stage.end:  # the figures of another resolution do not compare with what comes
-            self.best, self.since_best, stalled = None, 0, False
-        return last or stalled
+        if stage is not self.stages[-1]:
+            if self.step == stage.end:  # the figures of another resolution do not compare with what comes
+                self.best, self.since_best = None, 0
+            return False
+        return last or (self.settings.patience is not None and self._stalled() >= self.settings.patience)
 
     def _progress(self, metrics: dict[str, float]) -> dict:
         pace = (time.monotonic() - self.started) / (self.step - self.first_step)
@@ -175,7 +176,7 @@ class Engine:
         torch.cuda.empty_cache()
         self.pieces *= 2
         self._tell({"event": "notice", "text": f"Out of GPU memory: going on with the batch in {self.pieces} pieces, "
-                    "added up to the same batch."})
+                    "whose gradients are added up."})
 
     @torch.no_grad()
     def _validate(self, stage: Stage) -> dict[str, float]:

@@ -24,6 +24,12 @@ class Processes:
     def first(self) -> bool:
         return self.rank == 0
 
+    def own(self, device: torch.device) -> torch.device:
+        """The device that was chosen; of several processes, or where no GPU is numbered, each has a GPU of its own."""
+        if device.type == "cuda" and (self.count > 1 or device.index is None):
+            return torch.device("cuda", self.local_rank)
+        return device
+
     def share(self, batch: int) -> range:
         """Which samples of a global batch are this process's."""
         if batch % self.count:

@@ -84,7 +84,13 @@ def choose_device(name: str = "auto") -> torch.device:
     if not there.get(kind, False):
         present = ", ".join(kind for kind, present in there.items() if present)
         raise PlaneSSLError(f"The device '{name}' is not present here; there is: {present}.")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise PlaneSSLError(f"There is no device '{name}'; planessl devices lists them.") from None
+    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise PlaneSSLError(f"There is no GPU number {device.index}; planessl devices lists them.")
+    return device
 
 
 def describe_devices() -> list[dict]:

@@ -72,8 +72,8 @@ def run_training(
     choices = json.loads(json.dumps(choices))  # as the run will hold them: a resumed one is compared with these
     device = choose_device(settings.device)
     with joined(device.type) as processes:
+        device = processes.own(device)
         if device.type == "cuda":
-            device = torch.device("cuda", processes.local_rank)
             torch.cuda.set_device(device)
         transfer = prepare_network(network)  # before a run is begun that could not go on
         run = _start(out, choices, cohort, split, overwrite, resume, processes)

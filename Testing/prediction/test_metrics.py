@@ -58,6 +58,29 @@ def test_a_missing_structure_gets_the_worst_value():
         assert found["hd95_mm"] == found["assd_mm"] == pytest.approx(np.linalg.norm([40, 15, 12]))
 
 
+@pytest.mark.parametrize("shift, radius", [(0, 20), (12, 26)])
+def test_the_surface_of_a_single_slice_is_its_outline(shift, radius):
+    """Discs one within the other are 6 pixels apart all around; a disc beside itself nowhere near nothing."""
+    rows, columns = np.indices((100, 120)) - np.array([50, 60]).reshape(2, 1, 1)
+    one = np.hypot(rows, columns) < 26
+    other = np.hypot(rows, columns - shift) < radius
+    found = agreement(other[None], one[None], (8.0, 1.0, 1.0))
+    outlines = [np.argwhere(mask & ~ndimage.binary_erosion(mask)) for mask in (one, other)]
+    apart = np.linalg.norm(outlines[0][:, None] - outlines[1][None], axis=-1)
+    there, back = apart.min(1), apart.min(0)
+    assert found["assd_mm"] == pytest.approx((there.sum() + back.sum()) / (len(there) + len(back)), rel=1e-4)
+    assert found["hd95_mm"] == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-4)
+    assert shift or found["assd_mm"] == pytest.approx(6, abs=0.4)
+
+
+def test_missing_is_what_was_outlined_and_not_found_at_all():
+    here, elsewhere = box((4, 10, 10), (1, 2), (3, 5), (3, 5)), box((4, 10, 10), (1, 2), (7, 9), (7, 9))
+    nothing = np.zeros_like(here)
+    assert agreement(nothing, here, SPACING)["missing"] == 1
+    assert agreement(here, nothing, SPACING)["missing"] == 0
+    assert agreement(elsewhere, here, SPACING) | {"dice": 0.0, "missing": 0.0} == agreement(elsewhere, here, SPACING)
+
+
 def test_nothing_to_find_and_nothing_found_is_not_measured():
     nothing = np.zeros((4, 10, 10), bool)
     assert all(np.isnan(value) for value in agreement(nothing, nothing, SPACING).values())

@@ -83,6 +83,26 @@ def test_labels_are_the_likeliest_after_resampling_the_probabilities(run, rows, 
     assert set(np.unique(found)) == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("radius_px", [1.5, 5, 17])
+def test_nothing_is_cut_off_a_structure_with_soft_edges(run, radius_px):
+    """On pixels finer than the grid's, a structure reaches past the last grid point at which it is ahead."""
+    plane, plan = flat((300, 300), (0.7, 0.7)), run.plan
+    rows, columns = np.indices(plan.size) - np.reshape(plan.size, (2, 1, 1)) / 2
+    probability = (1 / (1 + np.exp(np.hypot(rows, columns) - radius_px))).astype(np.float32)
+    logits = np.log(np.stack([1 - probability, probability, *[np.full_like(probability, 1e-9)] * 2]))
+
+    class Answers(torch.nn.Module):
+        def forward(self, image):
+            return {"segmentation": torch.from_numpy(logits)[None]}
+
+    segmenter = Segmenter(run, "cpu")
+    segmenter.network = Answers()
+    found, = segmenter.segment([np.zeros(plane.shape, np.float32)], [plane])
+    share = resample(probability, np.linalg.inv(placement(plane, plan)), plane.shape)
+    clear = np.abs(share - 0.5) > 1e-4
+    np.testing.assert_array_equal(found[clear] > 0, share[clear] > 0.5)
+
+
 def test_frames_of_several_sizes_come_back_in_order(truthful):
     planes = [flat((80, 90)), flat((80, 90)), flat((70, 60), (1.5, 2.2)), flat((80, 90))] * 5
     images = [disc(plane, 40 + i % 3, 35 - i % 2) for i, plane in enumerate(planes)]

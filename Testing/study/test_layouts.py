@@ -1,13 +1,14 @@
 """Volume files: alone, in a folder, with a study.json, in the nnU-Net layout."""
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib import PlaneSSLError, anatomy
 from PlaneSSLLib.study import LabelFile, describe, find_studies, read_labels, read_patient, read_study
 
 SHAPE = (3, 4, 5)  # slices, rows, columns
@@ -79,6 +80,42 @@ def test_slope_and_intercept_of_a_nifti_file(tmp_path):
     np.testing.assert_allclose(stack.pixels(0)[0, :3], [-7, -4.5, -2])
 
 
+def test_a_phase_whose_file_has_its_slices_backwards_is_paired_by_place(tmp_path):
+    array = volume(tmp_path / "sax_1.nii.gz")
+    backwards = sitk.Flip(sitk.GetImageFromArray(array + 1000), [False, False, True])
+    backwards.CopyInformation(sitk.Flip(sitk.ReadImage(str(tmp_path / "sax_1.nii.gz")), [False, False, True]))
+    sitk.WriteImage(backwards, str(tmp_path / "sax_2.nii.gz"))
+    stack, = read_study(tmp_path).stacks
+    assert stack.phases == 2
+    for k in range(3):
+        np.testing.assert_array_equal(stack.pixels(k, 1), stack.pixels(k, 0) + 1000)
+
+
+def test_a_label_map_of_a_whole_cine_outlines_the_phases_in_which_it_holds_anything(tmp_path):
+    """As in M&Ms: patient_sa.nii.gz and patient_sa_gt.nii.gz, outlined at end-diastole and end-systole alone."""
+    volume(tmp_path / "patient_sa.nii.gz", shape=(5, *SHAPE))
+    labels = np.zeros((5, *SHAPE), np.uint8)
+    labels[1, 0, 2, 3], labels[4] = 2, 1
+    made = sitk.GetImageFromArray(labels, isVector=False)
+    made.CopyInformation(sitk.ReadImage(str(tmp_path / "patient_sa.nii.gz")))
+    sitk.WriteImage(made, str(tmp_path / "patient_sa_gt.nii.gz"))
+    study = read_study(tmp_path)
+    stack, = study.stacks
+    assert [(label.stack, label.phase) for label in study.labels] == [(stack.id, 1), (stack.id, 4)]
+    for label in study.labels:
+        np.testing.assert_array_equal(read_labels(label, stack), labels[label.phase])
+
+
+@pytest.mark.parametrize(("phases", "reason"), [(3, "of 3 phases, and its image has 5"), (5, "nothing is labelled")])
+def test_a_label_map_of_a_cine_that_fits_none_or_is_empty_is_a_problem(tmp_path, phases, reason):
+    volume(tmp_path / "sa.nii.gz", shape=(5, *SHAPE))
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((phases, *SHAPE), np.uint8), isVector=False),
+                    str(tmp_path / "sa_gt.nii.gz"))
+    study = read_study(tmp_path)
+    assert study.labels == ()
+    assert [(problem.file.name, reason in problem.reason) for problem in study.problems] == [("sa_gt.nii.gz", True)]
+
+
 def test_four_dimensions_are_phases(tmp_path):
     array = volume(tmp_path / "cine.nii.gz", shape=(6, *SHAPE))
     stack, = read_study(tmp_path).stacks
@@ -119,6 +156,41 @@ def test_the_layout_of_nnunet(tmp_path):
     label, = study.labels
     assert (label.file.name, label.phase) == ("heart_002.nii.gz", 0)
     np.testing.assert_array_equal(read_labels(label, stack), np.arange(60).reshape(SHAPE))
+
+
+def test_a_data_set_without_numbers_of_channels(tmp_path):
+    """The Medical Segmentation Decathlon: imagesTr/la_003.nii.gz and labelsTr/la_003.nii.gz, a Mac's files beside."""
+    for case in ("la_003", "la_014"):
+        volume(tmp_path / "imagesTr" / f"{case}.nii.gz")
+        volume(tmp_path / "labelsTr" / f"{case}.nii.gz", dtype=np.uint8)
+        (tmp_path / "imagesTr" / f"._{case}.nii.gz").write_bytes(b"resource fork")
+    cases = find_studies(tmp_path)
+    assert [path.name for path in cases if path.parent.name == "imagesTr"] == ["la_003.nii.gz", "la_014.nii.gz"]
+    study = read_study(tmp_path / "imagesTr" / "la_014.nii.gz")
+    assert (study.subject, len(study.stacks)) == ("la_014", 1)
+    label, = study.labels
+    assert label.file == tmp_path / "labelsTr" / "la_014.nii.gz"
+    with pytest.raises(PlaneSSLError, match="2 cases"):
+        read_patient(tmp_path / "imagesTr")
+
+
+def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
+    for n in range(4):
+        volume(tmp_path / f"case_{n:02}.nii.gz", origin=(n, -20, 30 + 2 * n))
+    with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(case_00.*4 grids"):
+        read_patient(tmp_path)
+    assert read_patient(tmp_path / "case_02.nii.gz").subject == "case_02"
+
+
+def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):
+    """Localizers in three directions, maps of one slice each, files on two grids."""
+    for n, direction in enumerate(([1, 0, 0, 0, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1, 0, -1, 0], [0, 0, 1, 1, 0, 0, 0, 1, 0])):
+        volume(tmp_path / f"scout_{n}.nii.gz", direction=direction)
+    for n in range(4):
+        volume(tmp_path / f"map_{n}.nii.gz", origin=(10, -20, 10 * n), shape=(1, 4, 5))
+    for n in range(2):
+        volume(tmp_path / f"sax_{n}.nii.gz", origin=(n, -20, 30))
+    assert len(read_patient(tmp_path).stacks) == 3 + 4 + 2
 
 
 def test_a_study_json(tmp_path):
@@ -176,6 +248,22 @@ def test_the_order_of_a_study_json_is_trusted_for_organ_views_only(tmp_path, dir
         (tmp_path / "study.json").write_text(json.dumps({"anatomy": "heart", "views": {view: ["x.nii.gz"]}}))
         stack, = read_study(tmp_path).stacks
         assert [plane.position[2] for plane in stack.planes] == expected
+        assert not stack.notes  # the header lies as no short axis does, and is not believed
+
+
+def test_a_header_that_counts_the_other_way_than_study_json_gives_a_note(tmp_path):
+    """A stack that lies as a short axis does, from base to apex in one file, from apex to base in the other."""
+    across = np.array(anatomy.load("heart").view("SAX").normal)
+    row = np.cross(across, [0, 0, 1])
+    row /= np.linalg.norm(row)
+    column = np.cross(across, row)
+    for name, sign in (("there", 1), ("back", -1)):
+        folder = tmp_path / name
+        volume(folder / "x.nii.gz", direction=np.stack([row, column, sign * across], 1).ravel().tolist())
+        (folder / "study.json").write_text(json.dumps({"anatomy": "heart", "views": {"SAX": ["x.nii.gz"]}}))
+        stack, = read_study(folder).stacks
+        assert (stack.planes[-1].position - stack.planes[0].position) @ across * sign > 0
+        assert [("the other way round" in note) for note in stack.notes] == [True] * (sign < 0)
 
 
 def test_label_maps_of_another_axis_order_and_of_another_grid(tmp_path):
@@ -244,6 +332,17 @@ def test_a_volume_that_claims_more_than_it_holds(tmp_path):
     (tmp_path / "huge.nii").write_bytes(header)
     problem, = read_study(tmp_path).problems
     assert "cannot hold" in problem.reason
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_volume_that_lacks_a_few_bytes_at_its_end(tmp_path, ending):
+    """Fewer than its header is long."""
+    path = tmp_path / f"x{ending}"
+    volume(tmp_path / "whole.nii", shape=(3, 40, 50))
+    short = (tmp_path / "whole.nii").read_bytes()[:-100]
+    path.write_bytes(gzip.compress(short) if ending == ".nii.gz" else short)
+    with pytest.raises(PlaneSSLError, match="cut off"):
+        read_study(path)
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha"])

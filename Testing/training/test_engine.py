@@ -26,6 +26,7 @@ from PlaneSSLLib.reports import write_report
 from PlaneSSLLib.training.finetuning import finetune, take_over
 from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.pretraining import pretrain
+from PlaneSSLLib.training.processes import Processes
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings, choose_device
 from PlaneSSLLib.training.tasks.planes import Planes
@@ -201,6 +202,14 @@ def test_the_coarse_share_comes_first_and_its_figures_choose_no_weights(cohort_f
     assert all(torch.equal(tensor, last[name]) for name, tensor in Run.open(tmp_path / "run").weights().items())
 
 
+def test_what_stalls_on_wide_pixels_goes_on_to_the_fine_ones(cohort_folder, tmp_path, monkeypatch):
+    """Patience ends a training in its last stage only: the fine stage is run, and stops there."""
+    monkeypatch.setattr(Planes, "measure", lambda task, outputs, batch: {"distance_mm": [1.0]})
+    settings = replace(QUICK, epochs=8, coarse=0.5, validate_every=1, patience=1)
+    results = pretrain(cohort_folder, tmp_path / "run", settings=settings)
+    assert results["epochs"] == 6
+
+
 def test_a_coarse_share_of_everything_is_refused():
     with pytest.raises(PlaneSSLError, match="below 1, not 1"):
         replace(QUICK, coarse=1.0)
@@ -240,7 +249,7 @@ def test_out_of_memory_works_the_batch_in_pieces_to_the_same_end(cohort_folder, 
     heard = []
     pretrain(cohort_folder, tmp_path / "pieces", settings=settings, report=heard.append)
     assert [event["text"] for event in heard if event["event"] == "notice"] == [
-        f"Out of GPU memory: going on with the batch in {n} pieces, added up to the same batch." for n in (2, 4)]
+        f"Out of GPU memory: going on with the batch in {n} pieces, whose gradients are added up." for n in (2, 4)]
     first, second = rows_of(tmp_path / "whole")[0], rows_of(tmp_path / "pieces")[0]
     assert float(first["loss_lines"]) == pytest.approx(float(second["loss_lines"]), rel=1e-3)
 
@@ -379,6 +388,13 @@ def test_the_learning_rate_warms_up_and_ends_at_nothing():
     assert max(rates) == pytest.approx(1, abs=0.03)
     assert rates[-1] < 1e-4
     assert (np.diff(rates[55:]) < 0).all()
+
+
+@pytest.mark.parametrize(("processes", "chosen", "own"), [
+    (Processes(), "cuda:1", "cuda:1"), (Processes(), "cuda", "cuda:0"), (Processes(3, 4, 1), "cuda", "cuda:1"),
+    (Processes(), "cpu", "cpu"), (Processes(1, 2, 1), "cpu", "cpu")])
+def test_a_gpu_that_is_asked_for_by_number_is_taken(processes, chosen, own):
+    assert processes.own(torch.device(chosen)) == torch.device(own)
 
 
 def test_a_device_that_is_not_there_is_named():

@@ -19,7 +19,11 @@ OUTLINED = 0.06  # of an image, roughly: what the network says everywhere before
 
 
 class Segmentation:
-    """Dice and cross entropy over background and the plan's labels, in their order."""
+    """Dice and cross entropy over background and the plan's labels, in their order.
+
+    Dice is that of all images together: a slice has little or nothing of a structure. Worked in pieces, or by several
+    processes, a batch has the mean of its pieces' Dice, which is not quite the same.
+    """
 
     def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
         self.plan, self.views, self.augmentation = plan, views, augmentation
@@ -53,12 +57,15 @@ class Segmentation:
                 "dice": self._dice(logits, labels[:, None]) * len(labels)}
 
     def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:
-        """dice of every label in every slice that has it; the whole study is measured by `evaluate`."""
+        """dice of every label in every slice that has it, or in which it is found without being there.
+
+        The whole study is measured by `evaluate`.
+        """
         predicted, labels = outputs["segmentation"].argmax(1), batch["labels"]
         dice = []
         for channel in range(1, outputs["segmentation"].shape[1]):
             one, other = predicted == channel, labels == channel
-            there = other.any((1, 2))
+            there = (one | other).any((1, 2))
             overlap = 2 * (one & other).sum((1, 2)) / (one.sum((1, 2)) + other.sum((1, 2))).clamp(min=1)
             dice += overlap[there].tolist()
         return {"dice": dice}
