@@ -58,7 +58,19 @@ class PlaneSSL(ScriptedLoadableModule):
         icon = resource_folder() / "Icons" / "PlaneSSL.png"
         if icon.is_file():
             parent.icon = qt.QIcon(str(icon))
-        slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", startedUp)
+
+
+def startedUp() -> None:
+    """What can only be done once all modules are there."""
+    registerSampleData()
+    slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, openForOurs)
+
+
+def openForOurs(caller=None, event=None) -> None:
+    """A scene with a study of ours was loaded: its textures and lines need the module, which may not be open yet."""
+    if any(node.GetAttribute("PlaneSSL.role") for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")):
+        slicer.util.getModuleWidget("PlaneSSL")
 
 
 class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -87,12 +99,13 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 widget.setMRMLScene(slicer.mrmlScene)
             self.ui.add(slicer.util.childWidgetVariables(widget))
         self.layout.addStretch(1)
-        self.running = Running(self.ui, self.refresh)
+        self.running = Running(self.ui, self.onSettingsChanged)
         self.sections = {name: section(self) for name, section in SECTIONS.items()}
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.useSettings(self.logic.getParameterNode())
+        self.logic.followViews()
 
     def resourcePath(self, filename: str) -> str:
         """Resources lie beside the library, wherever that is."""
@@ -104,6 +117,7 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.running is not None:
             self.running.end()
             self.logic.releasePlane()
+            self.logic.forgetViews()
         self.removeObservers()
 
     def enter(self) -> None:
@@ -117,14 +131,16 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.useSettings(None)
         self.running.drop()
         self.logic.forgetViews()
+        for section in self.sections.values():
+            section.sceneCloses()
 
     def onSceneEndClose(self, caller, event) -> None:
         if self.parent.isEntered:
             self.useSettings(self.logic.getParameterNode())
 
     def onSceneEndImport(self, caller, event) -> None:
-        """A scene was loaded: MRML does not save textures."""
-        scenes.restore_textures()
+        """A scene was loaded."""
+        self.logic.followViews()
         if self.parent.isEntered:
             self.useSettings(self.logic.getParameterNode())
 
@@ -140,9 +156,11 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.refresh()
 
     def onSettingsChanged(self, caller=None, event=None) -> None:
-        for section in self.sections.values():
-            section.settingsChanged()
-        self.refresh()
+        """A setting was changed, or what had to wait for work under way can be done."""
+        if self.settings is not None:
+            for section in self.sections.values():
+                section.settingsChanged()
+            self.refresh()
 
     def refresh(self) -> None:
         """Bring every section up to date with the settings and the scene."""
@@ -176,7 +194,7 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._inHand, self._viewLines, self._cine = None, None, None
+        self._inHand, self._followers = None, []
 
     def getParameterNode(self) -> PlaneSSLParameterNode:
         """The panel's settings in the present scene."""
@@ -228,10 +246,8 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
 
     def showInViews(self, study: slicer.vtkMRMLScriptedModuleNode) -> None:
         """Show the foremost images in the slice views, with their lines, which follow what the views show."""
-        drawing = self.drawing(study)
-        self.forgetViews()
-        self._viewLines = scenes.ViewLines(scenes.show_views(drawing))
-        self._cine = scenes.CineTextures(drawing)
+        scenes.show_views(self.drawing(study))
+        self.followViews()
         layouts = slicer.app.layoutManager()
         for i in range(layouts.threeDViewCount if layouts else 0):
             layouts.threeDWidget(i).threeDView().resetFocalPoint()
@@ -243,9 +259,20 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
 
     def forgetViews(self) -> None:
         """Follow the slice views no longer."""
-        for follower in filter(None, (self._viewLines, self._cine)):
+        for follower in self._followers:
             follower.stop()
-        self._viewLines, self._cine = None, None
+        self._followers = []
+
+    def followViews(self) -> None:
+        """Let the lines in all slice views, and the images in 3D, follow what is shown of the studies in the scene.
+
+        Of a scene that was loaded, the images in 3D are brought back: MRML does not save textures.
+        """
+        self.forgetViews()
+        drawings = scenes.drawings()
+        if drawings:
+            scenes.restore_textures()
+            self._followers = [scenes.ViewLines(), *map(scenes.CineTextures, drawings)]
 
     def studies(self) -> list[slicer.vtkMRMLScriptedModuleNode]:
         """The drawn studies in the scene, the last one drawn last."""

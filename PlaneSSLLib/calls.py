@@ -119,7 +119,7 @@ def show(found: Results, surface: bool = True) -> Drawing:
 
     drawing = _drawing_of(found.study)
     for one in found.stacks:
-        scene.add_segmentation(drawing, one.stack, one.labels, found.anatomy.labels, surface=surface)
+        scene.add_segmentation(drawing, one.stack, one.labels, found.anatomy.labels, surface, one.phases)
     scene.add_measures(drawing, list(measuring.rows(measuring.measure(found))), found.anatomy.labels)
     return drawing
 

@@ -126,11 +126,13 @@ class Job:
                 pass
             self._conclude()
 
-    def wait(self, report: Callable[[dict], None] = lambda event: None, timeout_s: float | None = None):
+    def wait(self, report: Callable[[dict], None] = lambda event: None, timeout_s: float | None = None,
+             idle: Callable[[], None] = lambda: None):
         """Wait for the job, starting it if need be, and return its document; for scripts and headless use.
 
         PlaneSSLError with the job's own sentence if it failed, JobCancelled if it was cancelled, TimeoutError if it is
-        still there after timeout_s. Ctrl-C cancels the job.
+        still there after timeout_s. Ctrl-C cancels the job. idle: called many times a second meanwhile, so that a
+        program with windows can keep them alive.
         """
         if self.state == WAITING:
             self.start()
@@ -143,6 +145,7 @@ class Job:
                     break
                 if time.monotonic() > latest:
                     raise TimeoutError(f"The job is still {self.state} after {timeout_s} s.")
+                idle()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(0.05)
         except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import ctk
@@ -48,8 +49,9 @@ class ApplySection(Section):
               _("Tell how likely each class is for this study."))
         allow(ui.predictButton, self._lacking(_("predicts lines"), "pretraining", "lines"),
               _("Draw where the network sees the crossing lines, dashed beside the true ones."))
-        exists = _("Choose a new folder to export to first.") if not self.settings.exportFolder else ""
-        allow(ui.exportButton, segments or exists, _("Segment once more and write the result as DICOM SEG."))
+        exists = _("Choose a folder to export to first.") if not self.settings.exportFolder else ""
+        allow(ui.exportButton, segments or exists,
+              _("Segment once more and write the result as DICOM SEG, into a new folder in this one."))
 
     def _lacking(self, does: str, stage: str, task: str) -> str:
         run = self._runs.get(chosen(self.ui.run))
@@ -127,6 +129,12 @@ class ApplySection(Section):
         self.running.start(_("Predicting lines"), [job], show, entersScene=True)
 
     def _export(self) -> None:
-        job = self.logic.segmentationJob(chosen(self.ui.run), self._study(), self.settings.exportFolder,
-                                         chosen(self.ui.applyStack), self.settings.clean, self.settings.device)
-        self.running.start(_("Exporting"), [job], lambda results: None)
+        run = chosen(self.ui.run)
+        out = Path(self.settings.exportFolder, f"{run} {datetime.now():%Y-%m-%d %H.%M.%S}")
+        job = self.logic.segmentationJob(run, self._study(), out, chosen(self.ui.applyStack), self.settings.clean,
+                                         self.settings.device)
+
+        def tell(results: list) -> None:
+            self.ui.answer.text = _("Written to {folder}.").format(folder=out)
+
+        self.running.start(_("Exporting"), [job], tell)

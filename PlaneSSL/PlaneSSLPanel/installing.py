@@ -4,6 +4,7 @@ torch comes through the PyTorch extension, which knows which build fits the comp
 """
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,8 +39,13 @@ def packages() -> list[Package]:
 
 def installPackages() -> None:
     """Ask, then install what is missing but torch."""
+    packaging = _packaging()
     try:
-        _packaging().pip_ensure(_lines(), requester="PlaneSSL")
+        packaging.pip_ensure(_lines(), requester="PlaneSSL")
+    except RuntimeError as error:
+        if "declined" not in str(error):  # pip_ensure has no type of its own for a user who said no
+            raise
+        logging.info("PlaneSSL: nothing was installed.")
     finally:
         lookAgain()
 
@@ -52,7 +58,8 @@ def installTorch() -> None:
         raise PlaneSSLError(_("The PyTorch extension is missing: install it in the Extensions Manager, restart Slicer, "
                               "and come back.")) from None
     try:
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(
+            askConfirmation=True, torchVersionRequirement=_TORCH[1])
     finally:
         lookAgain()
 

@@ -81,12 +81,18 @@ class LearningLogic:
 
     def pretrain(self, studies: str | os.PathLike, anatomy: str, name: str,
                  report: Callable[[dict], None] = lambda event: None, **options) -> Path:
-        """Pretrain and wait for it; returns the run's folder. options: those of `pretrainingJobs`."""
+        """Pretrain and wait for it, Slicer's windows being alive; returns the run's folder.
+
+        options: those of `pretrainingJobs`.
+        """
         return self._run(self.pretrainingJobs(studies, anatomy, name, **options), name, report)
 
     def finetune(self, studies: str | os.PathLike, anatomy: str, name: str,
                  report: Callable[[dict], None] = lambda event: None, **options) -> Path:
-        """Finetune and wait for it; returns the run's folder. options: those of `finetuningJobs`."""
+        """Finetune and wait for it, Slicer's windows being alive; returns the run's folder.
+
+        options: those of `finetuningJobs`.
+        """
         return self._run(self.finetuningJobs(studies, anatomy, name, **options), name, report)
 
     def keepOutlines(self, volume: slicer.vtkMRMLScalarVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode,
@@ -131,7 +137,7 @@ class LearningLogic:
         anatomy = anatomies.load(self._run_folder(run) / "anatomy.toml")
         results = Results.load(Path(found), drawing.now.acquired, anatomy)
         for one in results.stacks:
-            yield scenes.add_segmentation(drawing, one.stack, one.labels, anatomy.labels, surface=surface)
+            yield scenes.add_segmentation(drawing, one.stack, one.labels, anatomy.labels, surface, one.phases)
         scenes.add_measures(drawing, list(measuring.rows(measuring.measure(results))), anatomy.labels)
 
     def segment(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None = None,
@@ -140,7 +146,7 @@ class LearningLogic:
         """Segment a drawn study, wait for it and show it, with its measures; returns the segmentation nodes."""
         with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
             found = Path(folder, "found.npz")
-            self.segmentationJob(run, study, found, stack, clean, device).wait()
+            self.segmentationJob(run, study, found, stack, clean, device).wait(idle=repaint)
             return [node for nodes in self.segmentationSteps(run, study, found, surface) for node in nodes]
 
     def classificationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
@@ -155,7 +161,7 @@ class LearningLogic:
     def classify(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                  device: str = "auto") -> list[slicer.vtkMRMLTableNode]:
         """Classify a drawn study, wait for it and show it; returns the two table nodes of `showClasses`."""
-        return self.showClasses(study, self.classificationJob(run, study, device).wait())
+        return self.showClasses(study, self.classificationJob(run, study, device).wait(idle=repaint))
 
     def predictionJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                       heatmaps: str | os.PathLike | None = None) -> Job:
@@ -186,11 +192,11 @@ class LearningLogic:
         """Predict the lines and heatmaps of a drawn study, wait for them and show them; returns the lines' node."""
         with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
             heatmaps = Path(folder, "heatmaps.npz")
-            return self.showPredictions(study, self.predictionJob(run, study, heatmaps).wait(), heatmaps)
+            return self.showPredictions(study, self.predictionJob(run, study, heatmaps).wait(idle=repaint), heatmaps)
 
     def _run(self, jobs: list[Job], name: str, report: Callable[[dict], None]) -> Path:
         for job in jobs:
-            job.wait(report)
+            job.wait(report, idle=slicer.app.processEvents)
         return self.workspace.run(name)
 
     def _asDrawn(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[str]:
@@ -213,6 +219,11 @@ class LearningLogic:
             return summary(folder).folder
         except KeyError as error:
             raise PlaneSSLError(f"{folder} is no run: its config.json lacks {error}.") from None
+
+
+def repaint() -> None:
+    """Let Slicer draw its windows, but nobody click in them: what is worked on stays as it is."""
+    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
 
 def reading_options(anatomy: str | None, views: dict[str, str] | None) -> list[str]:

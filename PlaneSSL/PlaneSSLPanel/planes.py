@@ -34,12 +34,15 @@ class PlanesSection(Section):
     def settingsChanged(self) -> None:
         """Show the studies in the scene as the settings say."""
         look = self.panel.look()
-        if self.running.busy or look == self._look:
+        if self.running.drawing or look == self._look:
             return
         self._look = look
         with slicer.util.tryWithErrorDisplay(_("The planes could not be shown so.")):
             for study in self.logic.studies():
                 self.logic.restyle(study, **look)
+
+    def sceneCloses(self) -> None:
+        self._shown_for = None  # the next scene's study may have the same node's id
 
     def refresh(self) -> None:
         ui, study = self.ui, self.study

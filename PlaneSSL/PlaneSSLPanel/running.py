@@ -38,6 +38,11 @@ class Running:
         return _("{title} is under way: wait for it, or cancel it.").format(title=self._title) if (
             self._jobs or self._steps) else ""
 
+    @property
+    def drawing(self) -> bool:
+        """Is the scene being worked on?"""
+        return self._steps is not None
+
     def start(self, title: str, jobs: Sequence[Job], done: Callable[[list], None], entersScene: bool = False,
               told: Callable[[dict], None] = lambda event: None) -> None:
         """Run jobs one after the other and return at once. done: called with their documents.

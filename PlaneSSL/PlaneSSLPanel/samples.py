@@ -2,16 +2,15 @@
 from __future__ import annotations
 
 import logging
-import tempfile
-import time
 from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
-from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.jobs import Job
 from PlaneSSLLib.resources import resource_folder
+
+from .learning import repaint
 
 _CATEGORY = "PlaneSSL"
 ORGANS = ("heart", "knee")  # of which planessl phantom makes studies
@@ -28,9 +27,15 @@ def registerSampleData() -> None:
     for organ in ORGANS:
         name = f"PlaneSSL {organ} phantom"
         register.registerCustomSampleDataSource(
-            category=_CATEGORY, sampleName=name, nodeNames=[name],
-            customDownloader=lambda source, organ=organ: load(organ),
+            category=_CATEGORY, sampleName=name, uris=f"planessl:{organ}", fileNames=name, nodeNames=name,
+            customDownloader=lambda source, organ=organ: offer(organ),
             thumbnailFileName=str(resource_folder() / "Icons" / f"PlaneSSL-{organ}.png"))
+
+
+def offer(organ: str) -> list[slicer.vtkMRMLScriptedModuleNode]:
+    """What the button does: `load`, and what goes wrong is shown."""
+    with slicer.util.tryWithErrorDisplay(_("The made-up study could not be made."), waitCursor=True):
+        return load(organ)
 
 
 def load(organ: str, seed: int = SEED, phases: int = PHASES) -> list[slicer.vtkMRMLScriptedModuleNode]:
@@ -45,17 +50,13 @@ def load(organ: str, seed: int = SEED, phases: int = PHASES) -> list[slicer.vtkM
 
 def make(organ: str, seed: int, phases: int) -> Path:
     """The folder of a made-up study, made in a child process if it is not there yet."""
-    out = Path(tempfile.gettempdir(), "PlaneSSL-samples", f"{organ}-{seed}-{phases}")
-    if not out.is_dir():
+    out = Path(slicer.app.temporaryPath, "PlaneSSL-samples", f"{organ}-{seed}-{phases}")
+    if not _studies(out):
         job = Job(["phantom", organ, "--studies", "1", "--seed", str(seed), "--phases", str(phases), "--out", out])
-        job.start()
-        while job.active:
-            job.poll()
-            slicer.app.processEvents()
-            time.sleep(0.01)
-        if job.error:
-            raise PlaneSSLError(job.error)
-    studies = sorted(folder for folder in out.iterdir() if folder.is_dir())
-    if not studies:
-        raise PlaneSSLError(f"{out} holds no study: delete it and try again.")
-    return studies[0]
+        job.wait(idle=repaint)
+    return _studies(out)[0]
+
+
+def _studies(folder: Path) -> list[Path]:
+    """Whole ones: what is still being written, or was when somebody pulled the plug, has a hidden name."""
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())

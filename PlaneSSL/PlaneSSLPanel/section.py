@@ -18,6 +18,9 @@ class Section:
     def settingsChanged(self) -> None:
         """A setting was changed, by the user, a script or a loaded scene."""
 
+    def sceneCloses(self) -> None:
+        """All that is in the scene is about to go."""
+
     def refresh(self) -> None:
         """Bring texts, and what can be clicked, up to date with the settings and the scene."""
 

@@ -18,8 +18,8 @@ class SetUpSection(Section):
         ui.workspace.currentPathChanged.connect(self._move)
         ui.keptTable.itemSelectionChanged.connect(self._allow)
         ui.setUpSection.contentsCollapsed.connect(self._opened)
-        self.onClick(ui.installButton, _("The packages could not be installed."), installing.installPackages, True)
-        self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch, True)
+        self.onClick(ui.installButton, _("The packages could not be installed."), installing.installPackages)
+        self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch)
         self.onClick(ui.deleteButton, _("It could not be deleted."), self._delete)
         self._kept = []
 

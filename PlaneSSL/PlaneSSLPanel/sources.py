@@ -1,15 +1,17 @@
 """Studies that are in Slicer already, brought to where the reader finds them: a folder of files."""
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import slicer
 
 from PlaneSSLLib import PlaneSSLError
+
+_gathered: set[Path] = set()  # folders with patients' images that this process has made
 
 
 def dicomStudies() -> list[tuple[str, str]]:
@@ -44,7 +46,8 @@ def gatherVolumes(volume: slicer.vtkMRMLScalarVolumeNode) -> Path:
             raise PlaneSSLError(f"{node.GetName()} lies under a transform: harden it first, so that its planes are "
                                 "where they are shown.")
         name = "".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in node.GetName())
-        if not slicer.util.saveNode(node, str(folder / f"{number:02} {name}.nrrd")):
+        # Not saveNode: the volume would count as saved there, where it does not stay. The dictionary is its to fill.
+        if not slicer.util.exportNode(node, str(folder / f"{number:02} {name}.nrrd"), {}):
             raise PlaneSSLError(f"The volume {node.GetName()} could not be written to {folder}: is there room?")
     return folder
 
@@ -54,18 +57,26 @@ def _beside(volume) -> list:
     parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
     if parent in (0, hierarchy.GetSceneItemID()):
         return [volume]
-    found = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    return [node for node in found if node.IsTypeOf("vtkMRMLScalarVolumeNode")
+    found = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # label maps and colour volumes among them
+    return [node for node in found if node.GetClassName() == "vtkMRMLScalarVolumeNode"
             and hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == parent and node.GetImageData()]
 
 
 def _empty_folder(key: str) -> Path:
-    """The same folder for the same study, so that it is known again when it is drawn anew."""
+    """The same folder for the same study, so that it is known again when it is drawn anew. It goes when Slicer does."""
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir(), f"planessl-sources-{os.getpid()}", name)
+    folder = Path(slicer.app.temporaryPath, "PlaneSSL-sources", name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    atexit.unregister(_remove_folders)
+    atexit.register(_remove_folders)
+    _gathered.add(folder)
     return folder
+
+
+def _remove_folders() -> None:
+    while _gathered:
+        shutil.rmtree(_gathered.pop(), ignore_errors=True)
 
 
 def _link(file: Path, to: Path) -> None:

@@ -68,11 +68,16 @@ class StudySection(Section):
 
     def draw(self) -> None:
         """Draw what is chosen, read first if that was not done."""
+        any_frame, look = self.settings.anyFrame, self.panel.look()  # now: the user may leave the module meanwhile
+
+        def draw() -> None:
+            steps = self.logic.drawingSteps(self.study, any_frame, **look)
+            self.running.steps(_("Drawing"), steps, lambda: self.logic.showInViews(self.logic.studies()[-1]))
+
         if self.study is None or self._read_from != self._source():
-            self.read(then=self.draw)
-            return
-        steps = self.logic.drawingSteps(self.study, self.settings.anyFrame, **self.panel.look())
-        self.running.steps(_("Drawing"), steps, lambda: self.logic.showInViews(self.logic.studies()[-1]))
+            self.read(then=draw)
+        else:
+            draw()
 
     def _source(self) -> tuple[str, object] | None:
         """(kind, which one) of what is chosen, None if nothing is."""

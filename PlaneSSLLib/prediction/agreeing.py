@@ -1,8 +1,8 @@
 """The plane that the lines of many images agree on.
 
-Every slice of a stack, whatever its phase, is asked for the line of one and the same plane. What a network sees in each is
-uncertain; the plane through all of them is less so, and its lines are consistent. View planners go the same way (Wei
-et al., MICCAI 2021).
+Every slice of a stack, whatever its phase, is asked for the line of one and the same plane. What a network sees in
+each is uncertain; the plane through all of them is less so, and its lines are consistent. View planners go the same way
+(Wei et al., MICCAI 2021).
 """
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ def agreement(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float
     """Dice, hd95_mm, assd_mm and missing of two (slices, rows, columns) masks; spacing: (slice, row, column) mm.
 
     Both empty: nothing to measure, NaN. A structure that is in one of them only scores Dice 0 and, as distance, the
-    diagonal of the volume: the worst there is. missing: 1 if it is in the reference only, else 0. hd95 is the larger of the two directed 95th percentiles, assd the mean
-    over both surfaces (MONAI, symmetric). Of a single slice the surface is its outline.
+    diagonal of the volume: the worst there is. missing: 1 if it is in the reference only, else 0. hd95 is the
+    larger of the two directed 95th percentiles, assd the mean over both surfaces (MONAI, symmetric). Of a single slice
+    the surface is its outline.
     """
     if predicted.shape[0] == 1:
         return agreement(predicted[0], reference[0], spacing[1:])

@@ -74,9 +74,10 @@ def remove(node) -> None:
     hierarchy = _hierarchy()
     item = hierarchy.GetItemByDataNode(node)
     if item:
-        # Only the item: what a user has put under our node stays, and moves up.
+        # Only the item: what a user has put under our node stays, and moves up. The items of its segments go with it.
         children = vtkIdList()
-        hierarchy.GetItemChildren(item, children)
+        if not hierarchy.IsItemVirtualBranchParent(item):
+            hierarchy.GetItemChildren(item, children)
         for i in range(children.GetNumberOfIds()):
             hierarchy.SetItemParent(children.GetId(i), hierarchy.GetItemParent(item))
         hierarchy.RemoveItem(item, False, False)

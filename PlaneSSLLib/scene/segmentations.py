@@ -17,28 +17,30 @@ from ..study import Stack
 from . import nodes
 from .coordinates import to_ras
 from .drawing import Drawing
-from .volumes import image_data, index_values
+from .volumes import image_data
 
 _BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
 _SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
 
 
 def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: Sequence[Label],
-                     surface: bool = False) -> list:
+                     surface: bool = False, phases: Sequence[int] | None = None) -> list:
     """Show a label map of a stack: one segmentation node for each of its volumes; the nodes are returned.
 
     labels: (slices, rows, columns) integers, or a list of those, one a phase (None for a slice without that phase);
-    slices in the stack's order. A list of several becomes a sequence that is played with the stack's cine. An earlier
-    segmentation of the stack is replaced. surface: also make the closed surfaces. PlaneSSLError where the shape is not
-    that of the stack, or its volume is not in the scene.
+    slices in the stack's order. phases: which phases these are, from 0 if not told. Over a cine they become a sequence
+    that is played with it, empty in other phases, and one of them is shown. An earlier segmentation of the stack is
+    replaced. surface: also make the closed surfaces. PlaneSSLError where the shape is not that of the stack, or its
+    volume is not in the scene.
     """
     stack = drawing.now.acquired.stack(stack if isinstance(stack, str) else stack.id)
-    phases = [_on_grid(phase, stack) for phase in (labels if _has_phases(labels) else [labels])]
+    given = [_on_grid(phase, stack) for phase in (labels if _has_phases(labels) else [labels])]
     _remove(drawing, stack)
     volumes = drawing.nodes("volume", stack.id)
     if not volumes:
         raise PlaneSSLError(f"The images of {stack.id} are not in the scene: draw the study again, with its volumes.")
-    return [_add(drawing, stack, volume, phases, structures, surface) for volume in volumes]
+    of_phase = dict(zip(range(len(given)) if phases is None else phases, given, strict=True))
+    return [_add(drawing, stack, volume, of_phase, structures, surface) for volume in volumes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,20 +103,29 @@ def _on_grid(phase, stack: Stack) -> list[np.ndarray | None]:
     return list(phase)
 
 
-def _add(drawing: Drawing, stack: Stack, volume, phases: list, structures: Sequence[Label], surface: bool):
+def _add(drawing: Drawing, stack: Stack, volume, phases: dict[int, list], structures: Sequence[Label], surface: bool):
     index = volume.GetAttribute(nodes.SLICE)
     index = None if index is None else int(index)
-    maps = [np.stack([_filled(image, plane.shape) for image, plane in zip(phase, stack.planes, strict=True)]
-                     if index is None else [_filled(phase[index], stack.planes[index].shape)]) for phase in phases]
+    maps = {k: np.stack([_filled(image, plane.shape) for image, plane in zip(phase, stack.planes, strict=True)]
+                        if index is None else [_filled(phase[index], stack.planes[index].shape)])
+            for k, phase in phases.items()}
+    browser = next((b for b in drawing.nodes("browser") if b.GetSequenceNode(volume)), None)
+    items = browser.GetNumberOfItems() if browser is not None else 0
+    if items and not set(maps) <= set(range(items)):
+        raise PlaneSSLError(f"The label map is of phases {sorted(maps)}, and the cine of {stack.id} has {items}.")
     name = f"{volume.GetName()} segmentation"
     node = nodes.add_node("vtkMRMLSegmentationNode", name, "segmentation", drawing.key, stack.id, index)
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    _fill(node, volume, maps[0], structures, surface)
+    _fill(node, volume, next(iter(maps.values())), structures, surface)
     node.CreateDefaultDisplayNodes()
     parent = drawing.folder(stack.id)
     nodes.file_under(node, parent)
-    if len(maps) > 1:
-        nodes.file_under(_sequence(drawing, stack, node, volume, maps, structures, surface, index), parent)
+    if items > 1:
+        nothing = np.zeros_like(next(iter(maps.values())))
+        every = [maps.get(k, nothing) for k in range(items)]
+        nodes.file_under(_sequence(drawing, stack, node, browser, every, structures, surface, index), parent)
+        if browser.GetSelectedItemNumber() not in maps:
+            browser.SetSelectedItemNumber(min(maps))
     return node
 
 
@@ -141,26 +152,23 @@ def _fill(node, volume, labels: np.ndarray, structures: Sequence[Label], surface
         node.CreateClosedSurfaceRepresentation()
 
 
-def _sequence(drawing: Drawing, stack: Stack, node, volume, maps: list, structures: Sequence[Label], surface: bool,
+def _sequence(drawing: Drawing, stack: Stack, node, browser, maps: list, structures: Sequence[Label], surface: bool,
               index: int | None):
-    """The phases after the first, and the browser of the cine told to play them along."""
-    browser = next((b for b in drawing.nodes("browser") if b.GetSequenceNode(volume)), None)
-    values = index_values(stack)
-    if browser is not None and browser.GetNumberOfItems() == len(maps):
-        master = browser.GetMasterSequenceNode()
-        values = [master.GetNthIndexValue(i) for i in range(len(maps))]
+    """One label map for each item of a cine's browser, which is told to play them along."""
+    volume = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+    master = browser.GetMasterSequenceNode()
     sequence = nodes.add_node("vtkMRMLSequenceNode", f"{node.GetName()} sequence", "segmentation sequence",
                               drawing.key, stack.id, index)
     sequence.SetIndexType(slicer.vtkMRMLSequenceNode.NumericIndex)
-    for value, labels in zip(values, maps, strict=True):
+    for i, labels in enumerate(maps):
         phase = slicer.vtkMRMLSegmentationNode()
         phase.SetName(node.GetName())
         nodes.mark(phase, "segmentation", drawing.key, stack.id, index)
         _fill(phase, volume, labels, structures, surface)
-        sequence.SetDataNodeAtValue(phase, value)
-    if browser is not None:
-        browser.AddProxyNode(node, sequence, False)
-        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+        sequence.SetDataNodeAtValue(phase, master.GetNthIndexValue(i))
+    browser.AddProxyNode(node, sequence, False)
+    browser.SetSaveChanges(sequence, True)  # what is corrected in one phase is still there after another was shown
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     return sequence
 
 

@@ -5,7 +5,7 @@ a scene was loaded, and follows a cine from phase to phase.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
@@ -21,13 +21,16 @@ from .observing import Observers
 from .volumes import image_data
 
 
-def draw_textures(drawing: Drawing) -> list:
+def draw_textures(drawing: Drawing, only: Collection[str] | None = None) -> list:
     """Put the present images on the rectangles that the look wants textured; returns the nodes.
 
-    Nodes that are no longer wanted, or whose volume a user has deleted, go away.
+    only: the ids of the stacks that may have changed, None for all. Nodes that are no longer wanted, or whose volume a
+    user has deleted, go away.
     """
     now, made = drawing.now, []
     for stack in now.acquired.stacks:  # a plane in hand leaves its image where it was taken
+        if only is not None and stack.id not in only:
+            continue
         images = {i: slice_image(drawing, stack.id, i) for i in np.flatnonzero(now.textured(stack))}
         images = {i: image for i, image in images.items() if image is not None}
         node = drawing.node("texture", stack.id)
@@ -100,7 +103,10 @@ class CineTextures:
         self._observers = Observers()
         self._observers.add(nodes.scene(), nodes.scene().StartCloseEvent, self.stop)
         for browser in drawing.nodes("browser"):
-            self._observers.add(browser, browser.ProxyNodeModifiedEvent, lambda: draw_textures(drawing))
+            played = {volume.GetAttribute(nodes.STACK) for volume in drawing.nodes("volume")
+                      if browser.GetSequenceNode(volume)}
+            self._observers.add(browser, browser.ProxyNodeModifiedEvent,
+                                lambda played=played: draw_textures(drawing, played))
 
     def stop(self) -> None:
         """Follow no longer."""

@@ -75,8 +75,8 @@ def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None
     study = read_study(folder, anatomy, views, workers)
     if study.mixed:
         raise PlaneSSLError(f"{folder} holds images of {study.mixed}, and this is done for one patient at a time: name "
-                            "the folder or file of one (planessl study lists them). A study.json with \"views\" says that a folder is "
-                            "of one.")
+                            'the folder or file of one (planessl study lists them). A study.json with "views" says that '
+                            "a folder is of one.")
     return study
 
 

@@ -97,12 +97,16 @@ def test_predicted_lines_are_drawn_and_their_heatmaps_laid_over(panel, ready):
     assert panel.ui.predictedButton.enabled, panel.ui.predictedButton.toolTip
 
 
-def test_export_writes_dicom_segmentations_to_a_new_folder(panel, ready, tmp_path):
+def test_export_writes_dicom_segmentations_into_a_new_folder_of_the_chosen_one(panel, ready, tmp_path):
     ready("segmentation")
+    (tmp_path / "export").mkdir()  # a file dialog offers folders that are there
+    (tmp_path / "export" / "other.txt").touch()
     panel.settings.exportFolder = str(tmp_path / "export")
     panel.refresh()
     press(panel, panel.ui.exportButton)
-    written = sorted((tmp_path / "export").rglob("*.dcm"))
+    made, = (path for path in (tmp_path / "export").iterdir() if path.is_dir())
+    assert str(made) in panel.ui.answer.text
+    written = sorted(made.rglob("*.dcm"))
     assert written
     assert {pydicom.dcmread(path, stop_before_pixels=True).Modality for path in written} == {"SEG"}
 

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from PlaneSSLLib import PlaneSSLError
+
 HOUSE = Path(__file__).resolve().parents[2]
 
 
@@ -87,8 +89,15 @@ def test_made_up_studies_are_offered_as_sample_data(host, study_folder, monkeypa
     from PlaneSSLPanel import samples
 
     offered = []
+
+    def register(uris=None, fileNames=None, nodeNames=None, **source) -> None:
+        """As SampleDataSource takes them: a text each, or lists of one length."""
+        several = [[one] if isinstance(uris, str) else one for one in (uris, fileNames, nodeNames)]
+        assert len({len(one) for one in several}) == 1
+        offered.append(source)
+
     logic = SimpleNamespace(registerCustomSampleDataCategory=lambda *_, **__: None,
-                            registerCustomSampleDataSource=lambda **source: offered.append(source))
+                            registerCustomSampleDataSource=register)
     monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=logic))
     PlaneSSL.registerSampleData()
     assert [source["sampleName"] for source in offered] == ["PlaneSSL heart phantom", "PlaneSSL knee phantom"]
@@ -99,4 +108,15 @@ def test_made_up_studies_are_offered_as_sample_data(host, study_folder, monkeypa
     host.mrmlScene.Clear(0)
     (study,) = offered[0]["customDownloader"](None)
     assert PlaneSSL.PlaneSSLLogic().pairs(study)
+
+    def fail(*_) -> None:
+        raise PlaneSSLError("no room")
+
+    shown = []
+    monkeypatch.setattr(samples, "make", fail)
+    monkeypatch.setattr(host.app, "testingEnabled", lambda: False)
+    monkeypatch.setattr(host.util, "errorDisplay", lambda text, **_: shown.append(text))
+    with pytest.raises(PlaneSSLError):
+        offered[1]["customDownloader"](None)
+    assert "no room" in shown[0]
     host.mrmlScene.Clear(0)

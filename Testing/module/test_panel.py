@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from Testing.made_up_study import write_study
 from Testing.module.using import choose, draw
@@ -131,6 +132,58 @@ def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path
     assert not panel.ui.taskLines.checked
     assert panel.settings.labelledVolume is not None
     assert len(panel.logic.studies()) == 1
+
+
+def test_the_lines_and_images_of_a_loaded_scene_follow_what_is_shown(panel, host, study_folder, tmp_path):
+    from PlaneSSLLib import scene
+
+    panel.ui.textures.currentText = "central"
+    draw(panel, study_folder)
+    scene.save_scene(tmp_path / "saved.mrb")
+    host.mrmlScene.Clear(0)
+    scene.load_scene(tmp_path / "saved.mrb")
+    drawing, = scene.drawings()
+    textures = drawing.nodes("texture")
+    assert textures and all(node.GetDisplayNode().GetTextureImageDataConnection() for node in textures)
+    red = scene.view_named("Red")
+    sax = next(stack["id"] for stack in panel.logic.stacks(drawing.study) if stack["view"] == "SAX")
+    seen = []
+    for index in (0, 4):
+        scene.show_image(red, drawing, sax, index)
+        lines = next(node for node in drawing.nodes("view lines") if node.GetAttribute("PlaneSSL.view") == red.GetID())
+        seen.append(host.util.arrayFromModelPoints(lines).copy())
+    assert not np.allclose(seen[0].mean(0), seen[1].mean(0), atol=1)
+
+
+def test_leaving_the_module_does_not_stop_a_study_from_being_drawn(panel, study_folder):
+    choose(panel, study_folder)
+    panel.ui.drawButton.click()
+    panel.exit()
+    panel.running.finish()
+    assert len(panel.logic.studies()) == 1
+
+
+def test_the_pairs_of_another_scene_are_not_kept(panel, host, study_folder, tmp_path):
+    """The next study's record has the same node's id: ids begin anew in an emptied scene."""
+    first = draw(panel, study_folder).GetID()
+    write_study(tmp_path / "other", seed=2, slices=3)
+    panel.exit()
+    host.mrmlScene.Clear(0)
+    second = panel.logic.drawStudy(tmp_path / "other")
+    panel.enter()
+    assert second.GetID() == first
+    assert panel.ui.pairsTable.rowCount == len(panel.logic.pairs(second)) == 7
+
+
+def test_the_look_may_change_while_a_training_runs(panel, study_folder):
+    from PlaneSSLLib import scene
+    from PlaneSSLLib.jobs import Job
+
+    draw(panel, study_folder)
+    panel.running.start("Training", [Job(["devices"])], lambda results: None)
+    panel.ui.others.currentText = "hide"
+    assert scene.drawings()[0].look.others == "hide"
+    panel.running.finish()
 
 
 def test_settings_of_another_version_do_no_harm(panel, host):

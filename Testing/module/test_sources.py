@@ -63,16 +63,19 @@ def test_without_a_database_there_is_nothing_to_choose(sources, host, monkeypatc
 
 
 def test_volumes_in_one_folder_of_the_scene_are_one_study(sources, host, study_folder, monkeypatch):
-    monkeypatch.setattr(host.util, "saveNode", save_volume)
+    monkeypatch.setattr(host.util, "exportNode", export_volume)
     hierarchy = host.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(host.mrmlScene)
     folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "a study")
     for name in ("sax_0", "2ch_0", "4ch_0"):
         node = add_volume(host, study_folder / f"{name}.nii.gz", name)
         hierarchy.CreateItem(folder, node)
+    for name, class_name in (("labels", "vtkMRMLLabelMapVolumeNode"), ("colours", "vtkMRMLVectorVolumeNode")):
+        hierarchy.CreateItem(folder, add_volume(host, study_folder / "sax_0.nii.gz", name, class_name))
     alone = add_volume(host, study_folder / "sax_0.nii.gz", "alone")
     hierarchy.CreateItem(hierarchy.GetSceneItemID(), alone)
     together = read_study(sources.gatherVolumes(node))
     assert len(together.stacks) == 3
+    assert node.GetStorageNode() is None  # the user's volumes do not count as saved there
     original = {stack.view: stack for stack in read_study(study_folder).stacks}
     for stack in together.stacks:
         assert any(np.allclose(stack.planes[0].centre, plane.centre, atol=1e-3)
@@ -88,9 +91,9 @@ def test_a_volume_under_a_transform_is_refused(sources, host, study_folder):
         sources.gatherVolumes(volume)
 
 
-def add_volume(host, file, name: str):
+def add_volume(host, file, name: str, class_name: str = "vtkMRMLScalarVolumeNode"):
     image = sitk.ReadImage(str(file))
-    node = host.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node = host.mrmlScene.AddNewNodeByClass(class_name, name)
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
     matrix[:3, 3] = image.GetOrigin()
@@ -99,7 +102,7 @@ def add_volume(host, file, name: str):
     return node
 
 
-def save_volume(node, path: str) -> bool:
+def export_volume(node, path: str, properties: dict) -> bool:
     """slicer-core has no coreIOManager; its storage node writes as Slicer's does."""
     storage = node.GetScene().AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(path)

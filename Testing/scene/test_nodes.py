@@ -72,6 +72,19 @@ def test_clearing_one_study_leaves_the_other_and_what_the_user_made():
     assert scene.drawings() == [] and slicer.mrmlScene.IsNodePresent(mine) and hierarchy.GetItemByDataNode(mine)
 
 
+def test_the_items_of_segments_go_with_their_segmentation():
+    """Slicer's own plugin gives every segment an item in a virtual branch; imitated here, slicer-core has it not."""
+    before = everything()
+    drawing = full_drawing()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(drawing.node("segmentation", "sax"))
+    hierarchy.SetItemAttribute(item, "VirtualBranch", "1")
+    for name in ("RV", "MYO", "LV"):
+        hierarchy.CreateHierarchyItem(item, name, "Segments")
+    scene.clear()
+    assert everything()[1] == before[1]
+
+
 def test_a_file_that_cannot_be_decoded_leaves_the_scene_as_it_was():
     class Broken:
         def read(self):

@@ -79,6 +79,35 @@ def test_every_phase_is_played_with_the_cine_and_survives_a_file(tmp_path):
                 np.testing.assert_array_equal(seen[i], 0 if expected is None else expected)
 
 
+def test_one_phase_alone_lies_over_its_own_frame():
+    drawing = scene.draw_study(made := heart(phases=4))
+    labels = labels_for(made.stack("sax"), 0)
+    (node,) = scene.add_segmentation(drawing, "sax", [labels], STRUCTURES, phases=[2])
+    browser, volume = drawing.node("browser"), drawing.node("volume", "sax")
+    assert browser.GetSelectedItemNumber() == 2  # it is shown
+    for phase in (0, 2, 3):
+        browser.SetSelectedItemNumber(phase)
+        np.testing.assert_array_equal(as_seen(node, volume), labels if phase == 2 else 0)
+    with pytest.raises(PlaneSSLError, match=r"phases \[7\], and the cine of sax has 4"):
+        scene.add_segmentation(drawing, "sax", [labels], STRUCTURES, phases=[7])
+
+
+def test_what_a_user_corrects_in_one_phase_is_there_when_it_is_shown_again():
+    drawing = scene.draw_study(made := heart(phases=3))
+    phases = [labels_for(made.stack("sax"), k) for k in range(3)]
+    (node,) = scene.add_segmentation(drawing, "sax", phases, STRUCTURES)
+    browser, volume, label = drawing.node("browser"), drawing.node("volume", "sax"), STRUCTURES[0]
+    for phase in (1, 2):
+        browser.SetSelectedItemNumber(phase)
+        mask = slicer.util.arrayFromSegmentBinaryLabelmap(node, label.name, volume)
+        mask[:, :5] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, label.name, volume)
+    for phase in (0, 1, 2):
+        browser.SetSelectedItemNumber(phase)
+        mask = slicer.util.arrayFromSegmentBinaryLabelmap(node, label.name, volume)
+        assert mask[:, :5].all() == (phase > 0)
+
+
 def test_an_earlier_segmentation_is_replaced():
     drawing = scene.draw_study(made := heart())
     for seed in range(2):

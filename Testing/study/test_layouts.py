@@ -184,7 +184,8 @@ def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
 
 def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):
     """Localizers in three directions, maps of one slice each, files on two grids."""
-    for n, direction in enumerate(([1, 0, 0, 0, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1, 0, -1, 0], [0, 0, 1, 1, 0, 0, 0, 1, 0])):
+    across, along, lengthwise = [1, 0, 0, 0, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1, 0, -1, 0], [0, 0, 1, 1, 0, 0, 0, 1, 0]
+    for n, direction in enumerate((across, along, lengthwise)):
         volume(tmp_path / f"scout_{n}.nii.gz", direction=direction)
     for n in range(4):
         volume(tmp_path / f"map_{n}.nii.gz", origin=(10, -20, 10 * n), shape=(1, 4, 5))

@@ -68,7 +68,7 @@ class _Application(_Signals):
 
     def __init__(self, core) -> None:
         self.applicationLogic = core.applicationLogic
-        self.temporaryFolder = core.temporaryFolder
+        self.temporaryFolder, self.temporaryPath = core.temporaryFolder, core.temporaryFolder.name
 
     def testingEnabled(self) -> bool:
         return True
