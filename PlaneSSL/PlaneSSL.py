@@ -205,7 +205,7 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
     def readStudy(self, folder: str | os.PathLike, anatomy: str | None = None,
                   views: dict[str, str] | None = None) -> Study:
         """Read the headers of a study's folder. anatomy: a name, None to guess; views: stack id -> corrected view."""
-        return studies.read_study(folder, anatomy=anatomy, views=views)
+        return studies.read_patient(folder, anatomy=anatomy, views=views)
 
     def readingJob(self, folder: str | os.PathLike, kept: str | os.PathLike, anatomy: str | None = None,
                    views: dict[str, str] | None = None) -> Job:

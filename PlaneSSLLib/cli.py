@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"planessl: {error}", file=sys.stderr)
         return COULD_NOT
     except KeyboardInterrupt:
-        print("planessl: cancelled.", file=sys.stderr)
+        more = " The same command with --resume goes on from the last checkpoint." if "resume" in options else ""
+        print(f"planessl: cancelled.{more}", file=sys.stderr)
         return CANCELLED
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         sys.stderr.close()
@@ -84,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("phantom", "Write made-up studies with exact labels and lines.", writes=True)
     sub.add_argument("anatomy", choices=("heart", "knee"), help="heart or knee")
-    sub.add_argument("--studies", type=_positive, required=True, help="how many")
-    sub.add_argument("--seed", type=int, required=True, help="a number; the same one makes the same studies")
+    sub.add_argument("--studies", type=_positive, default=1, help="how many (default 1)")
+    sub.add_argument("--seed", type=int, default=0, help="a number; the same one makes the same studies (default 0)")
     sub.add_argument("--phases", type=_positive, default=4, help="of a heart's cycle (default 4); a knee has one")
     sub.add_argument("--jobs", type=_positive, default=1, help="processes at work (default 1)")
     sub.add_argument("--out", type=Path, required=True, help="the folder that gets a folder for every study")
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("study", "List a study's stacks, views, planes and problems.")
     sub.add_argument("folder", type=Path, help="of a study (DICOM, or NIfTI with or without study.json), or of many")
     sub.add_argument("--anatomy", help="the studies' anatomy, where it is not to be guessed: a name, or its file")
+    sub.add_argument("--why", action="store_true", help="say why each stack was given its view")
 
     sub = command("lines", "List every line in which one plane cuts another image.", writes=True)
     sub.add_argument("folder", type=Path, help="of one study")
@@ -122,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("cohort", type=Path, help="made by prepare")
     sub.add_argument("--tasks", default="lines,location", help="lines,location (default), either, masked, position")
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
+    sub.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test, to "
+                                                "keep those of a test from all training")
     training(sub, epochs=100, coarse=0.55, batch="16")
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)
@@ -129,8 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--task", choices=("segmentation", "classification"), required=True)
     sub.add_argument("--init", required=True, help="a pretrained run's folder, or none for scratch")
     sub.add_argument("--transfer", choices=("joint", "all", "encoder"), default="joint",
-                     help="what is taken over from it: all, the encoder, or (default) all, and its lines and locations "
-                          "are learnt on beside a segmentation, from unlabelled studies, too")
+                     help="joint (default): all its weights, and beside a segmentation its lines and locations go on "
+                          "being learnt, from unlabelled studies, too; all: its weights alone; encoder: a part of them")
     which = sub.add_mutually_exclusive_group()
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
     which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")

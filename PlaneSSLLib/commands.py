@@ -38,6 +38,9 @@ def study(options: Namespace, console: Console) -> None:
                  "localizer" if s["localizer"] else ""]
                 for s in document["stacks"]]
         header = ["stack", "view", "confidence", "slices", "phases", "pixels", "spacing mm", "step mm", ""]
+        if options.why:
+            header, rows = ["stack", "view", "confidence", "why"], [
+                [s["id"], s["view"], s["confidence"], "; ".join(s["reasons"])] for s in document["stacks"]]
         problems = [f"{p['file']}: {p['reason']}" for p in document["problems"]]
         notes = [*document["notes"], *(f"{s['id']}: {note}" for s in document["stacks"] for note in s["notes"])]
         return "\n".join([f"{document['anatomy']}, {len(rows)} stacks", table(header, rows), *problems, *notes])
@@ -82,14 +85,14 @@ def lines(options: Namespace, console: Console) -> None:
 
 def scene(options: Namespace, console: Console) -> None:
     from . import scene as scenes
-    from .study import read_study
+    from .study import read_patient
 
     _require_suffix(options.out, ".mrb")
     if options.figure:
         _require_suffix(options.figure, ".png")
     for path in filter(None, (options.out, options.figure)):
         refuse_existing(path, options.overwrite)
-    read = read_study(options.folder, **_reading(options))
+    read = read_patient(options.folder, **_reading(options))
     scenes.start()
     drawing = scenes.draw_study(read, any_frame=options.any_frame)
     scenes.show_views(drawing)
@@ -128,7 +131,8 @@ def prepare(options: Namespace, console: Console) -> None:
 
     def text() -> str:
         left = [f"left out: {item['study']}: {item['reason']}" for item in document["left_out"]]
-        head = f"{document['prepared']} of {document['studies']} studies prepared, {document['labelled']} with labels"
+        head = (f"{document['prepared']} of {document['studies']} studies prepared, {document['labelled']} with label "
+                f"maps, {document['classified']} with classes")
         return "\n".join([head, *left, *document["notes"]])
 
     console.result(document, text)
@@ -137,10 +141,13 @@ def prepare(options: Namespace, console: Console) -> None:
 
 
 def pretrain(options: Namespace, console: Console) -> None:
+    from .cohort import Cohort, read_split
     from .training.pretraining import pretrain as train
 
+    _tell_if_new(options, console)
+    split = read_split(options.split, Cohort(options.cohort)) if options.split else None
     document = train(
-        options.cohort, options.out, tasks=_names(options.tasks), views=_names(options.views),
+        options.cohort, options.out, tasks=_names(options.tasks), views=_names(options.views), split=split,
         network=options.network or "small", settings=_settings(options), overwrite=options.overwrite,
         resume=options.resume, report=console.event)
     _tell_of_training(document, options, console)
@@ -156,6 +163,7 @@ def finetune(options: Namespace, console: Console) -> None:
         split = read_split(options.split, Cohort(options.cohort))
     elif options.fold:
         split = fold_split(labelled_subjects(Cohort(options.cohort), options.task), options.seed, *options.fold)
+    _tell_if_new(options, console)
     document = train(
         options.cohort, options.out, options.task, init=None if options.init == "none" else Path(options.init),
         transfer=options.transfer, subjects=options.subjects, split=split, network=options.network,
@@ -245,16 +253,16 @@ def measure(options: Namespace, console: Console) -> None:
         shown = [[r["stack"], r["structure"], r["measure"], r["phase"], r["value"], r["unit"]]
                  for r in rows(document) if r["measure"] != "volume" or r["stack"] in single]
         notes = [f"{s['stack']}: {note}" for s in document["stacks"] for note in s["notes"]]
-        return "\n".join([table(["stack", "structure", "measure", "phase, from 0", "", "unit"], shown), *notes])
+        return "\n".join([table(["stack", "structure", "measure", "phase, from 0", "value", "unit"], shown), *notes])
 
     console.result(document, text)
 
 
 def handover(options: Namespace, console: Console) -> None:
-    from .study import describe, hand_over, read_study
+    from .study import describe, hand_over, read_patient
 
     refuse_existing(options.out, overwrite=False)
-    read = read_study(options.folder, **_reading(options), workers=os.cpu_count() or 1)
+    read = read_patient(options.folder, **_reading(options), workers=os.cpu_count() or 1)
     hand_over(read, options.out, lambda done, of: console.event(
         {"event": "progress", "task": "reading", "step": done, "of": of}))
     console.result(describe(read), f"{options.out}: {len(read.stacks)} stacks kept.")
@@ -324,6 +332,11 @@ def _names(text: str) -> tuple[str, ...]:
 def _require_suffix(path: Path, suffix: str) -> None:
     if path.suffix.lower() != suffix:
         raise PlaneSSLError(f"{path} should end in {suffix}.")
+
+
+def _tell_if_new(options: Namespace, console: Console) -> None:
+    if options.resume and not (options.out / "config.json").is_file():
+        console.event({"event": "notice", "text": f"There is nothing to resume in {options.out}: a new run begins."})
 
 
 def _tell_of_training(document: dict, options: Namespace, console: Console) -> None:

@@ -42,7 +42,7 @@ def test_study_is_the_contracts_document(study, capsys):
     assert set(document) == {"subject", "anatomy", "stacks", "problems", "notes"}
     sax = next(stack for stack in document["stacks"] if stack["view"] == "SAX")
     assert set(sax) == {"id", "series", "description", "view", "localizer", "confidence", "slices", "phases", "rows",
-                        "columns", "spacing", "step", "planes", "notes"}
+                        "columns", "spacing", "step", "planes", "notes", "reasons"}
     assert (sax["slices"], sax["phases"], sax["rows"], sax["columns"]) == (5, 2, 64, 64)
     assert sax["spacing"] == pytest.approx([2, 2])
     assert sax["step"] == pytest.approx(10)
@@ -119,8 +119,9 @@ def test_commands_for_one_patient_refuse_a_folder_of_two(tmp_path, capsys):
         assert (status, out) == (1, "")
         assert "both holds images of 2 studies" in err and "name the folder" in err
     assert "2 studies" in run("study", tmp_path / "both", capsys=capsys)[1]
-    status, _, err = run("scene", tmp_path / "both", "--out", tmp_path / "s.mrb", "--json", capsys=capsys)
-    assert status == 0 and "2 studies, each with a study.json of its own, read as one" in err
+    status, _, err = run("scene", tmp_path / "both", "--out", tmp_path / "s.mrb", capsys=capsys)
+    assert status == 1 and "2 studies, each with a study.json of its own" in err
+    assert not (tmp_path / "s.mrb").exists()
 
 
 def test_output_that_exists_is_kept(study, tmp_path, capsys):

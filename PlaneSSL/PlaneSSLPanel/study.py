@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from . import sources
 from .section import Section, allow, chosen, fill, fill_table
 
-_VIEW = 1  # the column that can be corrected
+_VIEW, _SURE = 1, 2  # the column that can be corrected, and the one that says how sure it is, and why
 FOLDER, DICOM, VOLUMES = "folder", "dicom", "volumes"
 
 
@@ -95,6 +95,7 @@ class StudySection(Section):
         views = self.logic.views(self.study)
         for row, stack in enumerate(stacks):
             table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"], views))
+            table.item(row, _SURE).setToolTip("\n".join(stack["reasons"]))
         table.resizeColumnsToContents()
         problems = self.logic.problems(self.study)
         self.ui.problemsBox.title = _("Problems ({count})").format(count=len(problems))

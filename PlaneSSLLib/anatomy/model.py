@@ -99,6 +99,17 @@ class Anatomy:
     def view(self, name: str) -> View | None:
         return next((view for view in self.views if view.name == name), None)
 
+    def structure(self, name: str, terminology: str = "") -> Label | None:
+        """The structure of this code, where only one has it, else of this name or title, however it is spelt.
+
+        terminology: text that holds codes as Slicer writes them, "~SCT^87878005^".
+        """
+        coded = [label for label in self.labels if f"~{label.code.scheme}^{label.code.value}^" in terminology]
+        if len(coded) == 1:
+            return coded[0]
+        name = name.strip().lower()
+        return next((label for label in self.labels if name in (label.name.lower(), label.title.lower())), None)
+
     @property
     def targets(self) -> tuple[str, ...]:
         """The lines any view regresses, each once, in the order of the views: the channels of the pretext task."""

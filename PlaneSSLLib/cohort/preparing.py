@@ -1,6 +1,7 @@
 """Studies -> a cohort: restartable, parallel, and a broken study never stops the others."""
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import secrets
 import shutil
@@ -15,7 +16,7 @@ from ..files import beginning_folder, read_json, replacing_folder, write_json, w
 from ..study.document import read_document
 from ..study.recognition import FALLBACK
 from .plan import Plan, scaled_phase
-from .store import plane_as_json, pseudonym
+from .store import Cohort, plane_as_json, pseudonym
 from .upright import upright_slices
 
 Report = Callable[[dict], None]
@@ -27,10 +28,10 @@ def prepare(
 ) -> dict:
     """Read every study below the folders into the cohort `out`, leaving alone those already there.
 
-    shard (i, n) takes every n-th study from the i-th on, so that n machines can fill one cohort. classes: per subject,
-    the classes it belongs to. Returns {"studies", "prepared", "labelled", "left_out": [{"study", "reason"}], "notes"};
-    a study is left out that holds several patients, or says that it is of another anatomy, and all but one of a
-    subject's studies.
+    Of these, labels and classes that have come or changed since are taken over. shard (i, n) takes every n-th study
+    from the i-th on, so that n machines can fill one cohort. classes: per subject, the classes it belongs to. Returns
+    {"studies", "prepared", "labelled", "classified", "left_out": [{"study", "reason"}], "notes"}; a study is left out
+    that holds several patients, or says that it is of another anatomy, and all but one of a subject's studies.
     """
     chosen = anatomy.load(anatomy_name)
     new = not (out / "plan.json").is_file()
@@ -48,11 +49,18 @@ def prepare(
     for outcome in _run(work, jobs):
         outcomes.append(outcome)
         report({"event": "progress", "task": "prepare", "step": len(outcomes), "of": len(work)})
-    taken, twice = _one_a_subject([outcome for outcome in outcomes if "pseudonym" in outcome])
+    taken, twice = _one_a_subject(out, [outcome for outcome in outcomes if "pseudonym" in outcome])
+    unknown = sorted(set(classes or ()) - {outcome["subject"] for outcome in taken}) if shard == (0, 1) else []
+    if unknown:
+        nothing.append(f"{len(unknown)} of {len(classes)} subjects in the table of classes are those of no study here, "
+                       f"{unknown[0]} among them")
     if new and not taken and shard == (0, 1):
         shutil.rmtree(out)  # it was begun for nothing
+    elif taken:
+        write_json(out / "order.json", Cohort(out).pseudonyms)
     return {
         "studies": len(work), "prepared": len(taken), "labelled": sum(outcome["labelled"] for outcome in taken),
+        "classified": sum(outcome["classified"] for outcome in taken),
         "left_out": sorted(({"study": o["study"], "reason": o["reason"]} for o in [*outcomes, *twice] if "reason" in o),
                            key=lambda o: o["study"]),
         "notes": [*nothing, *sorted(note for outcome in taken for note in outcome["notes"])],
@@ -74,11 +82,14 @@ def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
     return plan, read_json(out / "private" / "salt.json")
 
 
-def _one_a_subject(outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
-    """One study of every subject, and the others with the reason why they are not in the cohort."""
+def _one_a_subject(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
+    """The study of every subject that is in the cohort, and others with the reason why they are not."""
+    def is_other(outcome: dict) -> bool:
+        return read_json(out / "studies" / outcome["pseudonym"] / "study.json").get("source") != outcome["source"]
+
     taken: dict[str, dict] = {}
     twice = []
-    for outcome in sorted(outcomes, key=lambda outcome: outcome["study"]):
+    for outcome in sorted(outcomes, key=lambda outcome: (is_other(outcome), outcome["study"])):
         first = taken.setdefault(outcome["pseudonym"], outcome)
         if first is not outcome:
             twice.append({"study": outcome["study"], "reason": f"It is of the same subject as {first['study']}, and a "
@@ -108,13 +119,32 @@ def _prepare_one(item: tuple) -> dict:
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
-        if document is None:
-            known = {**read.classes, **classes.get(read.subject, {})}
-            document, notes = _write(read, chosen, plan, name, folder, known)
-        return {"study": str(path), "pseudonym": name, "notes": [*notes, *_problems(read)],
-                "labelled": document["sizes"]["labels"] > 0}
+        known = {key: answer for key, answer in {**read.classes, **classes.get(read.subject, {})}.items()
+                 if key in chosen.classes}
+        marks = {"source": _digest(salt, str(path.resolve())), "outlines": _digest(salt, *_stamps(read))}
+        if document is None or (document.get("source") == marks["source"]
+                                and document.get("outlines") != marks["outlines"]):
+            notes += [f"study {name}: its labels have changed, and it was prepared again"] * (document is not None)
+            document, about = _write(read, chosen, plan, folder, {"pseudonym": name, **marks, "classes": known})
+            notes += about
+        elif known and known != document["classes"] and document.get("source") in (marks["source"], None):
+            document["classes"] = {**document["classes"], **known}
+            write_json(folder / "study.json", document)
+        return {"study": str(path), "subject": read.subject, "pseudonym": name, "source": marks["source"],
+                "notes": [*notes, *_problems(read)], "labelled": document["sizes"]["labels"] > 0,
+                "classified": bool(document["classes"])}
     except PlaneSSLError as error:
         return {"study": str(path), "reason": str(error)}
+
+
+def _stamps(read: study.Study) -> list[str]:
+    """What changes when labels are added or corrected."""
+    return [f"{label.file} {label.stack} {label.phase} {label.file.stat().st_size} {label.file.stat().st_mtime_ns}"
+            for label in read.labels]
+
+
+def _digest(salt: str, *texts: str) -> str:
+    return hashlib.sha256("\0".join((salt, *texts)).encode()).hexdigest()[:16]
 
 
 def _require_anatomy(path: Path, chosen: anatomy.Anatomy) -> None:
@@ -133,8 +163,8 @@ def _problems(read: study.Study) -> list[str]:
             for reason, files in alike.items()]
 
 
-def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, name: str, folder: Path, classes: dict[str, int],
-           ) -> tuple[dict, list[str]]:
+def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path, about: dict) -> tuple[dict, list[str]]:
+    """Pixels, labels and study.json of a study, with what else is to be known about it; returns that, and notes."""
     labelled = {(label.stack, label.phase): label for label in read.labels}
     frames_of_reference: list[str] = []
     pixels: list[np.ndarray] = []
@@ -146,7 +176,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, name: str, fo
         images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
-        maps = {phase: _labels(label, stack, plan) for (of, phase), label in labelled.items() if of == stack.id}
+        maps = {phase: _labels(label, stack, chosen) for (of, phase), label in labelled.items() if of == stack.id}
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
         for i, frames in enumerate(stack.frames):
@@ -167,8 +197,8 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, name: str, fo
             "planes": [plane_as_json(one.plane) for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
     if labels and missing:
-        notes.append(f"study {name}: no pixel is labelled {', '.join(missing)}")
-    document = {"pseudonym": name, "classes": classes, "sizes": sizes, "stacks": stacks}
+        notes.append(f"study {about['pseudonym']}: no pixel is labelled {', '.join(missing)}")
+    document = {**about, "sizes": sizes, "stacks": stacks}
     with replacing_folder(folder) as side:
         np.save(side / "pixels.npy", np.concatenate(pixels))
         if labels:
@@ -177,12 +207,8 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, name: str, fo
     return document, notes
 
 
-def _labels(label: study.LabelFile, stack: study.Stack, plan: Plan) -> np.ndarray:
+def _labels(label: study.LabelFile, stack: study.Stack, chosen: anatomy.Anatomy) -> np.ndarray:
     """(slices, rows, columns) uint8; PlaneSSLError for another grid, or for a value that the anatomy does not know."""
     found = study.read_labels(label, stack)
-    known = [value for value, _ in plan.labels]
-    if sum(np.count_nonzero(found == value) for value in (0, *known)) < found.size:
-        strange = sorted(set(np.unique(found).tolist()) - {0, *known})
-        raise PlaneSSLError(f"The label map {label.file} holds the values {strange}, which the anatomy "
-                            f"'{plan.anatomy}' does not know; it knows {sorted(known)}.")
+    study.require_known(found, label.file, chosen)
     return found.astype(np.uint8)

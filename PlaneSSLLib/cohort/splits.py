@@ -13,7 +13,10 @@ from .store import Cohort
 
 @dataclass(frozen=True)
 class Split:
-    """Pseudonyms. No subject is in two parts; test subjects are never opened by training or model selection."""
+    """Pseudonyms. No subject is in two parts; test subjects are never opened by training or model selection.
+
+    A pretraining that comes before must have the same split, or its test subjects are opened there (without labels).
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...] = ()
@@ -29,10 +32,13 @@ class Split:
 
 
 def read_split(path: Path, cohort: Cohort) -> Split:
-    """A split from JSON: {"train": [..], "validation": [..], "test": [..]}, subjects by name or by pseudonym."""
+    """A split from JSON: {"train": [..], "validation": [..], "test": [..]}, subjects by name or by pseudonym.
+
+    A run's splits.json is one, too; its "seen" is passed over.
+    """
     document = read_json(path)
     parts = ("train", "validation", "test")
-    if not isinstance(document, dict) or not set(document) <= set(parts) or not document.get("train"):
+    if not isinstance(document, dict) or not set(document) <= {*parts, "seen"} or not document.get("train"):
         raise PlaneSSLError(
             f"{path} is no split: expected lists of subjects under {', '.join(parts)}; train may not be empty.")
     return Split(**{part: tuple(cohort.pseudonym_of(subject) for subject in document.get(part, [])) for part in parts})

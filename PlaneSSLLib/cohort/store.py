@@ -4,6 +4,7 @@ plan.json: how the images are put before a network.
 anatomy.toml: the anatomy it was prepared for.
 private/: salt.json, and the subject behind each pseudonym, PSEUDONYM.json; never copied to a run. A cohort that is
 passed on without this folder can be used all the same, by pseudonyms.
+order.json: the pseudonyms in the order of the names, so that a seed draws the same subjects without them, too.
 studies/PSEUDONYM/: study.json (stacks, planes, offsets), pixels.npy (float16), labels.npy (uint8, where labelled), all
 as acquired but upright (see `upright`).
 """
@@ -18,7 +19,7 @@ import numpy as np
 
 from .. import PlaneSSLError, anatomy
 from ..files import read_json
-from ..geometry import Plane
+from ..geometry import Plane, mean_step
 from .plan import Plan
 
 
@@ -33,6 +34,11 @@ class PreparedStack:
     planes: tuple[Plane, ...]
     pixels_at: tuple[tuple[int, ...], ...]
     labels_at: tuple[tuple[int, ...], ...]
+
+    @property
+    def step_mm(self) -> float | None:
+        """Mean distance between neighbouring slices along the normal; None for one slice."""
+        return mean_step(self.planes)
 
     @property
     def labelled(self) -> list[tuple[int, int]]:
@@ -106,7 +112,10 @@ class Cohort:
         self.plan = Plan.read(self.folder / "plan.json")
         self.anatomy = anatomy.load(self.folder / "anatomy.toml")
         there = {path.name for path in (self.folder / "studies").glob("*") if (path / "study.json").is_file()}
-        self.pseudonyms: tuple[str, ...] = tuple(sorted(there, key=lambda name: (self._private(name) or "", name)))
+        order = self.folder / "order.json"
+        place = {name: n for n, name in enumerate(read_json(order) if order.is_file() else ())}
+        self.pseudonyms: tuple[str, ...] = tuple(sorted(there, key=lambda name: (
+            self._private(name) or "", place.get(name, len(place)), name)))
         if not self.pseudonyms:
             raise PlaneSSLError(f"The cohort {self.folder} holds no study; see what planessl prepare said of them.")
 

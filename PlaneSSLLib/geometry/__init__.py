@@ -11,12 +11,12 @@ from .lines import (
 )
 from .planes import (
     COINCIDENT_MM, PARALLEL_DEG, Crossing, Crossings, Plane, Relation, angle_between, crossings, intersect,
-    relative_locations, scanner_axes,
+    mean_step, relative_locations, scanner_axes,
 )
 
 __all__ = [
     "COINCIDENT_MM", "PARALLEL_DEG", "Crossing", "Crossings", "Plane", "Relation", "angle_between", "clip_line",
     "crossings", "distance_to_lines", "fit_lines", "fit_plane", "heatmaps", "in_millimetres", "intersect",
-    "line_errors", "lines_hit", "lines_in_image", "move_lines", "nearest_on_lines", "relative_locations",
-    "scanner_axes",
+    "line_errors", "lines_hit", "lines_in_image", "mean_step", "move_lines", "nearest_on_lines",
+    "relative_locations", "scanner_axes",
 ]

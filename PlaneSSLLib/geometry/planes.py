@@ -274,6 +274,13 @@ class _Many:
         return low, high
 
 
+def mean_step(planes: Sequence[Plane]) -> float | None:
+    """Mean distance in mm between neighbouring slices along the normal of the first; None for one slice."""
+    if len(planes) < 2:
+        return None
+    return float(abs(planes[0].distance(planes[-1].centre)) / (len(planes) - 1))
+
+
 def relative_locations(planes: Sequence[Plane]) -> np.ndarray:
     """(n,) place of each slice in its stack, 0 for the first and 1 for the last; NaN for a stack without extent.
 

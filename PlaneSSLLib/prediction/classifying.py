@@ -25,7 +25,11 @@ class Classifier:
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         require_head(run, CLASSES)
-        self.plan, self.anatomy = run.plan, run.anatomy
+        self.plan, self.anatomy, config = run.plan, run.anatomy, run.config
+        self.learnt = [name not in config.get("not_learnt", ()) for name in self.plan.classes]
+        # How often each class stands among the studies trained on: more likely than that speaks for it.
+        start = torch.tensor(config["heads"]["classes"]["start"]).expand(len(self.learnt))
+        self.usual = start.sigmoid().numpy()
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
 
@@ -53,8 +57,8 @@ def classify(classifier: Classifier, study: Study) -> dict:
     """Probabilities of every class and the slices that weighed most.
 
     Returns {"classes": {name: probability}, "slices": [{"stack", "slice", "phase", "weight"}]}, the heaviest first; a
-    weight is the slice's share of the answer. Localizers are looked at only where there is nothing else. PlaneSSLError
-    if the study shows another anatomy than the run was trained on.
+    weight is the slice's share of the answer. A class of which nothing was learnt is left out. Localizers are looked at
+    only where there is nothing else. PlaneSSLError if the study shows another anatomy than the run was trained on.
     """
     require_anatomy(classifier.plan, study)
     stacks = [stack for stack in study.stacks if not stack.localizer] or list(study.stacks)
@@ -69,12 +73,15 @@ def classify(classifier: Classifier, study: Study) -> dict:
     probabilities, weights = classifier(images)
     slices = [{**place, "weight": float(weight)} for place, weight in zip(places, weights, strict=True)]
     return {
-        "classes": {name: float(p) for name, p in zip(classifier.plan.classes, probabilities, strict=True)},
+        "classes": {name: float(p) for name, p, learnt in zip(
+            classifier.plan.classes, probabilities, classifier.learnt, strict=True) if learnt},
         "slices": sorted(slices, key=lambda item: -item["weight"])}
 
 
 def evaluate_classes(classifier: Classifier, cohort: Cohort, subjects: Sequence[str]) -> dict:
-    """AUC, sensitivity and specificity at one half, and calibration of every class over these subjects.
+    """AUC, sensitivity, specificity and calibration of every class that was learnt, over these subjects.
+
+    A class is told where it is more likely than among the studies that were trained on.
 
     {"subjects": n, "classes": {name: {"auc", "sensitivity", "specificity", "brier", "n_positive"}}}; a figure that
     needs an answer that nobody gives is None.
@@ -82,20 +89,23 @@ def evaluate_classes(classifier: Classifier, cohort: Cohort, subjects: Sequence[
     found = {name: classifier.prepared(cohort.studies[name]) for name in subjects}
     classes = {}
     for c, name in enumerate(classifier.plan.classes):
+        if not classifier.learnt[c]:
+            continue
         known = [s for s in subjects if name in cohort.studies[s].classes]
         truth = np.array([cohort.studies[s].classes[name] for s in known], dtype=bool)
-        classes[name] = class_figures(np.array([found[s][c] for s in known]), truth)
+        classes[name] = class_figures(
+            np.array([found[s][c] for s in known]), truth, float(classifier.usual[c]))
     return {"subjects": len(subjects), "classes": classes}
 
 
-def class_figures(probability: np.ndarray, truth: np.ndarray) -> dict:
-    """Figures of one class from (n,) probabilities and (n,) true answers."""
+def class_figures(probability: np.ndarray, truth: np.ndarray, told_from: float = 0.5) -> dict:
+    """Figures of one class from (n,) probabilities and (n,) true answers; it is told from a probability on."""
     positive, negative = probability[truth], probability[~truth]
     # The AUC is the chance that a positive study is ranked above a negative one, ties counting half (Hanley 1982).
     above = positive[:, None] - negative[None]
     return {
         "auc": float(((above > 0) + 0.5 * (above == 0)).mean()) if above.size else None,
-        "sensitivity": float((positive >= 0.5).mean()) if positive.size else None,
-        "specificity": float((negative < 0.5).mean()) if negative.size else None,
+        "sensitivity": float((positive >= told_from).mean()) if positive.size else None,
+        "specificity": float((negative < told_from).mean()) if negative.size else None,
         "brier": float(((probability - truth) ** 2).mean()) if truth.size else None,
         "n_positive": int(truth.sum())}

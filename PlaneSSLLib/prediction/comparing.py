@@ -1,6 +1,7 @@
 """A grid of finetunings from several starts: the evidence, in one resumable command."""
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import tomllib
 from collections.abc import Callable, Iterator
@@ -99,7 +100,11 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
 def _same_grid(grid: Grid, out: Path) -> None:
     """A folder holds one grid; more starts, subjects or draws may be added to it, other settings may not."""
     now = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(grid).items()}
-    fixed = ("task", "transfer", "network", "views", "pretraining", "finetuning")
+    for key in ("cohort", "evaluate_on"):  # by whom they hold: a folder may be moved, and be filled anew
+        subjects = "\0".join(sorted(Cohort(getattr(grid, key)).pseudonyms))
+        now[f"subjects of {key}"] = hashlib.sha256(subjects.encode()).hexdigest()[:16]
+    fixed = ("task", "transfer", "network", "views", "pretraining", "finetuning", "subjects of cohort",
+             "subjects of evaluate_on")
     if (out / "grid.json").is_file():
         before = read_json(out / "grid.json")
         differ = [f"{key}: {before.get(key)} and {now[key]}" for key in fixed
@@ -185,7 +190,9 @@ def summarise(grid: Grid, out: Path) -> dict:
             paired = [np.subtract(_figures(done[start, subjects, seed]), _figures(done[SCRATCH, subjects, seed]))
                       for seed in seeds if (SCRATCH, subjects, seed) in done]
             if start != SCRATCH and paired:
-                row |= {"gain": float(np.nanmean(paired)), "gain_interval": paired_interval(np.array(paired))}
+                row |= {"gain": float(np.nanmean(paired))}
+                if grid.task == "segmentation":  # one figure a class is no sample of anything
+                    row |= {"gain_interval": paired_interval(np.array(paired))}
             rows.append(row)
     runs = {_finetuned(out, cell).name: {"config": Run(_finetuned(out, cell)).config, "evaluation": document}
             for cell, document in done.items()}
@@ -204,7 +211,11 @@ def _figures(evaluation: dict) -> np.ndarray:
 
 
 def paired_interval(differences: np.ndarray, seed: int = 0, rounds: int = 4000) -> tuple[float, float]:
-    """95 % interval of the mean of (draws, subjects) differences, resampling draws, and subjects within them."""
+    """95 % interval of the mean of (draws, subjects) differences, resampling draws and subjects.
+
+    The subjects are the same in every draw, and so they are resampled. Each start is pretrained once: how much another
+    pretraining would give, the interval does not tell.
+    """
     rng = np.random.default_rng(seed)
     draws, subjects = differences.shape
     means = [np.nanmean(differences[rng.integers(draws, size=draws)][:, rng.integers(subjects, size=subjects)])
@@ -225,8 +236,8 @@ def table_text(rows: list[dict]) -> str:
             if row and row["draws"] > 1:
                 text += f" ± {row['sd']:.3f}"
             if row and "gain" in row:
-                low, high = row["gain_interval"]
-                text += f" ({row['gain']:+.3f}, {low:+.3f} to {high:+.3f})"
+                interval = ", {:+.3f} to {:+.3f}".format(*row["gain_interval"]) if "gain_interval" in row else ""
+                text += f" ({row['gain']:+.3f}{interval})"
             cells.append(text)
         lines.append(f"| {start} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

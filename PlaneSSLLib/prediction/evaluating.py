@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import PlaneSSLError
-from ..cohort import Cohort, PreparedStack, PreparedStudy
+from ..cohort import Cohort, PreparedStudy
 from ..training.finetuning import labelled_subjects
 from ..training.run import Run
 from .classifying import Classifier, evaluate_classes
@@ -26,7 +26,8 @@ def evaluate(
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a study's figure is the
     mean over its labelled stacks and phases; mean, sd and interval are over studies. All have "trained_on": how many of
-    the subjects the run was trained on, which a notice says, too. Subjects of a cohort that was made anew have new
+    the subjects the run was trained on, and "seen": how many it has learnt from without their labels, in this training
+    or the one before; notices say so, too. Subjects of a cohort that was made anew have new
     pseudonyms and are not recognised.
     """
     run, cohort = Run.open(run_folder), Cohort(cohort_folder)
@@ -37,11 +38,14 @@ def evaluate(
         names = [name for name in names if name in labelled]
         if not names:
             raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
-    trained_on = len(set(names) & set(run.split.train))
+    trained_on, seen = (len(set(names) & of) for of in (set(run.split.train), run.seen - set(run.split.train)))
     if trained_on and part != "train":
         report({"event": "notice", "text": f"The run was trained on {trained_on} of these {len(names)} subjects: what "
                                            "it does with them says nothing about others."})
-    return {**_measured(run, cohort, names, device, report), "trained_on": trained_on}
+    if seen:
+        report({"event": "notice", "text": f"The run has learnt from the images of {seen} of these {len(names)} "
+                                           "subjects, without their labels."})
+    return {**_measured(run, cohort, names, device, report), "trained_on": trained_on, "seen": seen}
 
 
 def _part(run: Run, cohort: Cohort, part: str) -> list[str]:
@@ -85,17 +89,10 @@ def _measure(segmenter: Segmenter, study: PreparedStudy) -> dict[str, list[dict[
             slices = [i for i, k in stack.labelled if k == phase]
             predicted = np.stack([labels[i, phase] for i in slices])
             reference = np.stack([study.labels(stack, i, phase) for i in slices])
-            spacing = (_step(stack), *stack.planes[0].spacing)
+            spacing = (stack.step_mm or 1.0, *stack.planes[0].spacing)
             for value, name in segmenter.plan.labels:
                 found[name].append(agreement(predicted == value, reference == value, spacing))
     return found
-
-
-def _step(stack: PreparedStack) -> float:
-    if len(stack.planes) < 2:
-        return 1.0
-    first, last = stack.planes[0], stack.planes[-1]
-    return float(abs(first.distance(last.centre))) / (len(stack.planes) - 1)
 
 
 def _table(measured: list[dict[str, list[dict[str, float]]]], names: list[str]) -> dict:

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from .. import PlaneSSLError
 from ..anatomy import Anatomy, available, load
 from ..geometry import Plane
-from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient
+from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient, require_known
 from ..study.identity import with_ids
 from ..study.volumes import ENDINGS, VolumeFile, frames_of
 from .results import Results, SegmentedStack
@@ -46,18 +46,24 @@ def _study(folder: Path, anatomy: str | None) -> Results:
         by_stack[label.stack].append(label)
     if not by_stack:
         raise PlaneSSLError(f"{folder} has no labels to measure; make some with planessl segment.")
+    chosen = load(anatomy or study.anatomy)
+    if not chosen.labels:
+        raise PlaneSSLError(f"{folder} reads as '{chosen.name}', an anatomy without structures: name another with "
+                            "--anatomy.")
     stacks = []
     for name, files in by_stack.items():
         stack, files = study.stack(name), sorted(files, key=lambda label: label.phase)
         stacks.append(SegmentedStack(stack, tuple(label.phase for label in files),
-                                     tuple(_acquired(label, stack) for label in files)))
-    return Results(study, load(anatomy or study.anatomy), tuple(stacks))
+                                     tuple(_acquired(label, stack, chosen) for label in files)))
+    return Results(study, chosen, tuple(stacks))
 
 
-def _acquired(label: LabelFile, stack: Stack) -> tuple[np.ndarray | None, ...]:
+def _acquired(label: LabelFile, stack: Stack, anatomy: Anatomy) -> tuple[np.ndarray | None, ...]:
     """The labels of a phase, slice by slice; None where a slice lacks the phase, whatever the file says."""
+    labels = read_labels(label, stack)
+    require_known(labels, label.file, anatomy)
     return tuple(found if label.phase < len(frames) else None
-                 for found, frames in zip(read_labels(label, stack), stack.frames, strict=True))
+                 for found, frames in zip(labels, stack.frames, strict=True))
 
 
 def _volume(file: Path, anatomy: str | None) -> Results:
@@ -71,31 +77,44 @@ def _volume(file: Path, anatomy: str | None) -> Results:
     segments = _segments_of(file)
     if anatomy is None and not segments:
         raise PlaneSSLError(f"{file} does not say what its labels mean: name the anatomy with --anatomy.")
-    chosen = load(anatomy) if anatomy else _anatomy_of([name for name, _ in segments], file)
+    chosen = load(anatomy) if anatomy else _anatomy_of([segment[:2] for segment in segments], file)
     labels = values.astype(np.uint8)
     if segments:
-        titles = {label.title: label.value for label in chosen.labels}
         meaning = np.zeros(256, np.uint8)
-        for name, value in segments:
-            meaning[value] = titles.get(name, 0)
+        for name, terminology, value in segments:
+            meaning[value] = _structure(chosen, name, terminology, file)
         labels = meaning[labels]
+    else:
+        require_known(labels, file, chosen)
     stack = Stack(id=re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]) or "labels", planes=volume.planes,
                   frames=frames_of([volume]), naming=Naming("", 0.0), thickness_mm=volume.thickness_mm)
     return _results(file, chosen, [SegmentedStack(stack, tuple(range(len(labels))), tuple(map(tuple, labels)))])
 
 
-def _segments_of(file: Path) -> list[tuple[str, int]]:
-    """(name, label value) of the segments that Slicer keeps in a header; one layer is all that is read of them."""
+def _segments_of(file: Path) -> list[tuple[str, str, int]]:
+    """(name, terminology, label value) of the segments that Slicer keeps in a header; of one layer only."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     reader.ReadImageInformation()
-    keys = set(reader.GetMetaDataKeys())
+    header = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     found = []
-    for i in range(sum(re.fullmatch(r"Segment\d+_ID", key) is not None for key in keys)):
-        if reader.GetMetaData(f"Segment{i}_Layer") != "0":
+    for i in range(sum(re.fullmatch(r"Segment\d+_ID", key) is not None for key in header)):
+        if header.get(f"Segment{i}_Layer", "0") != "0":
             raise PlaneSSLError(f"The segments of {file} overlap each other and cannot be measured as one label map.")
-        found.append((reader.GetMetaData(f"Segment{i}_Name"), int(reader.GetMetaData(f"Segment{i}_LabelValue"))))
+        name, value = header.get(f"Segment{i}_Name", ""), header.get(f"Segment{i}_LabelValue", "")
+        if not value.isdigit():
+            raise PlaneSSLError(f"The header of {file} does not say which voxels are the segment '{name}'.")
+        found.append((name, header.get(f"Segment{i}_Tags", ""), int(value)))
     return found
+
+
+def _structure(anatomy: Anatomy, name: str, terminology: str, file: Path) -> int:
+    """The label value of the structure that a segment is; PlaneSSLError if the anatomy does not know it."""
+    found = anatomy.structure(name, terminology)
+    if found is None:
+        raise PlaneSSLError(f"The segment '{name}' of {file} is no structure of the anatomy '{anatomy.name}', which "
+                            f"has {', '.join(label.title for label in anatomy.labels) or 'none'}.")
+    return found.value
 
 
 def _is_seg(file: Path) -> bool:
@@ -112,12 +131,12 @@ def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Res
     patients = {str(seg.get("PatientID", "")) for seg in objects} - {""}
     if len(patients) > 1:
         raise PlaneSSLError(f"{source} holds segmentations of {len(patients)} patients: name the files of one.")
-    names = {str(segment.SegmentLabel) for seg in objects for segment in seg.SegmentSequence}
+    names = {_name_and_code(segment) for seg in objects for segment in seg.SegmentSequence}
     chosen = load(anatomy) if anatomy else _anatomy_of(sorted(names), source)
     by_series = defaultdict(list)
     for seg in objects:
         by_series[seg.SeriesInstanceUID].append(seg)
-    found = [_stack_of(series, chosen) for series in by_series.values()]
+    found = [_stack_of(series, chosen, source) for series in by_series.values()]
     stacks = with_ids([one.stack for one in found])
     return _results(source, chosen, [replace(one, stack=stack) for one, stack in zip(found, stacks, strict=True)])
 
@@ -133,9 +152,9 @@ def _stack_and_view(description: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
-def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy) -> SegmentedStack:
+def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -> SegmentedStack:
     """Named as it was when it was segmented, or after its series."""
-    phases = [dict(_slices(seg, anatomy)) for seg in segs]
+    phases = [dict(_slices(seg, anatomy, source)) for seg in segs]
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
     first = next(iter(places.values()))
     keys = sorted(places, key=lambda key: first.distance(places[key].centre))
@@ -152,10 +171,15 @@ def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy) -> SegmentedSta
         tuple(phase[key][1] if key in phase else None for key in keys) for phase in phases))
 
 
-def _slices(seg: pydicom.Dataset, anatomy: Anatomy) -> Iterator[tuple[tuple, tuple[Plane, np.ndarray]]]:
+def _name_and_code(segment: pydicom.Dataset) -> tuple[str, str]:
+    codes = segment.get("SegmentedPropertyTypeCodeSequence") or ()
+    return str(segment.SegmentLabel), "".join(
+        f"~{code.get('CodingSchemeDesignator')}^{code.get('CodeValue')}^" for code in codes)
+
+
+def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[tuple, tuple[Plane, np.ndarray]]]:
     """Place of a slice -> its plane and its labels."""
-    titles = {label.title: label.value for label in anatomy.labels}
-    meaning = {int(s.SegmentNumber): titles.get(str(s.SegmentLabel), 0) for s in seg.SegmentSequence}
+    meaning = {int(s.SegmentNumber): _structure(anatomy, *_name_and_code(s), source) for s in seg.SegmentSequence}
     shared = seg.SharedFunctionalGroupsSequence[0]
     found: dict[tuple, tuple[Plane, np.ndarray]] = {}
     pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
@@ -173,13 +197,14 @@ def _slices(seg: pydicom.Dataset, anatomy: Anatomy) -> Iterator[tuple[tuple, tup
     yield from found.items()
 
 
-def _anatomy_of(names: Sequence[str], source: Path) -> Anatomy:
-    """The anatomy that knows all these structures by their titles."""
+def _anatomy_of(segments: Sequence[tuple[str, str]], source: Path) -> Anatomy:
+    """The anatomy that knows all these structures, by name and terminology."""
     for one in available():
         anatomy = load(one)
-        if set(names) <= {label.title for label in anatomy.labels}:
+        if all(anatomy.structure(*segment) for segment in segments):
             return anatomy
-    raise PlaneSSLError(f"No anatomy knows all structures of {source} ({', '.join(names)}): name one with --anatomy.")
+    names = ", ".join(name for name, _ in segments)
+    raise PlaneSSLError(f"No anatomy knows all structures of {source} ({names}): name one with --anatomy.")
 
 
 def _results(source: Path, anatomy: Anatomy, stacks: list[SegmentedStack]) -> Results:

@@ -113,15 +113,9 @@ def _labels(node, volume, shape: tuple[int, int, int], anatomy: Anatomy) -> np.n
 
 
 def _structure(segment, anatomy: Anatomy) -> Label:
-    """The structure that a segment is: by its code, where only one has it, else by its name."""
-    coded = [label for label in anatomy.labels
-             if f"~{label.code.scheme}^{label.code.value}^" in (segment.GetTerminology() or "")]
-    if len(coded) == 1:
-        return coded[0]
-    name = segment.GetName().strip().lower()
-    for label in anatomy.labels:
-        if name in (label.name.lower(), label.title.lower()):
-            return label
+    found = anatomy.structure(segment.GetName(), segment.GetTerminology() or "")
+    if found is not None:
+        return found
     known = ", ".join(label.title for label in anatomy.labels)
     raise PlaneSSLError(f"The segment '{segment.GetName()}' is no structure of the anatomy '{anatomy.name}': call it "
                         f"one of {known}.")

@@ -24,6 +24,7 @@ def _stack(stack: Stack) -> dict:
         "view": stack.view,
         "localizer": stack.localizer,
         "confidence": stack.naming.confidence,
+        "reasons": list(stack.naming.reasons),
         "slices": len(stack.planes),
         "phases": stack.phases,
         "rows": rows,

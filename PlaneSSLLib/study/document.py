@@ -1,15 +1,18 @@
 """study.json: what a study's folder says of itself. Nothing in it is taken on trust."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from .. import PlaneSSLError
 from ..files import read_json
 from .model import LabelFile, Problem, Stack
+from .volumes import ENDINGS, label_phases
 
 NAME = "study.json"
+KEYS = ("subject", "anatomy", "views", "labels", "classes")
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,21 @@ def read_document(folder: Path) -> Document:
     if not isinstance(found, dict):
         return Document(problems=(Problem(file, "is no JSON object"),))
     subject, anatomy = found.get("subject"), found.get("anatomy")
-    labels, classes = found.get("labels", []), found.get("classes")
+    labels, classes = found.get("labels", []), found.get("classes", {})
+    problems = [Problem(file, f"has '{key}', which is not read: '{meant[0]}' is") for key in found
+                if key not in KEYS and (meant := get_close_matches(key, KEYS, n=1))]
+    if not isinstance(classes, dict):
+        problems.append(Problem(file, '"classes" is no object of classes and answers'))
+        classes = {}
+    problems += [Problem(file, f"answers {value!r} to the class {name}, not 0 or 1") for name, value in classes.items()
+                 if value not in (0, 1)]
     return Document(
         subject=str(subject) if isinstance(subject, str | int) else "",
         anatomy=anatomy if isinstance(anatomy, str) and anatomy else None,
         views=found.get("views"),
         labels=tuple(labels if isinstance(labels, list) else [labels]),
-        classes={name: int(value) for name, value in classes.items() if value in (0, 1)}
-        if isinstance(classes, dict) else {})
+        classes={name: int(value) for name, value in classes.items() if value in (0, 1)},
+        problems=tuple(problems))
 
 
 def inside(folder: Path, name: object) -> Path | None:
@@ -57,18 +67,41 @@ def inside(folder: Path, name: object) -> Path | None:
 
 
 def label_files(folder: Path, document: Document, stacks: Sequence[Stack]) -> tuple[list[LabelFile], list[Problem]]:
-    """The label maps that a study.json names for series of DICOM: [{"file", "series": its UID, "phase"}, ...]."""
+    """The label maps that a study.json names for series of DICOM: [{"file", "series", "phase"}, ...].
+
+    series: the id of a stack, or the UID or the number of a series that is one stack. phase: from 0; without it, a map
+    of a whole cine outlines the phases in which it holds anything.
+    """
     labels, problems = [], []
     for entry in document.labels:
-        entry = entry if isinstance(entry, dict) else {}
-        file, phase = inside(folder, entry.get("file")), entry.get("phase", 0)
-        owner = next((s for s in stacks if s.series_uid and s.series_uid == entry.get("series")), None)
+        if not isinstance(entry, dict) or "file" not in entry or "series" not in entry:
+            problems.append(Problem(folder / NAME, f'"labels" has {entry!r}, where an object of "file" and "series" (a '
+                                                   'stack\'s id), and "phase" of a cine, is expected'))
+            continue
+        file, series, phase = inside(folder, entry["file"]), str(entry["series"]), entry.get("phase")
+        owners = [s for s in stacks if series in (s.id, s.series_uid, s.series)]
         if file is None or not file.is_file():
-            problems.append(Problem(file or folder / NAME, "study.json names labels that are not there"))
-        elif owner is None:
-            problems.append(Problem(file, "is a label map of a series that is not in this folder"))
-        elif not isinstance(phase, int) or not 0 <= phase < owner.phases:
-            problems.append(Problem(file, f"is a label map of phase {phase!r}, and its stack has {owner.phases}"))
+            problems.append(Problem(file or folder / NAME, f"is not there, though {NAME} names it as labels"))
+        elif len(owners) != 1:
+            problems.append(Problem(file, f"is a label map of '{series}', which is {len(owners) or 'no'} of the stacks "
+                                          f"{', '.join(stack.id for stack in stacks)}"))
+        elif phase is None:
+            try:
+                outlined = label_phases(file, owners[0].phases)
+            except ValueError as error:
+                problems.append(Problem(file, str(error)))
+            else:
+                labels += [LabelFile(file, owners[0].id, k, k) for k in outlined]
+        elif not isinstance(phase, int) or not 0 <= phase < owners[0].phases:
+            problems.append(Problem(file, f"is a label map of phase {phase!r}, and its stack has {owners[0].phases}"))
         else:
-            labels.append(LabelFile(file, owner.id, phase))
+            labels.append(LabelFile(file, owners[0].id, phase))
     return labels, problems
+
+
+def unclaimed(folder: Path, labels: Sequence[LabelFile], problems: Iterable[Problem]) -> list[Problem]:
+    """The label maps in `labels` that are nobody's."""
+    known = {label.file for label in labels} | {problem.file for problem in problems}
+    return [Problem(file, f"belongs to no image here: it has the name of none, and {NAME} does not name it")
+            for file in sorted((folder / "labels").glob("[!.]*"))
+            if file.name.lower().endswith(ENDINGS) and file not in known]

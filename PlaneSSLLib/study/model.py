@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..geometry import PARALLEL_DEG, Plane, angle_between
+from ..geometry import PARALLEL_DEG, Plane, angle_between, mean_step
 
 
 class PixelSource(Protocol):
@@ -78,10 +78,7 @@ class Stack:
     @property
     def step_mm(self) -> float | None:
         """Mean distance between neighbouring slices along the normal; None for one slice."""
-        if len(self.planes) < 2:
-            return None
-        first, last = self.planes[0], self.planes[-1]
-        return float(abs(first.distance(last.centre)) / (len(self.planes) - 1))
+        return mean_step(self.planes)
 
     def pixels(self, slice_index: int, phase: int = 0) -> np.ndarray:
         """(rows, columns) float32 of one frame; IndexError where that slice has fewer phases."""

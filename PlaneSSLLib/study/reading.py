@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
-from .document import NAME, Document, label_files, read_document
+from .document import NAME, Document, label_files, read_document, unclaimed
 from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
@@ -56,8 +56,10 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     stacks = [replace(stack, localizer=localizer, notes=(*stack.notes, *irregularities(stack)))
               for stack, localizer in zip(stacks, localizers, strict=True)]
     stacks, frame_notes = _one_frame(stacks)
-    labels, label_problems = label_files(folder, document, stacks)
-    problems = {*problems, *strange, *label_problems}
+    named, label_problems = label_files(folder, document, stacks)
+    labels = (*volumes.labels, *named)
+    problems = {*problems, *strange, *label_problems, *_strange_classes(folder, document, chosen)}
+    problems |= set(unclaimed(folder, labels, problems))
     subjects = len({series.subject for series in headers} - {""})
     if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
         mixed = f"{subjects} subjects"
@@ -66,7 +68,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
         folder=folder, subject=document.subject or _subject(folder, images), anatomy=chosen.name, stacks=tuple(stacks),
         problems=tuple(sorted(problems, key=lambda problem: (str(problem.file), problem.reason))),
         notes=(*_several(headers, mixed), *recognised.notes, *frame_notes, *side_notes),
-        labels=(*volumes.labels, *labels), classes=document.classes, mixed=mixed)
+        labels=labels, classes=document.classes, mixed=mixed)
 
 
 def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
@@ -75,8 +77,8 @@ def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None
     study = read_study(folder, anatomy, views, workers)
     if study.mixed:
         raise PlaneSSLError(f"{folder} holds images of {study.mixed}, and this is done for one patient at a time: name "
-                            'the folder or file of one (planessl study lists them). A study.json with "views" says that '
-                            "a folder is of one.")
+                            'the folder or file of one (planessl study lists them). A study.json with "views" says '
+                            "that a folder is of one.")
     return study
 
 
@@ -148,6 +150,12 @@ def _known_views(folder: Path, stacks: Sequence[Stack], anatomy: Anatomy) -> tup
                                        f"there are: {', '.join(known)}") for view in strange]
     return [replace(stack, naming=replace(stack.naming, confidence=0.0)) if stack.view in strange else stack
             for stack in stacks], problems
+
+
+def _strange_classes(folder: Path, document: Document, anatomy: Anatomy) -> list[Problem]:
+    return [Problem(folder / NAME, f"names the class {name}, which the anatomy '{anatomy.name}' does not have; there "
+                                   f"are: {', '.join(anatomy.classes) or 'none'}")
+            for name in document.classes if name not in anatomy.classes]
 
 
 def _overridden(stacks: Sequence[Stack], views: dict[str, str], anatomy: Anatomy) -> list[Stack]:

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from numpy.lib.stride_tricks import as_strided
 
 from .. import PlaneSSLError
+from ..anatomy import Anatomy
 from ..geometry import Plane
 from .model import Frame, LabelFile, Stack
 
@@ -173,6 +174,15 @@ def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
         labels[i] = as_strided(
             values[z:, y:, x:], plane.shape, (int(down_column @ bytes_per_voxel), int(along_row @ bytes_per_voxel)))
     return labels
+
+
+def require_known(labels: np.ndarray, file: Path, anatomy: Anatomy) -> None:
+    """PlaneSSLError where a label map holds values that an anatomy does not know."""
+    known = [label.value for label in anatomy.labels]
+    if sum(np.count_nonzero(labels == value) for value in (0, *known)) < labels.size:
+        strange = sorted(set(np.unique(labels).tolist()) - {0, *known})
+        raise PlaneSSLError(f"The label map {file} holds the values {strange}, which the anatomy '{anatomy.name}' does "
+                            f"not know; it knows {sorted(known)}.")
 
 
 def _slices_last(spacing: tuple[float, ...], count: tuple[int, ...]) -> list[int]:

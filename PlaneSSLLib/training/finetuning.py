@@ -37,20 +37,30 @@ def finetune(
     start = None if init is None else Run.open(init)
     if start is not None:
         start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
+    report = running.get("report", lambda event: None)
+    opened = set(split.test) & start.seen if start else set()
+    if opened:
+        report({"event": "notice", "text": (
+            f"The run {init} has learnt from the images of {len(opened)} of these {len(split.test)} test subjects, "
+            "without their labels: pretrain with the same --split to keep them out.")})
     name = network or (start.config["network"] if start else "small")
-    config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
-              "init_task": start.config["task"] if start else "scratch",
-              "transfer": transfer if start else None, "views": labelled_views(cohort, split.train)}
     target = target_task(task, cohort, split)
-    if isinstance(target, Classification) and (untold := constant(cohort, split.train)):
-        running.get("report", lambda event: None)({"event": "notice", "text": (
+    untold = constant(cohort, split.train) if isinstance(target, Classification) else []
+    if untold:
+        report({"event": "notice", "text": (
             f"All studies to train on give one answer, or none, to {', '.join(untold)}: nothing is learnt of that.")})
     pretext = planes_of(start, cohort) if transfer == "joint" and isinstance(target, Segmentation) else None
     if pretext is not None:
         target = Joint(target, pretext, split.train + split.validation)
+    elif transfer == "joint":
+        transfer = "all"
+    config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
+              "init_task": start.config["task"] if start else "scratch", "transfer": transfer if start else None,
+              "views": labelled_views(cohort, split.train), **({"not_learnt": untold} if untold else {})}
     return run_training(
         cohort, target, split, settings, name, Path(out), config,
-        prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer), **running)
+        prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer),
+        seen=start.seen if start else (), **running)
 
 
 def target_task(name: str, cohort: Cohort, split: Split) -> Task:

@@ -82,7 +82,9 @@ class Network(nn.Module):
     @staticmethod
     def _head(body: Body, head: Head) -> nn.Module:
         if head.per == "study":
-            return Attention(body.bottleneck, head.channels)
+            bag = Attention(body.bottleneck, head.channels)
+            _start(bag.answer[-1], head)
+            return bag
         if head.per == "pixel":
             answer = nn.Conv2d(body.channels, head.channels * body.shuffle**2, 1)
             _start(answer, head)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import PlaneSSLError
-from ..cohort import Cohort, draw_split
+from ..cohort import Cohort, Split, draw_split
 from .settings import Settings
 from .starting import run_training
 from .tasks import Task
@@ -27,14 +27,26 @@ def pretext_task(names: tuple[str, ...], cohort: Cohort, views: tuple[str, ...])
 
 def pretrain(
     cohort_folder: Path, out: Path, *, tasks: tuple[str, ...] = ("lines", "location"), views: tuple[str, ...] = (),
-    network: str = "small", settings: Settings = Settings(epochs=100, coarse=0.55), **running,
+    split: Split | None = None, network: str = "small", settings: Settings = Settings(epochs=100, coarse=0.55),
+    **running,
 ) -> dict:
-    """Pretrain a network on a cohort; 15 % of its subjects validate. running: see `run_training`."""
+    """Pretrain a network on a cohort, by a split or on all of it, where 15 % validate. running: see `run_training`.
+
+    Where no two views cross anywhere, locations are learnt alone; PlaneSSLError if they were not asked for.
+    """
     cohort = Cohort(cohort_folder)
     unknown = [view for view in views if cohort.anatomy.view(view) is None]
     if unknown:
         known = ", ".join(view.name for view in cohort.anatomy.views)
         raise PlaneSSLError(f"The anatomy '{cohort.plan.anatomy}' has no view '{unknown[0]}'; it has {known}.")
+    task = pretext_task(tasks, cohort, views)
+    if "lines" in tasks and not any(map(task.has_lines, cohort.studies.values())):
+        said = f"No study of the cohort {cohort_folder} has an image that a plane of another view cuts"
+        if "location" not in tasks:
+            raise PlaneSSLError(f"{said}: there is no line to learn.")
+        running.get("report", lambda event: None)({"event": "notice", "text": f"{said}: only locations are learnt."})
+        tasks = ("location",)
+        task = pretext_task(tasks, cohort, views)
     config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views)}
-    return run_training(cohort, pretext_task(tasks, cohort, views), draw_split(cohort.pseudonyms, settings.seed),
-                        settings, network, Path(out), config, **running)
+    return run_training(cohort, task, split or draw_split(cohort.pseudonyms, settings.seed), settings, network,
+                        Path(out), config, **running)

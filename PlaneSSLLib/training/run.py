@@ -7,6 +7,7 @@ import io
 import json
 import platform
 import sys
+from collections.abc import Iterable
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,9 +35,16 @@ class Run:
         self.folder = Path(folder)
 
     @classmethod
-    def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool) -> Run:
-        """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run."""
+    def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool,
+               seen: Iterable[str] = ()) -> Run:
+        """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run.
+
+        seen: see `Run.seen`; those who train need not be named.
+        """
         run = cls(folder)
+        if (run.folder / "config.json").is_file() and not run.finished and not overwrite:
+            raise PlaneSSLError(f"{folder} holds a training that is not finished: go on with it (--resume, in Python "
+                                "resume=True), choose another name, or let it be replaced (--overwrite).")
         refuse_existing(run.folder, overwrite)
         if run.folder.exists() and not (run.folder / "config.json").is_file() and any(run.folder.iterdir()):
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
@@ -46,7 +54,7 @@ class Run:
             (run.folder / name).unlink(missing_ok=True)
         write_json(run.folder / "plan.json", plan.as_json())
         write_text(run.folder / "anatomy.toml", anatomy_toml)
-        write_json(run.folder / "splits.json", split.as_json())
+        write_json(run.folder / "splits.json", {**split.as_json(), "seen": sorted({*split.train, *seen})})
         write_json(run.folder / "versions.json", _versions())
         write_json(run.folder / "config.json", config)
         return run
@@ -74,7 +82,13 @@ class Run:
 
     @property
     def split(self) -> Split:
-        return Split(**{part: tuple(names) for part, names in read_json(self.folder / "splits.json").items()})
+        return Split(**{part: tuple(names) for part, names in read_json(self.folder / "splits.json").items()
+                        if part != "seen"})
+
+    @property
+    def seen(self) -> set[str]:
+        """All whose images its weights have learnt from, with labels or without, in this training or one before."""
+        return set(read_json(self.folder / "splits.json").get("seen", self.split.train))
 
     @property
     def versions(self) -> dict[str, str]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -46,21 +46,23 @@ def free_places_of(task: Joint, cohort: Cohort, split: Split) -> list[Place]:
 
 def run_training(
     cohort: Cohort, task: Task, split: Split, settings: Settings, network_name: str, out: Path, config: dict, *,
-    prepare_network: Callable[[Network], dict] = lambda network: {}, overwrite: bool = False, resume: bool = False,
-    report: Report = lambda event: None,
+    prepare_network: Callable[[Network], dict] = lambda network: {}, seen: Collection[str] = (),
+    overwrite: bool = False, resume: bool = False, report: Report = lambda event: None,
 ) -> dict:
     """Train and write the run at `out`; returns its results.
 
     config: what else is to be known about the run. prepare_network: takes pretrained weights over and returns what it
-    has to say about them. With resume, a run that is there goes on; if its choices differ from these, both are shown.
+    has to say about them. seen: whose images these weights have learnt from already. With resume, a run that is there
+    goes on; if its choices differ from these, both are shown.
     """
     keep_freed_memory()
     training = places_of(task, cohort, split.train)
     if not training:
         raise PlaneSSLError(f"None of the {len(split.train)} subjects to train on has a frame for this task.")
     free = free_places_of(task, cohort, split) if isinstance(task, Joint) else []
-    seen = places_of(task, cohort, split.validation)
-    seen = seen[:: -(-len(seen) // MOST_FRAMES)] if seen else []
+    watched = places_of(task, cohort, split.validation)
+    watched = watched[:: -(-len(watched) // MOST_FRAMES)] if watched else []
+    seen = {*seen, *(place.study for place in free)}
 
     network = build(network_name, task.heads, settings.seed)
     if any(size % network.body.multiple for size in cohort.plan.size):
@@ -76,7 +78,7 @@ def run_training(
         if device.type == "cuda":
             torch.cuda.set_device(device)
         transfer = prepare_network(network)  # before a run is begun that could not go on
-        run = _start(out, choices, cohort, split, overwrite, resume, processes)
+        run = _start(out, choices, cohort, split, seen, overwrite, resume, processes)
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
 
@@ -85,7 +87,7 @@ def run_training(
             return Mixed(samples, Drawn(cohort, free, one.sample, settings.seed, count)) if free else samples
 
         stages = [
-            Stage(end, one, drawn(one, end * settings.batch), Listed(cohort, seen, one.sample))
+            Stage(end, one, drawn(one, end * settings.batch), Listed(cohort, watched, one.sample))
             for end, one in ((settings.coarse_steps, _coarser(task, network.body.multiple)), (settings.steps, task))
             if end]
         engine = Engine(network, stages, settings, run, device, processes, report)
@@ -114,15 +116,25 @@ def _kept(settings: Settings) -> dict:
     return kept
 
 
+def _differences(one: dict, other: dict) -> Iterator[str]:
+    """What two documents have under one key and do not agree on, down to single settings."""
+    for key in one.keys() | other.keys():
+        this, that = one.get(key), other.get(key)
+        if isinstance(this, dict) and isinstance(that, dict):
+            yield from _differences(this, that)
+        elif this != that:
+            yield f"{key}: {this} and {that}"
+
+
 def _start(
-    out: Path, choices: dict, cohort: Cohort, split: Split, overwrite: bool, resume: bool, processes: Processes,
+    out: Path, choices: dict, cohort: Cohort, split: Split, seen: Collection[str], overwrite: bool, resume: bool,
+    processes: Processes,
 ) -> Run:
     if resume and (out / "config.json").is_file():
         run = Run.open(out)
         run.plan.require_same(cohort.plan, f"The run {out}", f"the cohort {cohort.folder}")
         there = run.config
-        differ = [f"{key}: {there.get(key)} and {choices.get(key)}"
-                  for key in there.keys() | choices.keys() if there.get(key) != choices.get(key)]
+        differ = list(_differences(there, choices))
         if run.split != split:
             differ.append("the split of the subjects")
         if differ:
@@ -130,7 +142,7 @@ def _start(
                                 "resume with its own choices, or start another run.")
     elif processes.first:
         toml = (cohort.folder / "anatomy.toml").read_text(encoding="utf-8")
-        run = Run.create(out, choices, cohort.plan, toml, split, overwrite)
+        run = Run.create(out, choices, cohort.plan, toml, split, overwrite, seen)
     processes.wait()
     return Run(out) if not processes.first else run
 

@@ -52,6 +52,23 @@ def test_a_second_call_leaves_what_is_done_alone_and_adds_what_is_new(studies, t
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+def test_labels_that_come_or_change_are_taken_over(tmp_path):
+    study = write_study(tmp_path / "s", 0, phases=2)
+    shutil.move(study / "labels", tmp_path / "labels")
+    cohort = tmp_path / "c"
+    assert prepare([study], "heart", cohort)["labelled"] == 0
+    shutil.move(tmp_path / "labels", study / "labels")
+    assert prepare([study], "heart", cohort)["labelled"] == 1
+    one = sitk.ReadImage(str(study / "labels" / "sax_1.nii.gz"))
+    sitk.WriteImage(one * 0 + 2, str(study / "labels" / "sax_1.nii.gz"))
+    told = prepare([study], "heart", cohort)
+    assert "its labels have changed" in " ".join(told["notes"])
+    (prepared,) = Cohort(cohort).studies.values()
+    stack = next(stack for stack in prepared.stacks if stack.view == "SAX")
+    assert (prepared.labels(stack, 0, 1) == 2).all() and not (prepared.labels(stack, 0, 0) == 2).all()
+    assert "changed" not in " ".join(prepare([study], "heart", cohort)["notes"])
+
+
 def test_shards_fill_one_cohort(studies, tmp_path):
     for i in range(3):
         prepare([studies], "heart", tmp_path / "c", shard=(i, 3))
@@ -134,6 +151,7 @@ def test_a_cohort_can_be_used_without_the_names(studies, tmp_path):
     shutil.rmtree(tmp_path / "c" / "private")
     passed_on = Cohort(tmp_path / "c")
     assert sorted(passed_on.pseudonyms) == sorted(names)
+    assert passed_on.pseudonyms == names  # in the order of the names, so that a seed draws the same ones
     assert passed_on.pseudonym_of(names[0]) == names[0]
     with pytest.raises(PlaneSSLError, match="subject-000"):
         passed_on.pseudonym_of("subject-000")
@@ -146,6 +164,14 @@ def test_a_second_study_of_a_subject_is_named(studies, tmp_path):
     assert document["prepared"] == 1
     [left] = document["left_out"]
     assert left["study"].endswith("second") and "first" in left["reason"]
+
+
+def test_of_two_studies_of_a_subject_the_one_in_the_cohort_is_not_called_left_out(studies, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(studies / "s0", tmp_path / name)
+    prepare([tmp_path / "b"], "heart", tmp_path / "c")
+    [left] = prepare([tmp_path / "a", tmp_path / "b"], "heart", tmp_path / "c")["left_out"]
+    assert left["study"] == str(tmp_path / "a")
 
 
 def test_a_cohort_that_got_no_study_leaves_nothing(studies, tmp_path):

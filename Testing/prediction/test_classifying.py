@@ -15,7 +15,7 @@ from PlaneSSLLib.cohort import Cohort, Split, prepare
 from PlaneSSLLib.prediction.classifying import Classifier, class_figures
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.training.finetuning import finetune
-from PlaneSSLLib.training.networks import Attention
+from PlaneSSLLib.training.networks import Attention, build
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks import Classification
@@ -87,6 +87,27 @@ def test_rare_answers_weigh_more(classified):
     assert task._weight[cohort.plan.classes.index("dilated")] == 3
 
 
+@pytest.mark.parametrize(("positive", "of"), [(2, 12), (9, 10), (1, 2)])
+def test_the_best_answer_without_a_clue_is_how_often_a_class_stands(classified, positive, of):
+    """Though the rarer answer weighs more: the loss is least at the share, and the head starts there."""
+    plan = Cohort(classified / "cohort").plan
+    task = Classification(plan, {"dilated": (of - positive) / positive})
+    c = plan.classes.index("dilated")
+    answers = torch.zeros(of, 3)
+    answers[:positive, c] = 1
+    known = torch.zeros(of, 3, dtype=torch.bool)
+    known[:, c] = True
+    shares = np.linspace(0.01, 0.99, 99)
+    losses = []
+    for share in shares:
+        outputs = {"classes": torch.full((of, 3), float(np.log(share / (1 - share))))}
+        losses.append(float(task.sums(outputs, {"classes": answers, "known": known})["classes"]))
+    assert shares[np.argmin(losses)] == pytest.approx(positive / of, abs=0.011)
+    network = build("small", task.heads, 0)
+    start = torch.sigmoid(network.heads["classes"].answer[-1].bias)[c]
+    assert float(start.detach()) == pytest.approx(positive / of, abs=1e-5)
+
+
 def test_where_no_class_can_be_told_apart_nothing_is_trained(classified):
     cohort = Cohort(classified / "cohort")
     with pytest.raises(PlaneSSLError, match="normal, dilated, hypertrophied"):
@@ -99,6 +120,9 @@ def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_pat
     finetune(classified / "cohort", tmp_path / "run", "classification", split=Split(four, (), ()), report=said.append,
              settings=Settings(epochs=1, batch=1))
     assert "to hypertrophied: nothing" in next(event["text"] for event in said if event["event"] == "notice")
+    answer = calls.classify(tmp_path / "run", classified / "studies" / "s1")
+    assert set(answer["classes"]) == set(evaluate(tmp_path / "run", classified / "cohort")["classes"]) == {
+        "normal", "dilated"}
 
 
 def test_from_labels_to_an_answer(classified, tmp_path):

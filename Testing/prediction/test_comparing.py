@@ -62,8 +62,9 @@ def test_a_grid_is_done_once_and_goes_on_where_it_stopped(cohort_folder, tmp_pat
     for name in ("table.md", "curve.png", "results.json"):
         assert (tmp_path / name).stat().st_size > 0
     splits = [read_json(tmp_path / "finetuning" / f"{start}-1-0" / "splits.json") for start in ("scratch", "lines")]
-    assert splits[0] == splits[1]
+    assert splits[0]["train"] == splits[1]["train"] == splits[0]["seen"]
     assert len(splits[0]["train"]) == 1
+    assert set(splits[1]["seen"]) > set(splits[1]["train"])  # pretraining has seen the images of others
 
     trained = []
     monkeypatch.setattr(comparing, "pretrain", lambda *a, **k: pytest.fail("pretrained twice"))

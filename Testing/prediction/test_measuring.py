@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from matplotlib.path import Path as Outline
 
 from PlaneSSLLib import PlaneSSLError, anatomy, calls
@@ -88,6 +89,30 @@ def test_phases_keep_their_numbers():
                           HEART.labels)
     assert (found["cavities"]["LV"]["ed_phase"], found["cavities"]["LV"]["es_phase"]) == (0, 2)
     assert found["times_ms"] == [50, 0]
+
+
+@pytest.mark.parametrize(("name", "code", "found"), [
+    ("LV", "", 3), ("left ventricle", "", 3), ("whatever", "~SCT^87878005^Left ventricle~", 3), ("Aorta", "", None)])
+def test_segments_are_known_by_code_name_or_title_and_others_are_refused(tmp_path, name, code, found):
+    labels = np.zeros((3, 8, 8), np.uint8)
+    labels[1, 2:5, 2:5] = 7
+    image = sitk.GetImageFromArray(labels)
+    for key, value in {"ID": "Segment_1", "Name": name, "LabelValue": "7", "Tags": f"TerminologyEntry:{code}|"}.items():
+        image.SetMetaData(f"Segment0_{key}", value)
+    sitk.WriteImage(image, str(tmp_path / "x.seg.nrrd"))
+    if found is None:
+        with pytest.raises(PlaneSSLError, match="'Aorta' of .* is no structure of the anatomy 'heart'"):
+            calls.measure(tmp_path / "x.seg.nrrd", anatomy="heart")
+        return
+    measured = calls.measure(tmp_path / "x.seg.nrrd", anatomy="heart")["stacks"][0]["volumes_ml"]
+    assert measured == {"RV": [0], "MYO": [0], "LV": [pytest.approx(0.009)]}
+
+
+def test_values_that_the_anatomy_does_not_know_are_refused(tmp_path):
+    image = sitk.GetImageFromArray(np.full((3, 8, 8), 9, np.uint8))
+    sitk.WriteImage(image, str(tmp_path / "x.nii.gz"))
+    with pytest.raises(PlaneSSLError, match=r"holds the values \[9\]"):
+        calls.measure(tmp_path / "x.nii.gz", anatomy="heart")
 
 
 def test_files_hold_what_was_measured(tmp_path):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -256,7 +257,8 @@ def test_label_maps_that_study_json_names(tmp_path):
     (folder / "study.json").write_text(json.dumps({"subject": "someone", "anatomy": "knee", "labels": [
         {"file": "labels/x.nii.gz", "series": "1.9.1", "phase": 0},
         {"file": "labels/gone.nii.gz", "series": "1.9.1", "phase": 0},
-        {"file": "labels/x.nii.gz", "series": "1.9.2", "phase": 0}]}))
+        {"file": "labels/x.nii.gz", "series": "1.9.2", "phase": 0}, "labels/x.nii.gz"]}))
+    shutil.copy(folder / "labels" / "x.nii.gz", folder / "labels" / "sax.nii.gz")
     study = read_study(folder)
     assert (study.subject, study.anatomy) == ("someone", "knee")
     label, = study.labels
@@ -264,8 +266,31 @@ def test_label_maps_that_study_json_names(tmp_path):
     assert [plane.position[0] for plane in study.stacks[0].planes] == [3, 6, 9]
     assert [m[0, 0] for m in maps] == [1, 2, 3]
     assert (maps[:, 1, 2] == 9).all()
-    assert sorted(problem.reason for problem in study.problems) == [
-        "is a label map of a series that is not in this folder", "study.json names labels that are not there"]
+    assert {(problem.file.name, problem.reason[:24]) for problem in study.problems} == {
+        ("study.json", "\"labels\" has 'labels/x.n"), ("gone.nii.gz", "is not there, though stu"),
+        ("x.nii.gz", "is a label map of '1.9.2"), ("sax.nii.gz", "belongs to no image here")}
+
+
+@pytest.mark.parametrize("series", ["1.9.1", 7, "7", "s07-sagittal"])
+def test_a_series_is_named_by_its_uid_its_number_or_its_stack(tmp_path, series):
+    folder = tmp_path / "study"
+    for n in (1, 2):
+        for phase in (0, 1, 2):
+            write(image(n, SeriesInstanceUID="1.9.1", SeriesNumber=7, TriggerTime=30 * phase,
+                        InstanceNumber=3 * n + phase), folder / f"{n}-{phase}.dcm")
+    values = np.zeros((3, 2, 8, 6), np.uint8)
+    values[1], values[2, 0, 3, 3] = 1, 2
+    volume = sitk.JoinSeries([sitk.GetImageFromArray(phase) for phase in values])
+    volume.SetOrigin([3, 0, 0, 0])
+    volume.SetSpacing([1, 1.5, 3, 1])
+    volume.SetDirection([0, 0, 1, 0, 1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 1])
+    (folder / "labels").mkdir()
+    sitk.WriteImage(volume, str(folder / "labels" / "cine.nii.gz"))
+    (folder / "study.json").write_text(json.dumps({"labels": [{"file": "labels/cine.nii.gz", "series": series}]}))
+    study = read_study(folder, "knee")
+    assert [label.phase for label in study.labels] == [1, 2], study.problems
+    for label in study.labels:
+        np.testing.assert_array_equal(read_labels(label, study.stacks[0]), values[label.phase])
 
 
 def test_several_studies_in_one_folder_are_said(study_of):

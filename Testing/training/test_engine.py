@@ -26,9 +26,8 @@ from PlaneSSLLib.reports import write_report
 from PlaneSSLLib.training.finetuning import finetune, take_over
 from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.pretraining import pretrain
-from PlaneSSLLib.training.processes import Processes
 from PlaneSSLLib.training.run import Run
-from PlaneSSLLib.training.settings import Settings, choose_device
+from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks.planes import Planes
 
 from .conftest import QUICK
@@ -388,17 +387,3 @@ def test_the_learning_rate_warms_up_and_ends_at_nothing():
     assert max(rates) == pytest.approx(1, abs=0.03)
     assert rates[-1] < 1e-4
     assert (np.diff(rates[55:]) < 0).all()
-
-
-@pytest.mark.parametrize(("processes", "chosen", "own"), [
-    (Processes(), "cuda:1", "cuda:1"), (Processes(), "cuda", "cuda:0"), (Processes(3, 4, 1), "cuda", "cuda:1"),
-    (Processes(), "cpu", "cpu"), (Processes(1, 2, 1), "cpu", "cpu")])
-def test_a_gpu_that_is_asked_for_by_number_is_taken(processes, chosen, own):
-    assert processes.own(torch.device(chosen)) == torch.device(own)
-
-
-def test_a_device_that_is_not_there_is_named():
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    with pytest.raises(PlaneSSLError, match="'cuda' is not present here"):
-        choose_device("cuda")

@@ -11,7 +11,8 @@ from torch.nn import functional
 from torch.utils.data import default_collate
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.cohort import Split
+from PlaneSSLLib.anatomy import load
+from PlaneSSLLib.cohort import Plan, Split
 from PlaneSSLLib.cohort.samples import Drawn, Listed, Mixed
 from PlaneSSLLib.cohort.store import PreparedStudy
 from PlaneSSLLib.geometry import heatmaps
@@ -95,6 +96,22 @@ def test_the_offset_does_not_grow_with_the_angle(cohort):
     assert np.median(measured["angle_deg"]) == pytest.approx(11.31, abs=0.1)
     assert np.median(measured["distance_mm"]) > 3
     assert np.median(measured["offset_mm"]) < 0.05
+
+
+def test_a_map_of_all_lines_of_a_stack_is_learnt_and_not_measured_as_one(cohort, tmp_path):
+    text = cohort.anatomy.file.read_text(encoding="utf-8")
+    (tmp_path / "all.toml").write_text(text.replace('"SAX"]', '"SAX:all"]'), encoding="utf-8")
+    anatomy = load(str(tmp_path / "all.toml"))
+    task = Planes(Plan.of(anatomy), anatomy, views=("4CH",))
+    study = next(iter(cohort.studies.values()))
+    batch = default_collate([task.sample(study, place, None) for place in task.places(study)])
+    t = task.plan.targets.index("SAX:all")
+    assert batch["lines_mask"][:, t].all()  # several ridges, which the loss looks at
+    outputs = {"lines": batch["maps"], "location": batch["location"][:, None]}
+    asked = int(batch["lines_mask"].sum()) - int(batch["lines_mask"][:, t].sum())
+    measured = task.line_measures(task.seen_lines(outputs, batch), batch)
+    assert len(measured["angle_deg"]) == asked > 0
+    assert max(measured["offset_mm"]) < 0.5
 
 
 def test_location_error_is_in_slices(cohort):

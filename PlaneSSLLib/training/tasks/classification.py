@@ -38,16 +38,20 @@ def constant(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
 class Classification:
     """Several yes-or-no classes at once: binary cross entropy, the rarer answer of each class weighing more.
 
+    A weight w on the positive answers moves the best logit by log w. The loss is therefore taken of the output plus
+    log w: the output itself is then that of the class's probability as it stands among the studies to train on. It
+    starts with how often that is.
+
     A sample is a study: slices drawn from all its stacks, each stack as often as the others. A class that is unknown
     for a study is masked.
     """
 
     def __init__(self, plan: Plan, positive_weight: Mapping[str, float], augmentation: Augmentation = MOVES) -> None:
         self.plan, self.augmentation = plan, augmentation
-        self.heads = {"classes": Head(len(plan.classes), "study")}
+        self._weight = torch.tensor([positive_weight.get(name, 1.0) for name in plan.classes])
+        self.heads = {"classes": Head(len(plan.classes), "study", start=tuple((-self._weight.log()).tolist()))}
         self.weights = {"classes": 1.0}
         self.best = ("log_loss", False)
-        self._weight = torch.tensor([positive_weight.get(name, 1.0) for name in plan.classes])
 
     @classmethod
     def of(cls, cohort: Cohort, subjects: tuple[str, ...]) -> Classification:
@@ -92,9 +96,9 @@ class Classification:
         return {"classes": batch["known"].sum()}
 
     def sums(self, outputs: Outputs, batch: Batch) -> dict[str, torch.Tensor]:
+        weight = self._weight.to(batch["classes"].device)
         losses = functional.binary_cross_entropy_with_logits(
-            outputs["classes"].float(), batch["classes"], reduction="none",
-            pos_weight=self._weight.to(batch["classes"].device))
+            outputs["classes"].float() + weight.log(), batch["classes"], reduction="none", pos_weight=weight)
         return {"classes": (losses * batch["known"]).sum()}
 
     def measure(self, outputs: Outputs, batch: Batch) -> dict[str, list[float]]:

@@ -46,6 +46,11 @@ class Planes:
             self._targets[key] = stack_targets(self.anatomy, study.stacks, stack)
         return self._targets[key]
 
+    def has_lines(self, study: PreparedStudy) -> bool:
+        """Is there an image of the task's views that a plane of another one cuts, be it outside its borders?"""
+        return any(np.isfinite(target.lines).any() for s, stack in enumerate(study.stacks)
+                   if not self.views or stack.view in self.views for target in self.targets(study, s))
+
     def places(self, study: PreparedStudy) -> list[Place]:
         """Frames for which at least one target is there."""
         def useful(place: Place) -> bool:
@@ -69,7 +74,8 @@ class Planes:
         if "lines" in self.heads:
             several = heatmaps(lines.reshape(-1, 3), self.plan.size, self.plan.spacing, self.plan.sigma_mm)
             sample["maps"] = several.reshape(*lines.shape[:2], *self.plan.size).max(1)
-            sample["lines"] = lines[:, 0]
+            alone = np.array([not name.endswith(":all") for name in self.plan.targets])  # one line stands for itself
+            sample["lines"] = np.where(alone[:, None], lines[:, 0], np.nan)
             sample["middles"] = target.middles[:, 0] @ np.linalg.inv(matrix)[:2, :2].T + np.linalg.inv(matrix)[:2, 2]
         return sample
 
@@ -90,10 +96,15 @@ class Planes:
 
     def seen_lines(self, outputs: Outputs, batch: Batch) -> np.ndarray:
         """(n, targets, 3) lines fitted to the heatmaps, on the working grid; NaN where none is asked for, or seen."""
-        asked = batch["lines_mask"].numpy().astype(bool)
+        asked = self._asked(batch)
         lines = np.full((*asked.shape, 3), np.nan)
         lines[asked] = fit_lines(outputs["lines"].float().numpy()[asked], self.plan.spacing, self.plan.sigma_mm)
         return lines
+
+    @staticmethod
+    def _asked(batch: Batch) -> np.ndarray:
+        """(n, targets): where one line is asked for. A map of all of a stack's lines has no one line to measure."""
+        return np.isfinite(batch["lines"].numpy()).all(-1) & batch["lines_mask"].numpy().astype(bool)
 
     def line_measures(self, seen: np.ndarray, batch: Batch) -> dict[str, list[float]]:
         """angle_deg, distance_mm and offset_mm of every line (n, targets, 3) that was asked for, against the true one.
@@ -102,7 +113,7 @@ class Planes:
         offset_mm is taken at one point, the middle of the image that cuts, as in view planning (Wei et al. 2021).
         A line that was not found is as wrong as can be: at right angles, and a quarter of the field away.
         """
-        asked = batch["lines_mask"].numpy().astype(bool)
+        asked = self._asked(batch)
         seen, true = seen[asked], batch["lines"].numpy()[asked]
         angle, distance = line_errors(seen, true, self.plan.size, self.plan.spacing)
         offset = np.abs(distance_to_lines(seen, batch["middles"].numpy()[asked], self.plan.spacing))
