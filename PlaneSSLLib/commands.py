@@ -233,29 +233,24 @@ def segment(options: Namespace, console: Console) -> None:
         "stack": one.stack.id, "view": one.stack.view, "slices": len(one.stack.planes), "phases": list(one.phases),
         "voxels": {label.name: one.voxels(label.value) for label in found.anatomy.labels}} for one in found.stacks]}
 
-    def text() -> str:
-        rows = [[s["stack"], s["view"], s["slices"], len(s["phases"]), *s["voxels"].values()]
-                for s in document["stacks"]]
-        titles = [f"{label.title}, voxels" for label in found.anatomy.labels]
-        return f"{options.out}\n{table(['stack', 'view', 'slices', 'phases', *titles], rows)}"
-
-    console.result(document, text)
+    console.result(document, lambda: f"{options.out}\n{_measures(calls.measure(found))}")
 
 
 def measure(options: Namespace, console: Console) -> None:
     from . import calls
-    from .prediction.measuring import rows
 
     document = calls.measure(options.input, options.out, anatomy=options.anatomy, overwrite=options.overwrite)
+    console.result(document, lambda: _measures(document))
 
-    def text() -> str:
-        single = {s["stack"] for s in document["stacks"] if not s["cavities"]}
-        shown = [[r["stack"], r["structure"], r["measure"], r["phase"], r["value"], r["unit"]]
-                 for r in rows(document) if r["measure"] != "volume" or r["stack"] in single]
-        notes = [f"{s['stack']}: {note}" for s in document["stacks"] for note in s["notes"]]
-        return "\n".join([table(["stack", "structure", "measure", "phase, from 0", "value", "unit"], shown), *notes])
 
-    console.result(document, text)
+def _measures(document: dict) -> str:
+    from .prediction.measuring import rows
+
+    single = {s["stack"] for s in document["stacks"] if not s["cavities"]}
+    shown = [[r["stack"], r["structure"], r["measure"], r["phase"], r["value"], r["unit"]]
+             for r in rows(document) if r["measure"] != "volume" or r["stack"] in single]
+    notes = [f"{s['stack']}: {note}" for s in document["stacks"] for note in s["notes"]]
+    return "\n".join([table(["stack", "structure", "measure", "phase, from 0", "value", "unit"], shown), *notes])
 
 
 def handover(options: Namespace, console: Console) -> None:
@@ -280,7 +275,10 @@ def anatomy(options: Namespace, console: Console) -> None:
     from . import anatomy as anatomies
 
     if options.what == "list":
-        known = {name: anatomies.load(name).title for name in anatomies.available()}
+        there, wrong = anatomies.load_all()
+        known = {name: one.title for name, one in there.items()}
+        for text in wrong:
+            console.event({"event": "notice", "text": text})
         console.result(known, lambda: table(["name", "title"], [list(item) for item in known.items()]))
         return
     if not options.name:

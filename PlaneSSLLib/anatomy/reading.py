@@ -31,6 +31,17 @@ def available() -> dict[str, Path]:
     return found
 
 
+def load_all() -> tuple[dict[str, Anatomy], list[str]]:
+    """All anatomies that can be read, by name, and what is wrong with others: somebody's own file stops nobody."""
+    found, wrong = {}, []
+    for name in sorted(available()):
+        try:
+            found[name] = load(name)
+        except PlaneSSLError as error:
+            wrong.append(str(error))
+    return found, wrong
+
+
 def load(name_or_file: str | Path) -> Anatomy:
     """The anatomy of this name, or in this file. PlaneSSLError names the file, the line and the key that is wrong.
 

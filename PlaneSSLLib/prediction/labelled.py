@@ -12,7 +12,7 @@ import pydicom
 import SimpleITK as sitk
 
 from .. import PlaneSSLError
-from ..anatomy import Anatomy, available, load
+from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
 from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient, require_known
 from ..study.identity import with_ids
@@ -199,8 +199,7 @@ def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tu
 
 def _anatomy_of(segments: Sequence[tuple[str, str]], source: Path) -> Anatomy:
     """The anatomy that knows all these structures, by name and terminology."""
-    for one in available():
-        anatomy = load(one)
+    for anatomy in load_all()[0].values():
         if all(anatomy.structure(*segment) for segment in segments):
             return anatomy
     names = ", ".join(name for name, _ in segments)

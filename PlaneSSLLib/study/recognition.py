@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .. import PlaneSSLError, anatomy as anatomies
+from .. import anatomy as anatomies
 from ..anatomy import Anatomy
 from .model import Stack
 from .views import Fit, direction_evidence, name_views
@@ -33,13 +33,9 @@ def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
     """
     if given is not None:
         return _fitted(stacks, given if isinstance(given, Anatomy) else anatomies.load(given), side)
-    scores, notes = {}, []
-    for candidate in sorted(anatomies.available()):
-        try:
-            anatomy = anatomies.load(candidate)
-        except PlaneSSLError as error:  # somebody's own file; it does not stand in the way of a study
-            notes.append(str(error))
-            continue
+    scores = {}
+    there, notes = anatomies.load_all()
+    for candidate, anatomy in there.items():
         score = direction_evidence(stacks, anatomy, mirrored=_mirrored(anatomy, side))
         about_body, in_text = mentions(anatomy.words, body_part), mentions(anatomy.words, text)
         if about_body or in_text:
@@ -49,7 +45,7 @@ def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
         elif body_part:
             score += OTHER_BODY_PART
         scores[candidate] = score
-    best = _fitted(stacks, anatomies.load(max(scores, key=scores.get)), side)
+    best = _fitted(stacks, there[max(scores, key=scores.get)], side)
     return replace(best, notes=(*best.notes, *notes))
 
 

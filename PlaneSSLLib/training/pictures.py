@@ -31,24 +31,25 @@ def draw_predicted_lines(run: Run, cohort: Cohort, out: Path) -> Path | None:
     colors = {str(line): view.color for view in run.anatomy.views for other in run.anatomy.views
               for line in other.lines if line.view == view.name}
 
+    drawn: dict[str, tuple[float, float, float]] = {}
+
     def draw(axes, sample: dict, answer: dict) -> str:
         maps = answer["lines"].numpy()
         axes.imshow(maps.max(0), cmap="inferno", alpha=0.35, vmin=0, vmax=1)
         for t, name in enumerate(plan.targets):
             if not sample["lines_mask"][t]:
                 continue
+            drawn[name.partition(":")[0]] = colors[name]
             fitted = fit_lines(maps[t][None], plan.spacing, plan.sigma_mm)[0]
             for line, style in ((sample["lines"][t], "-"), (fitted, "--")):
                 segment = clip_line(np.asarray(line), plan.size)
                 if segment is not None:
-                    label = name.partition(":")[0] + (", predicted" if style == "--" else "")
-                    axes.plot(*segment.T, style, color=colors[name], linewidth=1.6, label=label)
-        axes.legend(fontsize=7, loc="lower right")
+                    axes.plot(*segment.T, style, color=colors[name], linewidth=1.6)
         if "location" not in answer or not sample["location_mask"]:
             return ""
         return f", location {float(answer['location']):.2f} (true {float(sample['location']):.2f})"
 
-    return _page(run, cohort, task, run.split.validation, draw, out)
+    return _page(run, cohort, task, run.split.validation, draw, out, drawn)
 
 
 def draw_predicted_outlines(run: Run, cohort: Cohort, out: Path) -> Path | None:
@@ -71,12 +72,17 @@ def draw_predicted_outlines(run: Run, cohort: Cohort, out: Path) -> Path | None:
                     axes.contour(shown == channel, [0.5], colors=[colors[value]], linewidths=1.4, linestyles=style)
         return ""
 
-    return _page(run, cohort, Segmentation(run.plan), split.validation or unseen, draw, out)
+    return _page(run, cohort, Segmentation(run.plan), split.validation or unseen, draw, out,
+                 {label.title: label.color for label in run.anatomy.labels})
 
 
 @torch.inference_mode()
-def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: Path) -> Path | None:
-    """FRAMES frames of a task, evenly taken from all; draw(axes, sample, answer) returns what its title adds."""
+def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: Path,
+          colors: dict[str, tuple[float, float, float]]) -> Path | None:
+    """FRAMES frames of a task, evenly taken from all; draw(axes, sample, answer) returns what its title adds.
+
+    colors: what the colours mean, asked once all is drawn.
+    """
     places = [place for name in subjects for place in task.places(cohort.studies[name])]
     if not places:
         return None
@@ -87,6 +93,7 @@ def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: P
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     rows = -(-len(samples) // ABREAST)
     figure = Figure(figsize=(13, 3.6 * rows), layout="constrained")
@@ -95,8 +102,13 @@ def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: P
         axes = figure.add_subplot(rows, ABREAST, i + 1)
         axes.imshow(sample["image"][0], cmap="gray", vmin=0, vmax=1)
         added = draw(axes, sample, {name: answer[i] for name, answer in answers.items()})
-        axes.set_title(cohort.studies[place.study].stacks[place.stack].view + added, fontsize=9)
+        view = cohort.studies[place.study].stacks[place.stack].view
+        axes.set_title(f"{view}, slice {place.slice + 1}, phase {place.phase + 1}{added}", fontsize=9)
         axes.set(xlim=(-0.5, run.plan.size[1] - 0.5), ylim=(run.plan.size[0] - 0.5, -0.5), xticks=[], yticks=[])
+    meaning = [Line2D([], [], color=color, label=name) for name, color in colors.items()]
+    meaning += [Line2D([], [], color="0.4", linestyle=style, label=name) for style, name in (("-", "true"),
+                                                                                          ("--", "predicted"))]
+    figure.legend(handles=meaning, loc="outside lower center", ncols=len(meaning), fontsize=9, frameon=False)
     with replacing(out) as side:
         figure.savefig(side, dpi=100)
     return out

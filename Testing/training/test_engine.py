@@ -360,15 +360,26 @@ def test_training_never_opens_the_test_split(cohort_folder, tmp_path):
     shutil.copytree(cohort_folder, tmp_path / "c")
     names = Cohort(tmp_path / "c").pseudonyms
     split = Split(names[:3], names[3:5], names[5:])
-    runs = []
+    short, runs = replace(QUICK, epochs=1), []
     for poisoned in (False, True):
         if poisoned:
             for name in split.test:
                 for file in ("pixels.npy", "labels.npy"):
                     (tmp_path / "c" / "studies" / name / file).write_bytes(b"poison")
+        before = tmp_path / f"before{poisoned}"
+        pretrain(tmp_path / "c", before, split=split, settings=short)
         runs.append(tmp_path / f"run{poisoned}")
-        finetune(tmp_path / "c", runs[-1], split=split, settings=replace(QUICK, epochs=1))
+        finetune(tmp_path / "c", runs[-1], split=split, init=before, settings=short)
+        assert not Run.open(runs[-1]).seen & set(split.test)
     assert same_weights(*runs)
+
+
+def test_test_subjects_that_a_pretraining_has_seen_are_told(pretrained, cohort_folder, tmp_path):
+    names, said = Cohort(cohort_folder).pseudonyms, []
+    finetune(cohort_folder, tmp_path / "run", split=Split(names[:2], (), names[2:]), init=pretrained,
+             settings=replace(QUICK, epochs=1), report=said.append)
+    assert any("of these 6 test subjects, without their labels" in event.get("text", "") for event in said)
+    assert Run.open(tmp_path / "run").seen == Run.open(pretrained).seen | set(names[:2])
 
 
 def test_damage_is_found_before_any_work(cohort_folder, tmp_path):

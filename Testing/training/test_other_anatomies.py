@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.phantom import write_phantoms
 from PlaneSSLLib.training.finetuning import finetune
@@ -52,8 +53,12 @@ def test_a_knee_is_pretrained_and_segmented(knees, tmp_path):
 def test_the_real_knee_learns_its_slices_places(data, tmp_path):
     """One direction only: there is no line to learn, and the location is."""
     prepare([data("knee-sagittal") / "mese"], "knee", tmp_path / "cohort")
-    told = pretrain(tmp_path / "cohort", tmp_path / "run", tasks=("location",), settings=SHORT)
-    assert told["epochs"] == 1
+    said = []
+    told = pretrain(tmp_path / "cohort", tmp_path / "run", settings=SHORT, report=said.append)
+    assert told["epochs"] == 1 and set(told["losses"]) == {"loss_location"}
+    assert "only locations are learnt" in next(event["text"] for event in said if event["event"] == "notice")
+    with pytest.raises(PlaneSSLError, match="there is no line to learn"):
+        pretrain(tmp_path / "cohort", tmp_path / "lines", tasks=("lines",), settings=SHORT)
 
 
 def test_the_prostate_needs_nothing_but_its_file(data, tmp_path):
