@@ -101,7 +101,7 @@ def test_segments_are_known_by_code_name_or_title_and_others_are_refused(tmp_pat
         image.SetMetaData(f"Segment0_{key}", value)
     sitk.WriteImage(image, str(tmp_path / "x.seg.nrrd"))
     if found is None:
-        with pytest.raises(PlaneSSLError, match="'Aorta' of .* is no structure of the anatomy 'heart'"):
+        with pytest.raises(PlaneSSLError, match=r"'Aorta' of .* is no structure of the anatomy 'heart'"):
             calls.measure(tmp_path / "x.seg.nrrd", anatomy="heart")
         return
     measured = calls.measure(tmp_path / "x.seg.nrrd", anatomy="heart")["stacks"][0]["volumes_ml"]
