@@ -47,7 +47,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     from .prediction.segmenting import Segmenter
     from .prediction.studies import require_phase, segment_stack
     from .prediction.suiting import SEGMENTATION, require_head
-    from .study import read_patient
+    from .study import problem_sentences, read_patient
     from .training.run import Run
 
     run, source, out = Run.open(Path(run)), Path(source), None if out is None else Path(out)
@@ -55,6 +55,8 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     if out is not None:
         refuse_existing(out, overwrite)
     study = read_patient(source, anatomy, views)
+    for text in problem_sentences(study):
+        report({"event": "notice", "text": text})
     stacks = _chosen(study, run, stack, out, report)
     for one in stacks:
         require_phase(one, phase)
@@ -76,18 +78,21 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
 
 
 def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None, views: dict[str, str] | None = None,
-             device: str = "auto") -> dict:
+             device: str = "auto", report: Report = lambda event: None) -> dict:
     """The probability of each of a run's classes for a study, and the slices that weighed most.
 
-    anatomy, views: as of `segment`. See `prediction.classifying.classify`; `scene.add_classes(drawing, document)` makes
-    tables of the document.
+    anatomy, views, report: as of `segment`. See `prediction.classifying.classify`; `scene.add_classes(drawing,
+    document)` makes tables of the document.
     """
     from .prediction.classifying import Classifier
     from .prediction.classifying import classify as answer
-    from .study import read_patient
+    from .study import problem_sentences, read_patient
     from .training.run import Run
 
-    return answer(Classifier(Run.open(Path(run)), device), read_patient(Path(folder), anatomy, views))
+    study = read_patient(Path(folder), anatomy, views)
+    for text in problem_sentences(study):
+        report({"event": "notice", "text": text})
+    return answer(Classifier(Run.open(Path(run)), device), study)
 
 
 def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,

@@ -49,7 +49,7 @@ def study(options: Namespace, console: Console) -> None:
 
 
 def lines(options: Namespace, console: Console) -> None:
-    from .study import lines_of, read_patient
+    from .study import lines_of, problem_sentences, read_patient
 
     if options.heatmaps:
         if not options.run:
@@ -57,6 +57,8 @@ def lines(options: Namespace, console: Console) -> None:
         _require_suffix(options.heatmaps, ".npz")
         refuse_existing(options.heatmaps, options.overwrite)
     read = read_patient(options.folder, **_reading(options))
+    for text in problem_sentences(read):
+        console.event({"event": "notice", "text": text})
     document = lines_of(read, any_frame=options.any_frame)
     if options.run:
         from .prediction import heatmaps
@@ -85,7 +87,7 @@ def lines(options: Namespace, console: Console) -> None:
 
 def scene(options: Namespace, console: Console) -> None:
     from . import scene as scenes
-    from .study import read_patient
+    from .study import problem_sentences, read_patient
 
     _require_suffix(options.out, ".mrb")
     if options.figure:
@@ -97,7 +99,7 @@ def scene(options: Namespace, console: Console) -> None:
     drawing = scenes.draw_study(read, any_frame=options.any_frame)
     scenes.show_views(drawing)
     scenes.save_scene(options.out, overwrite=options.overwrite)
-    notes = [*drawing.notes]
+    notes = [*problem_sentences(read), *drawing.notes]
     if options.figure:
         try:
             scenes.save_figure(drawing, options.figure, overwrite=options.overwrite)
@@ -213,7 +215,8 @@ def compare(options: Namespace, console: Console) -> None:
 def classify(options: Namespace, console: Console) -> None:
     from . import calls
 
-    document = calls.classify(options.run, options.folder, **_reading(options), device=options.device)
+    document = calls.classify(options.run, options.folder, **_reading(options), device=options.device,
+                              report=console.event)
 
     def text() -> str:
         heaviest = [[s["stack"], s["slice"], s["phase"], s["weight"]] for s in document["slices"][:5]]

@@ -14,6 +14,9 @@ class Console:
 
     def __init__(self, one_document: bool) -> None:
         self.one_document = one_document
+        for stream in (sys.stdout, sys.stderr):  # names of files may be in any encoding
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         self.bar = sys.stderr.isatty() and (one_document or sys.stdout.isatty())
         self._open = False
 

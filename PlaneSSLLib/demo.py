@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import PlaneSSLError, anatomy
 from .console import table
-from .files import refuse_existing, write_json
+from .files import make_folder, refuse_existing, write_json
 from .page import write_page
 
 Report = Callable[[dict], None]
@@ -49,7 +49,7 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
     refuse_existing(out, overwrite)
     if out.exists() and any(out.iterdir()) and not (out / "demo.json").is_file():
         raise PlaneSSLError(f"{out} is not empty and holds no demo; choose another folder.")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_json(out / "demo.json", {"anatomy": anatomy_name})
     jobs = os.cpu_count() or 1
 

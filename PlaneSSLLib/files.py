@@ -23,6 +23,12 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
                             "in Python overwrite=True).")
 
 
+def make_folder(path: Path) -> None:
+    """A folder with its parents, if it is not there; PlaneSSLError where it cannot be made."""
+    with _telling(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield the name of a side file in the same folder, with the same ending; on success it is renamed to path.
@@ -35,10 +41,12 @@ def replacing(path: Path) -> Iterator[Path]:
     with _telling(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         side.touch(exist_ok=False)
+    mode = side.stat().st_mode
     try:
         with _telling(path, only=_FULL):  # any other error of the caller's is the caller's
             yield side
         with _telling(path):
+            os.chmod(side, mode)  # some libraries make files that nobody else may read
             with open(side, "r+b") as written:  # Windows flushes only what may be written
                 os.fsync(written.fileno())
             os.replace(side, path)

@@ -33,6 +33,15 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no such modes")
+def test_what_a_library_makes_for_its_user_alone_is_as_readable_as_any_file(tmp_path):
+    with replacing(tmp_path / "x.bin") as side:
+        side.unlink()
+        os.close(os.open(side, os.O_CREAT | os.O_WRONLY, 0o600))
+    (tmp_path / "y.bin").touch()
+    assert (tmp_path / "x.bin").stat().st_mode == (tmp_path / "y.bin").stat().st_mode
+
+
 # Files
 
 def test_a_file_is_written_whole(tmp_path):

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
 def _one_a_subject(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
     """The study of every subject that is in the cohort, and others with the reason why they are not."""
     def is_other(outcome: dict) -> bool:
-        return read_json(out / "studies" / outcome["pseudonym"] / "study.json").get("source") != outcome["source"]
+        return read_json(out / "private" / f"{outcome['pseudonym']}-folder.json") != outcome["folder"]
 
     taken: dict[str, dict] = {}
     twice = []
@@ -104,8 +105,12 @@ def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
     # Forking a process that holds SimpleITK's or torch's threads can hang: start clean ones.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = [pool.submit(_prepare_one, item) for item in work]
-        for done in as_completed(waiting):
-            yield done.result()
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # leaving would do all the others first
+            raise
 
 
 def _prepare_one(item: tuple) -> dict:
@@ -121,30 +126,39 @@ def _prepare_one(item: tuple) -> dict:
         write_json(out / "private" / f"{name}.json", read.subject)
         known = {key: answer for key, answer in {**read.classes, **classes.get(read.subject, {})}.items()
                  if key in chosen.classes}
-        marks = {"source": _digest(salt, str(path.resolve())), "outlines": _digest(salt, *_stamps(read))}
-        if document is None or (document.get("source") == marks["source"]
-                                and document.get("outlines") != marks["outlines"]):
-            notes += [f"study {name}: its labels have changed, and it was prepared again"] * (document is not None)
-            document, about = _write(read, chosen, plan, folder, {"pseudonym": name, **marks, "classes": known})
+        where, content = out / "private" / f"{name}-folder.json", _digest(salt, *_stamps(read))
+        before = read_json(where) if where.is_file() else None
+        # Data may be moved; but a study that is still where it was is another one of the same subject.
+        mine = before in (None, str(path.resolve())) or not os.path.exists(before)
+        if document is None or (mine and document.get("content") != content):
+            notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
+            document, about = _write(read, chosen, plan, folder, {
+                "pseudonym": name, "content": content, "classes": known})
             notes += about
-        elif known and known != document["classes"] and document.get("source") in (marks["source"], None):
+        elif mine and known != document["classes"] and known:
             document["classes"] = {**document["classes"], **known}
             write_json(folder / "study.json", document)
-        return {"study": str(path), "subject": read.subject, "pseudonym": name, "source": marks["source"],
-                "notes": [*notes, *_problems(read)], "labelled": document["sizes"]["labels"] > 0,
+        if mine or document is None:
+            write_json(where, str(path.resolve()))
+        return {"study": str(path), "subject": read.subject, "pseudonym": name, "folder": str(path.resolve()),
+                "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
                 "classified": bool(document["classes"])}
     except PlaneSSLError as error:
         return {"study": str(path), "reason": str(error)}
 
 
-def _stamps(read: study.Study) -> list[str]:
-    """What changes when labels are added or corrected."""
-    return [f"{label.file} {label.stack} {label.phase} {label.file.stat().st_size} {label.file.stat().st_mtime_ns}"
-            for label in read.labels]
+def _stamps(read: study.Study) -> Iterator[str]:
+    """What changes when images, views or labels come, go or are corrected, wherever the study lies."""
+    files = {frame.source.file for stack in read.stacks for frames in stack.frames for frame in frames}
+    for file in sorted(files | {label.file for label in read.labels}):
+        told = file.stat()
+        yield f"{os.path.relpath(file, read.folder)} {told.st_size} {told.st_mtime_ns}"
+    yield from (f"{stack.id} {stack.view}" for stack in read.stacks)
+    yield from (f"{label.stack} {label.phase} {label.file_phase}" for label in read.labels)
 
 
 def _digest(salt: str, *texts: str) -> str:
-    return hashlib.sha256("\0".join((salt, *texts)).encode()).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode("\0".join((salt, *texts)))).hexdigest()[:16]
 
 
 def _require_anatomy(path: Path, chosen: anatomy.Anatomy) -> None:
@@ -152,15 +166,6 @@ def _require_anatomy(path: Path, chosen: anatomy.Anatomy) -> None:
     said = read_document(path).anatomy
     if said is not None and Path(said).stem != chosen.name and chosen.name != FALLBACK:
         raise PlaneSSLError(f"Its study.json says that its anatomy is '{said}', and the cohort's is '{chosen.name}'.")
-
-
-def _problems(read: study.Study) -> list[str]:
-    """A sentence for every kind of problem with a study's files, which names the first of them."""
-    alike: dict[str, list[Path]] = {}
-    for problem in read.problems:
-        alike.setdefault(problem.reason, []).append(problem.file)
-    return [f"{files[0]}: {reason}" + (f" (and {len(files) - 1} more files like it)" if len(files) > 1 else "")
-            for reason, files in alike.items()]
 
 
 def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path, about: dict) -> tuple[dict, list[str]]:
@@ -192,7 +197,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
                     labels.append(slices[i].turn(maps[k][i]).ravel())
                     sizes["labels"] += image.size
         stacks.append({
-            "id": stack.id, "view": stack.view, "localizer": stack.localizer,
+            "id": f"{len(stacks) + 1:02}-{stack.view}", "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
             "planes": [plane_as_json(one.plane) for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]

@@ -38,7 +38,8 @@ def read_split(path: Path, cohort: Cohort) -> Split:
     """
     document = read_json(path)
     parts = ("train", "validation", "test")
-    if not isinstance(document, dict) or not set(document) <= {*parts, "seen"} or not document.get("train"):
+    if not isinstance(document, dict) or not set(document) <= {*parts, "seen"} or not document.get("train") or not all(
+            isinstance(document.get(part, []), list) for part in parts):
         raise PlaneSSLError(
             f"{path} is no split: expected lists of subjects under {', '.join(parts)}; train may not be empty.")
     return Split(**{part: tuple(cohort.pseudonym_of(subject) for subject in document.get(part, [])) for part in parts})

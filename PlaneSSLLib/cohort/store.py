@@ -2,8 +2,8 @@
 
 plan.json: how the images are put before a network.
 anatomy.toml: the anatomy it was prepared for.
-private/: salt.json, and the subject behind each pseudonym, PSEUDONYM.json; never copied to a run. A cohort that is
-passed on without this folder can be used all the same, by pseudonyms.
+private/: salt.json, and for each pseudonym the subject behind it and the folder it lay in; never copied to a run. A
+cohort that is passed on without this folder can be used all the same, by pseudonyms.
 order.json: the pseudonyms in the order of the names, so that a seed draws the same subjects without them, too.
 studies/PSEUDONYM/: study.json (stacks, planes, offsets), pixels.npy (float16), labels.npy (uint8, where labelled), all
 as acquired but upright (see `upright`).
@@ -11,6 +11,7 @@ as acquired but upright (see `upright`).
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,7 +112,7 @@ class Cohort:
             raise PlaneSSLError(f"{self.folder} is no cohort (it has no plan.json); make one with planessl prepare.")
         self.plan = Plan.read(self.folder / "plan.json")
         self.anatomy = anatomy.load(self.folder / "anatomy.toml")
-        there = {path.name for path in (self.folder / "studies").glob("*") if (path / "study.json").is_file()}
+        there = {path.name for path in (self.folder / "studies").glob("[!.]*") if (path / "study.json").is_file()}
         order = self.folder / "order.json"
         place = {name: n for n, name in enumerate(read_json(order) if order.is_file() else ())}
         self.pseudonyms: tuple[str, ...] = tuple(sorted(there, key=lambda name: (
@@ -133,12 +134,13 @@ class Cohort:
 
     def _private(self, name: str) -> str | None:
         path = self.folder / "private" / f"{name}.json"
-        return read_json(path) if path.is_file() else None
+        # Where others may not look into the folder, there are no names for them.
+        return read_json(path) if os.access(path, os.R_OK) else None
 
 
 def pseudonym(salt: str, subject: str) -> str:
     """Twelve hexadecimal digits that nobody can turn back into the subject without the cohort's salt."""
-    return hashlib.sha256(f"{salt}\0{subject}".encode()).hexdigest()[:12]
+    return hashlib.sha256(os.fsencode(f"{salt}\0{subject}")).hexdigest()[:12]
 
 
 def plane_as_json(plane: Plane) -> dict:

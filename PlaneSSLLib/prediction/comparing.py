@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..cohort import Cohort
-from ..files import read_json, replacing, write_json, write_text
+from ..files import make_folder, read_json, replacing, write_json, write_text
 from ..training.finetuning import finetune
 from ..training.pretraining import pretrain
 from ..training.run import Run
@@ -57,6 +57,10 @@ class Grid:
         if unknown or not {"cohort", "evaluate_on"} <= set(document):
             raise PlaneSSLError(f"The grid {path} needs cohort and evaluate_on, and knows "
                                 f"{', '.join(cls.__dataclass_fields__)}; not: {', '.join(sorted(unknown)) or '-'}.")
+        wrong = [f"{key} is {value!r}, not {words}" for key, value in document.items()
+                 for holds, words in [_KINDS[key]] if not holds(value)]
+        if wrong:
+            raise PlaneSSLError(f"The grid {path} cannot be read: {'; '.join(wrong)}.")
         for key, value in document.items():
             document[key] = path.parent / value if key in {"cohort", "evaluate_on"} else (
                 tuple(value) if isinstance(value, list) else value)
@@ -76,6 +80,25 @@ class Grid:
                     yield from ((start, count, seed) for start in self.starts)
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _list_of(kind: Callable[[object], bool], least: int = 0) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and len(value) >= least and all(map(kind, value))
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+_TEXT, _TEXTS = (_is_text, "a text"), (_list_of(_is_text), "a list of texts")
+_COUNTS = _list_of(_is_count, 1), "a list of whole numbers above 0"
+_TABLE = (lambda value: isinstance(value, dict)), "a table"
+_KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "network": _TEXT, "starts": _TEXTS,
+          "views": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS, "pretraining": _TABLE, "finetuning": _TABLE}
+
+
 def _settings(given: dict, seed: int, device: str) -> Settings:
     try:
         return Settings(**{"epochs": 1, **given, "seed": seed, "device": device})
@@ -90,7 +113,9 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
     One training after the other on each device. An interrupted one goes on from its checkpoint at the next call.
     """
     Cohort(grid.evaluate_on)  # what is missing is said before an hour of work
-    out.mkdir(parents=True, exist_ok=True)
+    if not devices:
+        raise PlaneSSLError("Name at least one device to compare on.")
+    make_folder(out)
     _same_grid(grid, out)
     _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
     _each([(_finetune, grid, out, cell) for cell in grid.cells()], devices, report)

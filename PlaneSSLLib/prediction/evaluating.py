@@ -114,5 +114,6 @@ def _table(measured: list[dict[str, list[dict[str, float]]]], names: list[str]) 
         dice = [np.nanmean([f["dice"] for f in study[name]]) for name in names
                 if any(not np.isnan(f["dice"]) for f in study[name])]
         per_subject.append(float(np.mean(dice)) if dice else None)
-    return {"subjects": len(measured), "structures": structures,
-            "mean_dice": float(np.mean([d for d in per_subject if d is not None])), "per_subject": per_subject}
+    dice = [d for d in per_subject if d is not None]
+    return {"subjects": len(measured), "structures": structures, "mean_dice": float(np.mean(dice)) if dice else None,
+            "per_subject": per_subject}

@@ -6,8 +6,8 @@ method of discs; with even steps, area times step). A single slice is as wide as
 count in full wherever a pixel is labelled; nothing is added above the first labelled slice or below the last, and
 nothing is subtracted where the long axis moves through the slices: what belongs to the cavity is the labels' decision,
 papillary muscles included. End-diastole and end-systole of a cavity are the phases of its largest and smallest volume
-among those that all slices have; masses are taken where all cavities together are largest. Of a single slice, no
-ejection is reported.
+among those that all slices have; masses are taken where all cavities together are largest. Of a single slice, and
+of what are no phases of a cycle (echoes, b-values, inversion times), no ejection is reported.
 """
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def measure_stack(segmented: SegmentedStack, structures: Sequence[Label]) -> dic
             notes.append("the slice's thickness is unknown and taken as 1 mm")
 
     cavities = {label.name: _ejection(volumes[label.name], segmented.phases) for label in structures
-                if label.ejects and sum(whole) > 1 and len(stack.planes) > 1}
+                if label.ejects and sum(whole) > 1 and len(stack.planes) > 1 and stack.dimension == "phase"}
     filled = [n for n, complete in enumerate(whole) if complete]
     together = {n: sum(volumes[label.name][n] for label in structures if label.ejects) for n in filled}
     fullest = max(filled, key=lambda n: together[n], default=None)

@@ -34,8 +34,9 @@ def stacks_to_segment(study: Study, views: Sequence[str], chosen: str | None = N
 
 
 def best_stack(stacks: Sequence[Stack]) -> Stack:
-    """The one that shows most of the organ: of a regular grid if there is one, then of most slices, then phases."""
-    return max(stacks, key=lambda stack: (stack.is_volume(), len(stack.planes), stack.phases))
+    """The one that shows most of the organ: of several slices, on a regular grid, of most slices, of most phases."""
+    return max(stacks, key=lambda stack: (
+        len(stack.planes) > 1, stack.is_volume(), len(stack.planes), stack.phases))
 
 
 def require_phase(stack: Stack, phase: int | None) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from .. import PlaneSSLError
-from ..files import refuse_existing, replacing, replacing_folder
+from ..files import make_folder, refuse_existing, replacing, replacing_folder
 from . import nodes
 from .drawing import Drawing, drawings
 from .textures import restore_textures
@@ -25,7 +25,7 @@ def save_scene(path: str | Path, overwrite: bool = False) -> Path:
     if path.suffix.lower() not in (".mrb", ".mrml"):
         raise PlaneSSLError(f"A scene is saved as .mrb or .mrml, and {path.name} is neither.")
     refuse_existing(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # A folder rather than a side file: MRML names the scene inside by the file, and cannot take a dot at its start.
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         bundle = Path(folder, "scene")

@@ -1,6 +1,6 @@
 """A folder of DICOM or NIfTI becomes a Study: stacks of planes with named views, pixels read when asked for."""
 from .crossings import lines_of
-from .description import describe
+from .description import describe, problem_sentences
 from .finding import find_studies, read_studies
 from .handover import hand_over, take_over
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
@@ -9,6 +9,6 @@ from .volumes import read_labels, require_known
 
 __all__ = [
     "Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "describe", "find_studies", "hand_over",
-    "lines_of", "read_labels", "read_patient", "read_studies", "read_study",
+    "lines_of", "problem_sentences", "read_labels", "read_patient", "read_studies", "read_study",
     "require_known", "take_over",
 ]

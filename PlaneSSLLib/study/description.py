@@ -15,6 +15,15 @@ def describe(study: Study) -> dict:
     }
 
 
+def problem_sentences(study: Study) -> list[str]:
+    """A sentence for every kind of problem with a study's files, which names the first of them."""
+    alike: dict[str, list] = {}
+    for problem in study.problems:
+        alike.setdefault(problem.reason, []).append(problem.file)
+    return [f"{files[0]}: {reason}" + (f" (and {len(files) - 1} more files like it)" if len(files) > 1 else "")
+            for reason, files in alike.items()]
+
+
 def _stack(stack: Stack) -> dict:
     rows, columns = stack.planes[0].shape
     return {
@@ -27,6 +36,7 @@ def _stack(stack: Stack) -> dict:
         "reasons": list(stack.naming.reasons),
         "slices": len(stack.planes),
         "phases": stack.phases,
+        "dimension": stack.dimension,
         "rows": rows,
         "columns": columns,
         "spacing": list(stack.planes[0].spacing),

@@ -64,7 +64,8 @@ def _directions(images: list[Image]) -> list[list[Image]]:
     parts = defaultdict(list)
     for image in images:
         derived = image.series.image_type.startswith("DERIVED")
-        parts[alike[id(image.plane)], image.thickness_mm, derived, localizer_type(image)].append(image)
+        thickness = image.thickness_mm and round(image.thickness_mm, 3)  # archives write 8 as 7.9999998
+        parts[alike[id(image.plane)], thickness, derived, localizer_type(image)].append(image)
     return list(parts.values())
 
 

@@ -63,6 +63,9 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     subjects = len({series.subject for series in headers} - {""})
     if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
         mixed = f"{subjects} subjects"
+    studies = len({series.study_uid for series in headers} - {""})
+    if studies > 1 and not subjects and not document.subject:  # nothing says that they are one patient's
+        mixed = f"{studies} studies without a patient's identifier"
     side_notes = [f"the {side} {chosen.title.lower()}, {side_source}"] if chosen.sided and side else []
     return Study(
         folder=folder, subject=document.subject or _subject(folder, images), anatomy=chosen.name, stacks=tuple(stacks),

@@ -15,7 +15,7 @@ MOST_GAP = 3.0  # slices further apart than so many thicknesses are not neighbou
 
 
 def rejoin(stacks: Sequence[Stack]) -> list[Stack]:
-    """Join single slices of one name (numbers aside), direction, size, thickness and number of frames.
+    """Join single slices of one name (numbers aside), direction, size and thickness, either all cines or all still.
 
     They have to lie one behind the other and come from different series. The stacks keep their order.
     """
@@ -24,7 +24,9 @@ def rejoin(stacks: Sequence[Stack]) -> list[Stack]:
     likeness = classes_of([stack.planes[0] for stack in stacks])
     for stack, alike in zip(stacks, likeness, strict=True):
         name = re.sub(r"\d+", "", stack.description).strip()
-        key = (alike, name, stack.thickness_mm, stack.phases, stack.dimension) if len(stack.planes) == 1 else id(stack)
+        thickness = stack.thickness_mm and round(stack.thickness_mm, 3)
+        # Of gated cines, one slice may have a phase more than the next.
+        key = (alike, name, thickness, stack.phases > 1, stack.dimension) if len(stack.planes) == 1 else id(stack)
         singles[key].append(stack)
     rows = [row for members in singles.values() for row in _rows(members)]
     rows.sort(key=lambda row: min(place[id(stack)] for stack in row))

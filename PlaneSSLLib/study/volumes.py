@@ -34,6 +34,10 @@ class VolumeFile:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        try:
+            str(file).encode()
+        except UnicodeEncodeError:  # ITK would end the process
+            raise ValueError("has a name, or lies in a folder of a name, that is no UTF-8: rename it") from None
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(file))
         try:
@@ -79,6 +83,8 @@ class VolumeFile:
     @cached_property
     def array(self) -> np.ndarray:
         """(phases, slices, rows, columns), in the type of the file; PlaneSSLError if it cannot be read."""
+        if self.file.suffix.lower() == ".gz" and not _unpacks(self.file):  # ITK takes what comes, without a word
+            raise PlaneSSLError(f"The pixels of {self.file} cannot be read: it is damaged, its checksum does not fit.")
         try:
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(self.file)))
         except RuntimeError as error:
@@ -209,6 +215,17 @@ def _is_cut_off(file: Path, needed: int) -> bool:
     except (EOFError, OSError, zlib.error):
         return True
     return needed > 0
+
+
+def _unpacks(file: Path) -> bool:
+    """Is a gzip file whole, to its checksum?"""
+    try:
+        with gzip.open(file) as stream:
+            while stream.read(2**22):
+                pass
+    except (EOFError, OSError, zlib.error):
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:

@@ -20,7 +20,7 @@ from .. import PlaneSSLError, __version__, anatomy
 from ..anatomy import Anatomy
 from ..cohort.plan import Plan
 from ..cohort.splits import Split
-from ..files import read_json, read_numbers, refuse_existing, replacing, write_json, write_text
+from ..files import make_folder, read_json, read_numbers, refuse_existing, replacing, write_json, write_text
 from .networks import Head, Network, build
 
 
@@ -48,7 +48,7 @@ class Run:
         refuse_existing(run.folder, overwrite)
         if run.folder.exists() and not (run.folder / "config.json").is_file() and any(run.folder.iterdir()):
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
-        run.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(run.folder)
         for name in ("results.json", "evaluation.json", "weights.safetensors", "state.pt", "metrics.csv",
                      "events.jsonl"):
             (run.folder / name).unlink(missing_ok=True)

@@ -52,9 +52,10 @@ class Settings:
             raise PlaneSSLError(f"The coarse share of a training is at least 0 and below 1, not {self.coarse}.")
         if not 0 < self.learning_rate < 1:
             raise PlaneSSLError(f"The learning rate lies between 0 and 1; it is {self.learning_rate}.")
-        if self.epochs < 1 or self.batch < 1:
-            raise PlaneSSLError(
-                f"Training needs at least one epoch and a batch of one, not {self.epochs} and {self.batch}.")
+        for name, least in (("epochs", 1), ("batch", 1), ("workers", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise PlaneSSLError(f"A training's {name} is a whole number, at least {least}, and not {value!r}.")
 
     def mixed(self, device: torch.device) -> bool:
         """Do convolutions run in bfloat16 on this device? Weights, losses and their sums stay in float32."""

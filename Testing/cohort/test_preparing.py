@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -62,11 +63,50 @@ def test_labels_that_come_or_change_are_taken_over(tmp_path):
     one = sitk.ReadImage(str(study / "labels" / "sax_1.nii.gz"))
     sitk.WriteImage(one * 0 + 2, str(study / "labels" / "sax_1.nii.gz"))
     told = prepare([study], "heart", cohort)
-    assert "its labels have changed" in " ".join(told["notes"])
+    assert "its files have changed" in " ".join(told["notes"])
     (prepared,) = Cohort(cohort).studies.values()
     stack = next(stack for stack in prepared.stacks if stack.view == "SAX")
     assert (prepared.labels(stack, 0, 1) == 2).all() and not (prepared.labels(stack, 0, 0) == 2).all()
     assert "changed" not in " ".join(prepare([study], "heart", cohort)["notes"])
+
+
+def test_images_and_views_that_change_are_taken_over_and_moved_data_are_known_again(tmp_path):
+    study = write_study(tmp_path / "a" / "s", 0)
+    document = json.loads((study / "study.json").read_text())
+    views = document["views"]
+    (study / "study.json").write_text(json.dumps({**document, "views": {**views, "2CH": views["4CH"], "4CH": []}}))
+    prepare([study], "heart", tmp_path / "c")
+    (study / "study.json").write_text(json.dumps(document))
+    (tmp_path / "a").rename(tmp_path / "b")
+    told = prepare([tmp_path / "b"], "heart", tmp_path / "c")
+    assert "its files have changed" in " ".join(told["notes"])
+    (prepared,) = Cohort(tmp_path / "c").studies.values()
+    assert sorted(stack.view for stack in prepared.stacks) == ["2CH", "4CH", "SAX"]
+
+
+def test_what_a_killed_preparation_left_behind_is_no_study(studies, tmp_path):
+    prepare([studies / "s0"], "heart", tmp_path / "c")
+    (whole,) = (tmp_path / "c" / "studies").iterdir()
+    shutil.copytree(whole, whole.with_name(".0123456789abcdef"))
+    assert Cohort(tmp_path / "c").pseudonyms == (whole.name,)
+
+
+def test_no_name_of_a_file_stands_in_what_may_be_passed_on(tmp_path):
+    study = write_study(tmp_path / "s", 0)
+    for file in ("sax_0", "labels/sax_0"):
+        (study / f"{file}.nii.gz").rename(study / f"{file.replace('sax_0', 'Doe_Jane_sax')}.nii.gz")
+    (study / "study.json").unlink()
+    prepare([study], "heart", tmp_path / "c")
+    for path in (tmp_path / "c").rglob("*"):
+        if path.is_file() and path.parent.name != "private":
+            assert b"Doe" not in path.read_bytes(), path
+
+
+def test_a_cohort_whose_names_nobody_may_read_is_used_without_them(studies, tmp_path, monkeypatch):
+    prepare([studies], "heart", tmp_path / "c")
+    names = Cohort(tmp_path / "c").pseudonyms
+    monkeypatch.setattr(os, "access", lambda path, mode: "private" not in str(path))
+    assert Cohort(tmp_path / "c").pseudonyms == names
 
 
 def test_shards_fill_one_cohort(studies, tmp_path):

@@ -169,6 +169,8 @@ def test_the_best_stack_is_a_regular_one_of_most_slices_and_phases():
             made_up.stack("cine", "SAX", made_up.planes(*axes, slices=6), 3)]
     for order in (made, made[::-1]):
         assert best_stack(order).id == "cine"
+    screen = made_up.stack("screen", "SAX", made_up.planes(*axes, slices=1))
+    assert best_stack([screen, made[0]]).id == "tilted"  # one slice is no better for being regular
 
 
 def test_progress_runs_to_its_end_over_all_stacks(truthful_run, cine, monkeypatch):

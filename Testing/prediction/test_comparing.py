@@ -22,7 +22,10 @@ def write_grid(path, text):
     ("subject = [1]", "subject"),
     ("subjects = [1, 3]\ndraws = [2]", "2 numbers of subjects and 1"),
     ("finetuning = { epoch = 3 }", "epoch"),
-    ("finetuning = { epochs = 0 }", "at least one epoch"),
+    ("finetuning = { epochs = 0 }", "epochs is a whole number, at least 1"),
+    ("finetuning = { epochs = 1.5 }", "epochs is a whole number"),
+    ('subjects = ["1"]\ndraws = [1]', "subjects is .*, not a list of whole numbers"),
+    ("subjects = 3\ndraws = 1", "subjects is 3, not a list"),
     ("subjects = [1", "not valid TOML"),
 ])
 def test_a_grid_that_is_wrong_says_where(tmp_path, text, words):

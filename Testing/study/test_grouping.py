@@ -141,6 +141,12 @@ def test_a_sheared_stack_keeps_its_planes(study_of):
     assert not stack.is_volume()
 
 
+def test_a_stack_is_not_torn_by_how_a_number_is_written(study_of):
+    images = [image(n, SliceThickness=thickness) for n, thickness in enumerate(("8", "7.9999998", "8.0"))]
+    stack, = study_of(images).stacks
+    assert len(stack.planes) == 3
+
+
 def test_series_of_one_slice_each_are_joined(study_of):
     images = [image(k, SeriesNumber=10 + n, SeriesInstanceUID=f"1.9.{n}", SeriesDescription=f"cine slice {n}",
                     ImagePositionPatient=[6.0 * n, 0, 0], TriggerTime=40 * k) for n in range(5) for k in range(3)]

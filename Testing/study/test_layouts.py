@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -333,6 +335,26 @@ def test_a_volume_that_claims_more_than_it_holds(tmp_path):
     (tmp_path / "huge.nii").write_bytes(header)
     problem, = read_study(tmp_path).problems
     assert "cannot hold" in problem.reason
+
+
+def test_damage_that_leaves_the_length_is_found_by_the_checksum(tmp_path):
+    volume(tmp_path / "x.nii.gz", shape=(30, 300, 400))
+    content = bytearray((tmp_path / "x.nii.gz").read_bytes())
+    content[-8] ^= 1  # of the checksum, as if a voxel had changed
+    (tmp_path / "x.nii.gz").write_bytes(content)
+    with pytest.raises(PlaneSSLError, match=r"x\.nii\.gz cannot be read: it is damaged"):
+        read_study(tmp_path).stacks[0].pixels(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf8_is_a_problem(tmp_path):
+    volume(tmp_path / "good" / "a.nii.gz")
+    volume(tmp_path / "x.nii.gz")
+    os.rename(os.fsencode(tmp_path / "x.nii.gz"), os.fsencode(tmp_path / "good") + b"/M\xfcller.nii.gz")
+    study = read_study(tmp_path / "good")
+    assert len(study.stacks) == 1
+    problem, = study.problems
+    assert "no UTF-8" in problem.reason
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
