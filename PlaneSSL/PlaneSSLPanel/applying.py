@@ -130,7 +130,8 @@ class ApplySection(Section):
 
     def _export(self) -> None:
         run = chosen(self.ui.run)
-        out = Path(self.settings.exportFolder, f"{run} {datetime.now():%Y-%m-%d %H.%M.%S}")
+        name = f"{run} {datetime.now():%Y-%m-%d %H-%M-%S}".replace(".", "-")  # a dot would make it an ending
+        out = Path(self.settings.exportFolder, name)
         job = self.logic.segmentationJob(run, self._study(), out, chosen(self.ui.applyStack), self.settings.clean,
                                          self.settings.device)
 

@@ -137,7 +137,7 @@ def _tells_apart(name: str, places: list[list[Image]]) -> bool:
 
 
 def _stack(images: list[Image]) -> Stack:
-    places = _places(images)
+    places, again = _last_cycles(_places(images))
     dimension, fields, notes = _dimension(places)
     fields = [*fields, *(name for name, _ in (*TIMES, *COUNTERS) if name not in fields)]
     places = [sorted(place, key=lambda image: _rank(image, fields)) for place in places]
@@ -150,7 +150,24 @@ def _stack(images: list[Image]) -> Stack:
         series=first.series.number, description=first.series.description or first.series.protocol,
         series_uid=first.series.uid, localizer=localizer_type(first), frame_of_reference=frame_of_reference,
         thickness_mm=first.thickness_mm, dimension=dimension,
-        notes=(*notes, *frame_notes))
+        notes=(*again, *notes, *frame_notes))
+
+
+def _last_cycles(places: list[list[Image]]) -> tuple[list[list[Image]], list[str]]:
+    """Of a slice whose whole cycle was acquired again, the last cycle; and a note.
+
+    Its acquisition numbers tell them apart. Left together, the cycles would be interleaved as one of twice the phases.
+    """
+    usual = max(sorted(_counts(map(len, places)).items()), key=lambda item: item[1])[0]
+    kept, repeated = [], 0
+    for place in places:
+        cycles = defaultdict(list)
+        for image in place:
+            cycles[image.acquisition].append(image)
+        again = usual > 1 and len(cycles) > 1 and None not in cycles and {*map(len, cycles.values())} == {usual}
+        repeated += again
+        kept.append(cycles[max(cycles)] if again else place)
+    return kept, [f"{repeated} of its slices were acquired again: their last cycle is taken"] if repeated else []
 
 
 def _rank(image: Image, fields: list[str]) -> tuple:

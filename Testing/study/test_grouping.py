@@ -141,6 +141,19 @@ def test_a_sheared_stack_keeps_its_planes(study_of):
     assert not stack.is_volume()
 
 
+def test_of_a_slice_whose_cycle_was_acquired_again_the_last_cycle_is_taken(study_of):
+    images, number = [], 0
+    for acquisition, place in enumerate((1, 2, 2, 3), start=1):
+        for phase in range(4):
+            number += 1
+            images.append(image(place, InstanceNumber=number, AcquisitionNumber=acquisition, TriggerTime=40 * phase))
+    stack, = study_of(images).stacks
+    assert [len(frames) for frames in stack.frames] == [4, 4, 4]
+    uids = {str(one.SOPInstanceUID) for one in images[8:12]}
+    assert {frame.sop_instance_uid for frame in stack.frames[1]} == uids
+    assert "1 of its slices were acquired again" in stack.notes[0]
+
+
 def test_a_stack_is_not_torn_by_how_a_number_is_written(study_of):
     images = [image(n, SliceThickness=thickness) for n, thickness in enumerate(("8", "7.9999998", "8.0"))]
     stack, = study_of(images).stacks
