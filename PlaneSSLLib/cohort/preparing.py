@@ -130,13 +130,15 @@ def _prepare_one(item: tuple) -> dict:
         before = read_json(where) if where.is_file() else None
         # Data may be moved; but a study that is still where it was is another one of the same subject.
         mine = before in (None, str(path.resolve())) or not os.path.exists(before)
+        if document is not None and mine:
+            known = {**document["classes"], **known}  # some may have come from a table, earlier
         if document is None or (mine and document.get("content") != content):
             notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
             document, about = _write(read, chosen, plan, folder, {
                 "pseudonym": name, "content": content, "classes": known})
             notes += about
-        elif mine and known != document["classes"] and known:
-            document["classes"] = {**document["classes"], **known}
+        elif mine and known != document["classes"]:
+            document["classes"] = known
             write_json(folder / "study.json", document)
         if mine or document is None:
             write_json(where, str(path.resolve()))

@@ -47,6 +47,7 @@ def test_classes_reach_a_cohort_that_is_there_and_nobodys_are_told(studies, tmp_
     assert cohort.studies[cohort.pseudonym_of("subject-001")].classes == {"dilated": 1}
     assert (told["prepared"], told["classified"]) == (4, 1)
     assert "1 of 2 subjects in the table of classes" in told["notes"][0] and "someone else" in told["notes"][0]
+    assert prepare([studies], "heart", tmp_path / "c")["classified"] == 1  # without the table: nothing is lost
 
 
 def test_what_is_odd_about_a_study_json_is_told(tmp_path):
