@@ -54,6 +54,11 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     require_head(run, SEGMENTATION)
     if out is not None:
         refuse_existing(out, overwrite)
+        if out.resolve() == source.resolve():
+            raise PlaneSSLError(f"{out} is the image itself: choose another name for what is found in it.")
+    if not run.finished:
+        report({"event": "notice", "text": f"The training of {run.folder} has not ended: its best weights so far are "
+                                           "used."})
     study = read_patient(source, anatomy, views)
     for text in problem_sentences(study):
         report({"event": "notice", "text": text})

@@ -19,13 +19,16 @@ def read_classes(path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int]
     rows = csv.DictReader(text.splitlines())
     columns = set(rows.fieldnames or ())
     strange = sorted(columns - {"subject", *known})
-    if "subject" not in columns or strange:
+    twice = len(columns) < len(rows.fieldnames or ())
+    if "subject" not in columns or strange or twice:
         raise PlaneSSLError(f"The table of classes {path} needs a column 'subject' and columns among "
                             f"{', '.join(known) or 'the classes of an anatomy that has some'}; "
                             f"it has {', '.join(sorted(columns)) or 'none'}.")
     found: dict[str, dict[str, int]] = {}
     for number, row in enumerate(rows, start=2):
         answers = {name: (row[name] or "").strip() for name in columns - {"subject"}}
+        if None in row:
+            raise PlaneSSLError(f"{path}, line {number}: it has more cells than the table has columns.")
         wrong = next((name for name, answer in answers.items() if answer not in {"0", "1", ""}), None)
         if wrong or not row["subject"] or row["subject"] in found:
             what = f"{wrong} is '{answers[wrong]}', not 0, 1 or empty" if wrong else (

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -86,7 +86,8 @@ def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
 def _one_a_subject(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
     """The study of every subject that is in the cohort, and others with the reason why they are not."""
     def is_other(outcome: dict) -> bool:
-        return read_json(out / "private" / f"{outcome['pseudonym']}-folder.json") != outcome["folder"]
+        where = out / "private" / f"{outcome['pseudonym']}-folder.json"
+        return where.is_file() and read_json(where) != outcome["folder"]
 
     taken: dict[str, dict] = {}
     twice = []
@@ -103,14 +104,12 @@ def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
         yield from map(_prepare_one, work)
         return
     # Forking a process that holds SimpleITK's or torch's threads can hang: start clean ones.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(_prepare_one, item) for item in work]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # leaving would do all the others first
-            raise
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for done in as_completed([pool.submit(_prepare_one, item) for item in work]):
+            yield done.result()
+    finally:  # leaving a `with` would do all that waits first, also after Ctrl-C
+        pool.shutdown(cancel_futures=True)
 
 
 def _prepare_one(item: tuple) -> dict:
@@ -126,22 +125,21 @@ def _prepare_one(item: tuple) -> dict:
         write_json(out / "private" / f"{name}.json", read.subject)
         known = {key: answer for key, answer in {**read.classes, **classes.get(read.subject, {})}.items()
                  if key in chosen.classes}
-        where, content = out / "private" / f"{name}-folder.json", _digest(salt, *_stamps(read))
-        before = read_json(where) if where.is_file() else None
-        # Data may be moved; but a study that is still where it was is another one of the same subject.
-        mine = before in (None, str(path.resolve())) or not os.path.exists(before)
-        if document is not None and mine:
+        marks = _marks(read, salt)
+        if document is not None and "content" in document and not _same_study(document, marks):
+            return {"study": str(path), "reason": (
+                f"The cohort has another study of the same subject ({name}), and takes one a subject. If they are of "
+                "two subjects, name them in study.json; if its images were replaced, delete that study in the cohort.")}
+        if document is not None:
             known = {**document["classes"], **known}  # some may have come from a table, earlier
-        if document is None or (mine and document.get("content") != content):
+        if document is None or document.get("content", marks["content"]) != marks["content"]:
             notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
-            document, about = _write(read, chosen, plan, folder, {
-                "pseudonym": name, "content": content, "classes": known})
+            document, about = _write(read, chosen, plan, folder, {"pseudonym": name, **marks, "classes": known})
             notes += about
-        elif mine and known != document["classes"]:
+            write_json(out / "private" / f"{name}-folder.json", str(path.resolve()))
+        elif known != document["classes"]:
             document["classes"] = known
             write_json(folder / "study.json", document)
-        if mine or document is None:
-            write_json(where, str(path.resolve()))
         return {"study": str(path), "subject": read.subject, "pseudonym": name, "folder": str(path.resolve()),
                 "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
                 "classified": bool(document["classes"])}
@@ -149,14 +147,27 @@ def _prepare_one(item: tuple) -> dict:
         return {"study": str(path), "reason": str(error)}
 
 
-def _stamps(read: study.Study) -> Iterator[str]:
-    """What changes when images, views or labels come, go or are corrected, wherever the study lies."""
-    files = {frame.source.file for stack in read.stacks for frames in stack.frames for frame in frames}
-    for file in sorted(files | {label.file for label in read.labels}):
+def _marks(read: study.Study, salt: str) -> dict:
+    """What tells a study from others, and whether its images, views or labels have changed, wherever it lies now."""
+    def stamp(file: Path) -> str:
         told = file.stat()
-        yield f"{os.path.relpath(file, read.folder)} {told.st_size} {told.st_mtime_ns}"
-    yield from (f"{stack.id} {stack.view}" for stack in read.stacks)
-    yield from (f"{label.stack} {label.phase} {label.file_phase}" for label in read.labels)
+        return f"{os.path.relpath(file, read.folder)} {told.st_size} {told.st_mtime_ns}"
+
+    images = {frame.source.file for stack in read.stacks for frames in stack.frames for frame in frames}
+    views = [f"{stack.view} {os.path.relpath(stack.frames[0][0].source.file, read.folder)}" for stack in read.stacks]
+    labels = [f"{stamp(label.file)} {label.stack} {label.phase} {label.file_phase}" for label in read.labels]
+    return {
+        "series": sorted(_digest(salt, uid) for uid in {stack.series_uid for stack in read.stacks} - {""}),
+        "images": _digest(salt, *sorted(f"{os.path.relpath(file, read.folder)} {file.stat().st_size}"
+                                        for file in images)),
+        "content": _digest(salt, *sorted(map(stamp, images)), *views, *labels)}
+
+
+def _same_study(document: dict, marks: dict) -> bool:
+    """Have they a series in common, or, where series have no identifiers, the same image files?"""
+    if marks["series"] and document["series"]:
+        return bool(set(marks["series"]) & set(document["series"]))
+    return marks["images"] == document["images"]
 
 
 def _digest(salt: str, *texts: str) -> str:

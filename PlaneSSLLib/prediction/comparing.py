@@ -212,6 +212,9 @@ def summarise(grid: Grid, out: Path) -> dict:
             row = {"start": start, "subjects": subjects, "draws": len(seeds),
                    "mean": float(np.mean([np.nanmean(f) for f in figures])),
                    "sd": float(np.std([np.nanmean(f) for f in figures], ddof=1)) if len(seeds) > 1 else 0.0}
+            if np.isnan(row["mean"]):
+                raise PlaneSSLError(f"Nobody in {grid.evaluate_on} tells right from wrong: a figure needs subjects "
+                                    "with and without a class, or with outlines.")
             paired = [np.subtract(_figures(done[start, subjects, seed]), _figures(done[SCRATCH, subjects, seed]))
                       for seed in seeds if (SCRATCH, subjects, seed) in done]
             if start != SCRATCH and paired:

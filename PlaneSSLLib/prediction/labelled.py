@@ -88,7 +88,9 @@ def _volume(file: Path, anatomy: str | None) -> Results:
         require_known(labels, file, chosen)
     stack = Stack(id=re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]) or "labels", planes=volume.planes,
                   frames=frames_of([volume]), naming=Naming("", 0.0), thickness_mm=volume.thickness_mm)
-    return _results(file, chosen, [SegmentedStack(stack, tuple(range(len(labels))), tuple(map(tuple, labels)))])
+    # Of a cine, phases that nobody has outlined are no empty hearts.
+    phases = [k for k, phase in enumerate(labels) if phase.any()] or list(range(len(labels)))
+    return _results(file, chosen, [SegmentedStack(stack, tuple(phases), tuple(tuple(labels[k]) for k in phases))])
 
 
 def _segments_of(file: Path) -> list[tuple[str, str, int]]:
@@ -127,7 +129,7 @@ def _is_seg(file: Path) -> bool:
 
 def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Results:
     """Objects of one series are the phases of one stack, in the order of their instance numbers."""
-    objects = sorted((pydicom.dcmread(file) for file in files), key=lambda seg: int(seg.InstanceNumber or 0))
+    objects = sorted((pydicom.dcmread(file) for file in files), key=lambda seg: int(seg.get("InstanceNumber") or 0))
     patients = {str(seg.get("PatientID", "")) for seg in objects} - {""}
     if len(patients) > 1:
         raise PlaneSSLError(f"{source} holds segmentations of {len(patients)} patients: name the files of one.")
@@ -136,7 +138,10 @@ def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Res
     by_series = defaultdict(list)
     for seg in objects:
         by_series[seg.SeriesInstanceUID].append(seg)
-    found = [_stack_of(series, chosen, source) for series in by_series.values()]
+    try:
+        found = [_stack_of(series, chosen, source) for series in by_series.values()]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise PlaneSSLError(f"{source} cannot be read as DICOM SEG: {error}.") from None
     stacks = with_ids([one.stack for one in found])
     return _results(source, chosen, [replace(one, stack=stack) for one, stack in zip(found, stacks, strict=True)])
 

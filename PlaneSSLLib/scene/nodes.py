@@ -6,6 +6,7 @@ they were drawn in this session or came with a scene file.
 from __future__ import annotations
 
 import hashlib
+import os
 
 import slicer
 from vtkmodules.vtkCommonCore import vtkIdList
@@ -26,7 +27,7 @@ def scene():
 
 def study_key(folder) -> str:
     """A short name for a study's folder, which tells our nodes of several studies apart."""
-    return hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
 
 
 def add_node(class_name: str, name: str, role: str, study: str, stack: str | None = None, index: int | None = None):

@@ -23,6 +23,9 @@ from .views import OBLIQUE, PATIENT_PLANES, counting_direction
 from .volumes import ENDINGS
 
 
+UNTELLING = {"anat", "data", "dcm", "dicom", "func", "images", "nifti"}  # folders that every patient has
+
+
 def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
                workers: int = 1) -> Study:
     """Read a study: a folder of DICOM, or of NIfTI with or without study.json; or a lone volume file.
@@ -131,7 +134,9 @@ def _text(headers: Iterable[Series]) -> str:
 
 def _subject(folder: Path, images: Sequence[Image]) -> str:
     found = next((image.series.subject for image in images if image.series.subject), "")
-    return found or (stem(folder) if folder.is_file() else folder.name)
+    if found or folder.is_file():
+        return found or stem(folder)
+    return folder.resolve().parent.name if folder.name.lower() in UNTELLING else folder.name
 
 
 def _several(headers: Iterable[Series], mixed: str) -> list[str]:

@@ -38,6 +38,8 @@ def finetune(
     if start is not None:
         start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
     report = running.get("report", lambda event: None)
+    if start is not None and not start.finished:
+        report({"event": "notice", "text": f"The training of {init} has not ended: its best weights so far are taken."})
     opened = set(split.test) & start.seen if start else set()
     if opened:
         report({"event": "notice", "text": (

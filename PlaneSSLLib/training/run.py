@@ -70,7 +70,10 @@ class Run:
 
     @property
     def config(self) -> dict:
-        return read_json(self.folder / "config.json")
+        found = read_json(self.folder / "config.json")
+        if not isinstance(found, dict) or "heads" not in found:
+            raise PlaneSSLError(f"{self.folder / 'config.json'} is damaged: it does not say what was learnt.")
+        return found
 
     @property
     def plan(self) -> Plan:

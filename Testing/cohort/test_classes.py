@@ -25,6 +25,8 @@ def test_answers_and_unknown_ones(tmp_path):
     ("subject,dilated\na,1\nb,2\n", "line 3: dilated is '2'"),
     ("subject,dilated\na,1\na,0\n", "line 3: .* stands twice"),
     ("", "it has none"),
+    ("subject,dilated\na,1,0\n", "line 2: it has more cells"),
+    ("subject,dilated,dilated\na,1,0\n", "needs a column"),
 ])
 def test_what_is_wrong_is_named(tmp_path, text, words):
     (tmp_path / "c.csv").write_text(text)

@@ -70,18 +70,35 @@ def test_labels_that_come_or_change_are_taken_over(tmp_path):
     assert "changed" not in " ".join(prepare([study], "heart", cohort)["notes"])
 
 
-def test_images_and_views_that_change_are_taken_over_and_moved_data_are_known_again(tmp_path):
+def test_views_that_are_corrected_are_taken_over_and_moved_data_are_known_again(tmp_path):
     study = write_study(tmp_path / "a" / "s", 0)
     document = json.loads((study / "study.json").read_text())
     views = document["views"]
-    (study / "study.json").write_text(json.dumps({**document, "views": {**views, "2CH": views["4CH"], "4CH": []}}))
+    exchanged = {**views, "2CH": views["4CH"], "4CH": views["2CH"]}
+    (study / "study.json").write_text(json.dumps({**document, "views": exchanged}))
     prepare([study], "heart", tmp_path / "c")
+    before = {stack.view: stack.planes for stack in next(iter(Cohort(tmp_path / "c").studies.values())).stacks}
     (study / "study.json").write_text(json.dumps(document))
     (tmp_path / "a").rename(tmp_path / "b")
     told = prepare([tmp_path / "b"], "heart", tmp_path / "c")
     assert "its files have changed" in " ".join(told["notes"])
-    (prepared,) = Cohort(tmp_path / "c").studies.values()
-    assert sorted(stack.view for stack in prepared.stacks) == ["2CH", "4CH", "SAX"]
+    after = {stack.view: stack.planes for stack in next(iter(Cohort(tmp_path / "c").studies.values())).stacks}
+    np.testing.assert_allclose(after["2CH"][0].position, before["4CH"][0].position)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_another_study_of_a_name_never_takes_the_place_of_the_first(tmp_path, moved):
+    """Patients of one identifier, exported in turn into one folder, or from media of which one is mounted."""
+    first = write_study(tmp_path / "staging", 1)
+    prepare([first], "heart", tmp_path / "c")
+    kept = {path: path.read_bytes() for path in (tmp_path / "c" / "studies").rglob("*.npy")}
+    shutil.rmtree(first)
+    second = write_study(tmp_path / ("other" if moved else "staging"), 2, slices=7)
+    document = json.loads((second / "study.json").read_text())
+    (second / "study.json").write_text(json.dumps({**document, "subject": "subject-001"}))
+    told = prepare([second], "heart", tmp_path / "c")
+    assert told["prepared"] == 0 and "another study of the same subject" in told["left_out"][0]["reason"]
+    assert {path: path.read_bytes() for path in (tmp_path / "c" / "studies").rglob("*.npy")} == kept
 
 
 def test_what_a_killed_preparation_left_behind_is_no_study(studies, tmp_path):

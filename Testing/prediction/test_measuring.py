@@ -108,6 +108,14 @@ def test_segments_are_known_by_code_name_or_title_and_others_are_refused(tmp_pat
     assert measured == {"RV": [0], "MYO": [0], "LV": [pytest.approx(0.009)]}
 
 
+def test_phases_of_a_lone_label_map_that_nobody_outlined_are_no_empty_hearts(tmp_path):
+    labels = np.zeros((5, 3, 8, 8), np.uint8)
+    labels[1, :, 2:6, 2:6], labels[3, :, 3:5, 2:6] = 3, 3
+    sitk.WriteImage(sitk.GetImageFromArray(labels, isVector=False), str(tmp_path / "cine_gt.nii.gz"))
+    found = calls.measure(tmp_path / "cine_gt.nii.gz", anatomy="heart")["stacks"][0]["cavities"]["LV"]
+    assert (found["ed_phase"], found["es_phase"], found["ef_percent"]) == (1, 3, 50)
+
+
 def test_values_that_the_anatomy_does_not_know_are_refused(tmp_path):
     image = sitk.GetImageFromArray(np.full((3, 8, 8), 9, np.uint8))
     sitk.WriteImage(image, str(tmp_path / "x.nii.gz"))

@@ -155,7 +155,9 @@ def test_of_a_slice_whose_cycle_was_acquired_again_the_last_cycle_is_taken(study
 
 
 def test_a_stack_is_not_torn_by_how_a_number_is_written(study_of):
-    images = [image(n, SliceThickness=thickness) for n, thickness in enumerate(("8", "7.9999998", "8.0"))]
+    written = (("8", "0.78125"), ("7.9999998", "0.78125001"), ("8.0", "0.7812"))
+    images = [image(n, SliceThickness=thickness, PixelSpacing=[spacing, spacing])
+              for n, (thickness, spacing) in enumerate(written)]
     stack, = study_of(images).stacks
     assert len(stack.planes) == 3
 
