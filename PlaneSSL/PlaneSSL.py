@@ -105,7 +105,7 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.useSettings(self.logic.getParameterNode())
-        self.logic.followViews()
+        self.logic.restoreViews()
 
     def resourcePath(self, filename: str) -> str:
         """Resources lie beside the library, wherever that is."""
@@ -140,7 +140,7 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndImport(self, caller, event) -> None:
         """A scene was loaded."""
-        self.logic.followViews()
+        self.logic.restoreViews()
         if self.parent.isEntered:
             self.useSettings(self.logic.getParameterNode())
 
@@ -264,15 +264,16 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         self._followers = []
 
     def followViews(self) -> None:
-        """Let the lines in all slice views, and the images in 3D, follow what is shown of the studies in the scene.
-
-        Of a scene that was loaded, the images in 3D are brought back: MRML does not save textures.
-        """
+        """Let the lines in all slice views, and the images in 3D, follow what is shown of the studies in the scene."""
         self.forgetViews()
         drawings = scenes.drawings()
         if drawings:
-            scenes.restore_textures()
             self._followers = [scenes.ViewLines(), *map(scenes.CineTextures, drawings)]
+
+    def restoreViews(self) -> None:
+        """After a scene was loaded: bring the images in 3D back, since MRML does not save textures, and follow."""
+        scenes.restore_textures()
+        self.followViews()
 
     def studies(self) -> list[slicer.vtkMRMLScriptedModuleNode]:
         """The drawn studies in the scene, the last one drawn last."""

@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 Report = Callable[[dict], None]
 
 
+def read_and_tell(folder: Path, anatomy: str | None, views: dict[str, str] | None, report: Report) -> Study:
+    """`study.read_patient`, and a notice for every kind of problem with its files."""
+    from .study import problem_sentences, read_patient
+
+    study = read_patient(folder, anatomy, views)
+    for text in problem_sentences(study):
+        report({"event": "notice", "text": text})
+    return study
+
+
 def segment(run: str | Path, source: str | Path, out: str | Path | None = None, *, stack: str | None = None,
             phase: int | None = None, clean: bool = False, anatomy: str | None = None,
             views: dict[str, str] | None = None, device: str = "auto", overwrite: bool = False,
@@ -47,7 +57,6 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     from .prediction.segmenting import Segmenter
     from .prediction.studies import require_phase, segment_stack
     from .prediction.suiting import SEGMENTATION, require_head
-    from .study import problem_sentences, read_patient
     from .training.run import Run
 
     run, source, out = Run.open(Path(run)), Path(source), None if out is None else Path(out)
@@ -59,9 +68,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     if not run.finished:
         report({"event": "notice", "text": f"The training of {run.folder} has not ended: its best weights so far are "
                                            "used."})
-    study = read_patient(source, anatomy, views)
-    for text in problem_sentences(study):
-        report({"event": "notice", "text": text})
+    study = read_and_tell(source, anatomy, views, report)
     stacks = _chosen(study, run, stack, out, report)
     for one in stacks:
         require_phase(one, phase)
@@ -91,12 +98,9 @@ def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None,
     """
     from .prediction.classifying import Classifier
     from .prediction.classifying import classify as answer
-    from .study import problem_sentences, read_patient
     from .training.run import Run
 
-    study = read_patient(Path(folder), anatomy, views)
-    for text in problem_sentences(study):
-        report({"event": "notice", "text": text})
+    study = read_and_tell(Path(folder), anatomy, views, report)
     return answer(Classifier(Run.open(Path(run)), device), study)
 
 

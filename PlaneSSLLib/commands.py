@@ -49,16 +49,15 @@ def study(options: Namespace, console: Console) -> None:
 
 
 def lines(options: Namespace, console: Console) -> None:
-    from .study import lines_of, problem_sentences, read_patient
+    from . import calls
+    from .study import lines_of
 
     if options.heatmaps:
         if not options.run:
             raise PlaneSSLError("Heatmaps are what a run predicts: name one with --run.")
         _require_suffix(options.heatmaps, ".npz")
         refuse_existing(options.heatmaps, options.overwrite)
-    read = read_patient(options.folder, **_reading(options))
-    for text in problem_sentences(read):
-        console.event({"event": "notice", "text": text})
+    read = calls.read_and_tell(options.folder, **_reading(options), report=console.event)
     document = lines_of(read, any_frame=options.any_frame)
     if options.run:
         from .prediction import heatmaps

@@ -1,7 +1,6 @@
 """Studies -> a cohort: restartable, parallel, and a broken study never stops the others."""
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 import secrets
@@ -17,7 +16,7 @@ from ..files import beginning_folder, read_json, replacing_folder, write_json, w
 from ..study.document import read_document
 from ..study.recognition import FALLBACK
 from .plan import Plan, scaled_phase
-from .store import Cohort, plane_as_json, pseudonym
+from .store import Cohort, digest, plane_as_json, pseudonym
 from .upright import upright_slices
 
 Report = Callable[[dict], None]
@@ -149,18 +148,20 @@ def _prepare_one(item: tuple) -> dict:
 
 def _marks(read: study.Study, salt: str) -> dict:
     """What tells a study from others, and whether its images, views or labels have changed, wherever it lies now."""
-    def stamp(file: Path) -> str:
-        told = file.stat()
-        return f"{os.path.relpath(file, read.folder)} {told.st_size} {told.st_mtime_ns}"
+    def place(file: Path) -> str:
+        return os.path.relpath(file, read.folder)
 
-    images = {frame.source.file for stack in read.stacks for frames in stack.frames for frame in frames}
-    views = [f"{stack.view} {os.path.relpath(stack.frames[0][0].source.file, read.folder)}" for stack in read.stacks]
-    labels = [f"{stamp(label.file)} {label.stack} {label.phase} {label.file_phase}" for label in read.labels]
-    return {
-        "series": sorted(_digest(salt, uid) for uid in {stack.series_uid for stack in read.stacks} - {""}),
-        "images": _digest(salt, *sorted(f"{os.path.relpath(file, read.folder)} {file.stat().st_size}"
-                                        for file in images)),
-        "content": _digest(salt, *sorted(map(stamp, images)), *views, *labels)}
+    def stamp(file: Path) -> tuple[str, int, int]:
+        told = file.stat()
+        return place(file), told.st_size, told.st_mtime_ns
+
+    images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frames in stack.frames
+                                for frame in frames}))
+    views = [(stack.view, place(stack.frames[0][0].source.file)) for stack in read.stacks]
+    labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
+    return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
+            "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
+            "content": digest(salt, *map(str, (*images, *views, *labels)))[:16]}
 
 
 def _same_study(document: dict, marks: dict) -> bool:
@@ -168,10 +169,6 @@ def _same_study(document: dict, marks: dict) -> bool:
     if marks["series"] and document["series"]:
         return bool(set(marks["series"]) & set(document["series"]))
     return marks["images"] == document["images"]
-
-
-def _digest(salt: str, *texts: str) -> str:
-    return hashlib.sha256(os.fsencode("\0".join((salt, *texts)))).hexdigest()[:16]
 
 
 def _require_anatomy(path: Path, chosen: anatomy.Anatomy) -> None:

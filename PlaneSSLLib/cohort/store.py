@@ -140,7 +140,12 @@ class Cohort:
 
 def pseudonym(salt: str, subject: str) -> str:
     """Twelve hexadecimal digits that nobody can turn back into the subject without the cohort's salt."""
-    return hashlib.sha256(os.fsencode(f"{salt}\0{subject}")).hexdigest()[:12]
+    return digest(salt, subject)[:12]
+
+
+def digest(*texts: str) -> str:
+    """Hexadecimal digits that stand for these texts, names of files in any encoding among them."""
+    return hashlib.sha256(os.fsencode("\0".join(texts))).hexdigest()
 
 
 def plane_as_json(plane: Plane) -> dict:

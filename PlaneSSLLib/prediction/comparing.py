@@ -1,7 +1,6 @@
 """A grid of finetunings from several starts: the evidence, in one resumable command."""
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import tomllib
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..cohort import Cohort
+from ..cohort.store import digest
 from ..files import make_folder, read_json, replacing, write_json, write_text
 from ..training.finetuning import finetune
 from ..training.pretraining import pretrain
@@ -126,8 +126,7 @@ def _same_grid(grid: Grid, out: Path) -> None:
     """A folder holds one grid; more starts, subjects or draws may be added to it, other settings may not."""
     now = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(grid).items()}
     for key in ("cohort", "evaluate_on"):  # by whom they hold: a folder may be moved, and be filled anew
-        subjects = "\0".join(sorted(Cohort(getattr(grid, key)).pseudonyms))
-        now[f"subjects of {key}"] = hashlib.sha256(subjects.encode()).hexdigest()[:16]
+        now[f"subjects of {key}"] = digest(*sorted(Cohort(getattr(grid, key)).pseudonyms))[:16]
     fixed = ("task", "transfer", "network", "views", "pretraining", "finetuning", "subjects of cohort",
              "subjects of evaluate_on")
     if (out / "grid.json").is_file():
