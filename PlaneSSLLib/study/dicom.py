@@ -44,7 +44,8 @@ _NUMBERS = {name: Tag(keyword) for name, keyword in {
     "inversion_ms": "InversionTime", "b_value": "DiffusionBValue"}.items()}
 _IN_FRAMES = {  # what the same things are called in the functional groups of a multi-frame file
     "time_ms": Tag("NominalCardiacTriggerDelayTime"), "temporal": Tag("TemporalPositionIndex"),
-    "echo_ms": Tag("EffectiveEchoTime"), "acquisition": Tag("FrameAcquisitionNumber")}
+    "echo_ms": Tag("EffectiveEchoTime"), "inversion_ms": Tag("InversionTimes"),
+    "acquisition": Tag("FrameAcquisitionNumber")}
 _SOP, _FRAME_UID, _FRAMES = Tag("SOPInstanceUID"), Tag("FrameOfReferenceUID"), Tag("NumberOfFrames")
 _POSITION, _ORIENTATION = Tag("ImagePositionPatient"), Tag("ImageOrientationPatient")
 _ROWS, _COLUMNS, _SPACING = Tag("Rows"), Tag("Columns"), Tag("PixelSpacing")

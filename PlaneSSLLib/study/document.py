@@ -100,7 +100,7 @@ def label_files(folder: Path, document: Document, stacks: Sequence[Stack]) -> tu
 
 
 def unclaimed(folder: Path, labels: Sequence[LabelFile], problems: Iterable[Problem]) -> list[Problem]:
-    """The label maps in `labels` that are nobody's."""
+    """The label maps in the folder `labels` that are nobody's."""
     known = {label.file for label in labels} | {problem.file for problem in problems}
     return [Problem(file, f"belongs to no image here: it has the name of none, and {NAME} does not name it")
             for file in sorted((folder / "labels").glob("[!.]*"))

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import PlaneSSLError
 from .dicom import HeaderReader
 from .images import Series
-from .layouts import cases
+from .layouts import LABEL_FOLDERS, cases
 from .model import Problem, Study
 from .reading import read_study
 from .scanning import files_below
@@ -25,8 +25,12 @@ class _Found:
     series: tuple[Series, ...]
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.series[0].subject, self.series[0].study_uid
+    def subject(self) -> str:
+        return next((series.subject for series in self.series if series.subject), "")
+
+    @property
+    def study_uid(self) -> str:
+        return Counter(series.study_uid for series in self.series).most_common(1)[0][0]
 
 
 def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
@@ -55,7 +59,8 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
         series, unreadable = _first_series(members)
         if series is not None:
             candidates.append(_Found(folder, (series,)))
-        elif any(file.name.lower().endswith(ENDINGS) for file in members):
+        elif any(file.name.lower().endswith(ENDINGS) for file in members) and (
+                folder == root or folder.name.lower() not in LABEL_FOLDERS):
             studies += cases(folder) or [folder]
         elif damaged and unreadable:
             studies.append(folder)
@@ -112,9 +117,12 @@ def _merged(root: Path, candidates: list[_Found]) -> list[_Found]:
 
 
 def _one_study(found: list[_Found]) -> bool:
-    if len({one.key for one in found}) > 1:
+    """Also with strays of one patient: series made on a workstation carry a study of their own, or no patient."""
+    subjects = {one.subject for one in found} - {""}
+    (uid, count), *others = Counter(one.study_uid for one in found).most_common()
+    if len(subjects) > 1 or others and not (subjects and 2 * count > len(found)):
         return False
-    if found[0].key[1]:
+    if uid:
         return True
     names = [(series.number, series.description) for one in found for series in one.series]
     return len(set(names)) == len(names)

@@ -20,6 +20,7 @@ SAME_SPOT_MM = 1.0  # within the plane: a slice that is shifted further than thi
 CONTRASTS = (("component", "component"), ("b_value", "b-value"), ("echo_ms", "echo"), ("inversion_ms", "inversion"))
 TIMES = (("time_ms", "phase"), ("temporal", "phase"))
 COUNTERS = (("acquisition", "phase"), ("instance", "phase"))
+SAME_TIME_MS = 5.0  # no cine's phases follow each other faster: trigger times nearer than that on average only scatter
 
 
 def group(images: Sequence[Image]) -> list[Stack]:
@@ -180,16 +181,27 @@ def _dimension(places: list[list[Image]]) -> tuple[str, list[str], list[str]]:
     """What the images at one place differ in, the fields to sort them by, and notes."""
     if all(len(place) == 1 for place in places):
         return "phase", [], []
-    for name, kind in (*CONTRASTS, *TIMES):
+    beats = _of_many_beats(places)
+    told = (*CONTRASTS, *((("temporal", "time"),) if beats else TIMES))
+    for name, kind in told:
         if _varies(name, places) and _tells_apart(name, places):
             return kind, [name], []
-    for name, kind in (*CONTRASTS, *TIMES):
+    for name, kind in told:
         if _varies(name, places):
             return kind, [name], [f"some images at one place have the same {kind}"]
     for name, kind in COUNTERS:
         if _varies(name, places) and _tells_apart(name, places):
+            if beats:
+                return "time", [name], ["the images of a slice are of as many heartbeats: their trigger times agree"]
             return kind, [name], [f"images at one place are told apart by their {name} number alone"]
     return "phase", [], ["nothing tells the images at one place apart: they are in the order of their files"]
+
+
+def _of_many_beats(places: list[list[Image]]) -> bool:
+    """Are the images at each place taken at one time of many heartbeats, as a perfusion's are, where it scatters?"""
+    times = [[image.time_ms for image in place] for place in places if len(place) > 2]
+    return bool(times) and all(
+        None not in at and 0 < max(at) - min(at) < SAME_TIME_MS * (len(at) - 1) for at in times)
 
 
 def _frame_of_reference(images: list[Image]) -> tuple[str, list[str]]:

@@ -13,6 +13,10 @@ from .model import LabelFile, Naming, Problem, Stack
 from .volumes import ENDINGS, VolumeFile, frames_of, label_phases
 
 LABEL_NAMES = re.compile(r"(?:^|[-_. ])(?:gt|seg|segmentation|label|labels|labelmap|mask)$", re.IGNORECASE)
+LABEL_PREFIX = re.compile(r"^(?:gt|seg|segmentation|label|labels|labelmap|mask)[-_. ]", re.IGNORECASE)
+LABEL_FOLDERS = {"gt", "label", "labels", "mask", "masks", "seg", "segs", "segmentation", "segmentations"}
+IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
+PATIENT = re.compile(r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?$", re.IGNORECASE)
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
 UNNAMED = Naming("", 0.0)
 
@@ -91,23 +95,45 @@ def named_views(folder: Path, views: object) -> Volumes:
 def loose_volumes(files: list[Path]) -> Volumes:
     """Volume files without a study.json: files whose names differ in numbers only, on one grid, are phases."""
     found = Volumes()
-    labels = {stem(file): file for file in files if LABEL_NAMES.search(stem(file))}
+    images = [file for file in files if not is_label(file)]
     series = defaultdict(list)
-    for file in sorted((file for file in files if stem(file) not in labels), key=lambda file: natural(file.name)):
+    for file in sorted(images, key=lambda file: natural(file.name)):
         series[file.parent, re.sub(r"\d+", "0", file.name)].append(file)
-    label_of = {LABEL_NAMES.sub("", name): file for name, file in labels.items()}
     for alike in series.values():
         volumes = [(file, volume) for file in alike if (volume := found.open(file))]
         found.mixed = found.mixed or _several_patients([volume for _, volume in volumes])
         while volumes:
             same = [item for item in volumes if item[1].slices_at(volumes[0][1].planes)]
             volumes = [item for item in volumes if item not in same]
-            found.add(stem(same[0][0]), [
-                (volume, label_of.get(stem(file), file.parent / "labels" / file.name))
-                for file, volume in same], UNNAMED)
-    if not found.stacks and not found.problems:
-        found.problems += [Problem(file, "is a label map by its name, without an image") for file in labels.values()]
+            found.add(stem(same[0][0]), [(volume, label_beside(file)) for file, volume in same], UNNAMED)
+    known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
+    found.problems += [Problem(file, "is a label map by its name, and no image here has that name")
+                       for file in files if file not in images and file not in known]
     return found
+
+
+def is_label(file: Path) -> bool:
+    """Is a volume file a label map, as its name or its folder tells?"""
+    name = stem(file)
+    if LABEL_NAMES.search(name) or file.parent.name.lower() in LABEL_FOLDERS:
+        return True
+    bare = LABEL_PREFIX.sub("", name)  # seg_cine may as well be a segmented acquisition
+    return bare != name and any((file.parent / f"{bare}{ending}").is_file() for ending in ENDINGS)
+
+
+def label_beside(image: Path) -> Path | None:
+    """The label map of a volume file: named like it, in its folder, in one of label maps there or beside that."""
+    around = [image.parent]
+    if image.parent.name.lower() in IMAGE_FOLDERS:
+        around.append(image.parent.parent)
+    folders = [image.parent, *(folder for parent in around for folder in sorted(parent.iterdir())
+                               if folder.name.lower() in LABEL_FOLDERS and folder.is_dir())]
+    for folder in folders:
+        for file in sorted(folder.iterdir()):
+            if file.name.lower().endswith(ENDINGS) and file != image and is_label(file) and stem(image) in (
+                    stem(file), LABEL_NAMES.sub("", stem(file)), LABEL_PREFIX.sub("", stem(file))):
+                return file
+    return None
 
 
 def one_case(file: Path) -> Volumes:
@@ -115,7 +141,7 @@ def one_case(file: Path) -> Volumes:
     found = Volumes()
     if file not in cases(file.parent):
         if (volume := found.open(file)):
-            found.add(stem(file), [(volume, file.parent / "labels" / file.name)], UNNAMED)
+            found.add(stem(file), [(volume, label_beside(file))], UNNAMED)
         return found
     case, ending = stem(file).removesuffix("_0000"), file.name[len(stem(file)):]
     channels = [file] if case == stem(file) else sorted(
@@ -143,9 +169,13 @@ def cases(folder: Path) -> list[Path]:
 def _several_patients(alike: list[VolumeFile]) -> str:
     """What files whose names differ in numbers only seem to be of; empty where they may well be of one patient.
 
-    Three volumes of one direction on three grids: series of one patient that share a name differ in direction, or are
-    single slices, or lie on one grid.
+    Their names number patients. Or three volumes of one direction lie on three grids: series of one patient that share
+    a name differ in direction, or are single slices, or lie on one grid.
     """
+    pieces = [re.split(r"(\d+)", volume.file.name) for volume in alike]
+    varying = [i for i, values in enumerate(zip(*pieces, strict=True)) if len(set(values)) > 1]
+    if any(PATIENT.search(pieces[0][i - 1]) for i in varying):
+        return f"several patients, as it seems (the names of {alike[0].file.name} and {alike[-1].file.name} number them)"
     volumes = [volume for volume in alike if len(volume.planes) >= 3]
     grids: list[VolumeFile] = []
     for volume in volumes:

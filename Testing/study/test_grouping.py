@@ -96,6 +96,17 @@ def test_images_that_only_their_instance_number_tells_apart(study_of):
     assert any("instance number alone" in note for note in study.stacks[0].notes)
 
 
+def test_a_perfusion_is_in_the_order_of_its_heartbeats(study_of):
+    """Each image is taken at the same time of another heartbeat, and the trigger times scatter by a little."""
+    times = [402.5, 401.0, 400.0, 403.5, 401.5, 402.0]
+    images = [image(1 + 2 * k + n, ImagePositionPatient=[3.0 * n, 0, 0], TriggerTime=time + 60 * n)
+              for k, time in enumerate(times) for n in (0, 1)]
+    study = study_of(images)
+    assert shape(study) == [("3", 2, 6, "time")]
+    assert [study.stacks[0].pixels(0, k)[0, 0] for k in range(6)] == [1, 3, 5, 7, 9, 11]
+    assert any("as many heartbeats" in note for note in study.stacks[0].notes)
+
+
 def test_images_that_nothing_tells_apart_are_kept_and_said(study_of):
     study = study_of([image(1, ImagePositionPatient=[0, 0, 0]) for _ in range(3)])
     assert shape(study) == [("3", 1, 3, "phase")]
@@ -232,34 +243,46 @@ def test_deflated_files(study_of):
     assert [stack.pixels(i)[0, 0] for i in range(2)] == [1, 2]
 
 
-def test_each_frame_of_an_enhanced_file_has_its_own_geometry_time_and_rescale(study_of):
+def sequence(**elements) -> Sequence:
+    """One item of these elements."""
+    item = Dataset()
+    for name, value in elements.items():
+        setattr(item, name, value)
+    return Sequence([item])
+
+
+def enhanced(frames: list[dict[str, Sequence]]) -> Dataset:
+    """A multi-frame file of sagittal 2 x 2 images; the pixels of frame k are k."""
     made = image(1, ImagePositionPatient=None, ImageOrientationPatient=None, PixelSpacing=None, SliceThickness=None,
-                 NumberOfFrames=4, Rows=2, Columns=2)
-    made.PixelData = np.repeat(np.arange(4, dtype="<u2"), 4).tobytes()
-    shared = Dataset()
-    shared.PlaneOrientationSequence = Sequence([Dataset()])
-    shared.PlaneOrientationSequence[0].ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
-    shared.PixelMeasuresSequence = Sequence([Dataset()])
-    shared.PixelMeasuresSequence[0].PixelSpacing, shared.PixelMeasuresSequence[0].SliceThickness = [2, 1], 7
-    made.SharedFunctionalGroupsSequence = Sequence([shared])
-    frames = []
-    for k in range(4):
-        frame = Dataset()
-        frame.PlanePositionSequence = Sequence([Dataset()])
-        frame.PlanePositionSequence[0].ImagePositionPatient = [5.0 * (k % 2), 0, 0]
-        frame.CardiacSynchronizationSequence = Sequence([Dataset()])
-        frame.CardiacSynchronizationSequence[0].NominalCardiacTriggerDelayTime = 90.0 - 40 * (k // 2)
-        frame.PixelValueTransformationSequence = Sequence([Dataset()])
-        frame.PixelValueTransformationSequence[0].RescaleSlope = 10 + k
-        frame.PixelValueTransformationSequence[0].RescaleIntercept = 0.5
-        frames.append(frame)
-    made.PerFrameFunctionalGroupsSequence = Sequence(frames)
-    stack, = study_of([made]).stacks
+                 NumberOfFrames=len(frames), Rows=2, Columns=2)
+    made.PixelData = np.repeat(np.arange(len(frames), dtype="<u2"), 4).tobytes()
+    made.SharedFunctionalGroupsSequence = sequence(
+        PlaneOrientationSequence=sequence(ImageOrientationPatient=[0, 1, 0, 0, 0, -1]),
+        PixelMeasuresSequence=sequence(PixelSpacing=[2, 1], SliceThickness=7))
+    made.PerFrameFunctionalGroupsSequence = Sequence([sequence(**groups)[0] for groups in frames])
+    return made
+
+
+def test_each_frame_of_an_enhanced_file_has_its_own_geometry_time_and_rescale(study_of):
+    stack, = study_of([enhanced([{
+        "PlanePositionSequence": sequence(ImagePositionPatient=[5.0 * (k % 2), 0, 0]),
+        "CardiacSynchronizationSequence": sequence(NominalCardiacTriggerDelayTime=90.0 - 40 * (k // 2)),
+        "PixelValueTransformationSequence": sequence(RescaleSlope=10 + k, RescaleIntercept=0.5)}
+        for k in range(4)])]).stacks
     assert (len(stack.planes), stack.phases, stack.dimension, stack.thickness_mm) == (2, 2, "phase", 7)
     assert [[frame.frame_number for frame in place] for place in stack.frames] == [[3, 1], [4, 2]]
     assert [frame.time_ms for frame in stack.frames[0]] == [50, 90]
     assert stack.pixels(1, 0)[0, 0] == 3 * 13 + 0.5
     assert stack.planes[0].spacing == (2, 1)
+
+
+def test_inversion_times_of_an_enhanced_file(study_of):
+    stack, = study_of([enhanced([{
+        "PlanePositionSequence": sequence(ImagePositionPatient=[0, 0, 0]),
+        "MRModifierSequence": sequence(InversionRecovery="YES", InversionTimes=[time])}
+        for time in (180.0, 100.0, 2600.0)])]).stacks
+    assert (stack.phases, stack.dimension) == (3, "inversion")
+    assert [frame.frame_number for frame in stack.frames[0]] == [2, 1, 3]
 
 
 def test_label_maps_that_study_json_names(tmp_path):

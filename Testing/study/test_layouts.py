@@ -136,6 +136,29 @@ def test_files_that_differ_in_their_number_are_phases_and_label_maps_are_recogni
     assert study.labels == (LabelFile(tmp_path / "patient_frame2_gt.nii.gz", "patient_frame1", 1),)
 
 
+@pytest.mark.parametrize(("image", "label"), [
+    ("sa.nii.gz", "sa_gt.nii.gz"), ("sa.nii.gz", "seg_sa.nrrd"), ("sa.nii.gz", "labels/sa.nii.gz"),
+    ("sa.nii.gz", "Labels/sa.nii.gz"), ("images/sa.nii.gz", "masks/sa_mask.nii.gz")])
+def test_label_maps_are_known_by_their_names_and_folders(tmp_path, image, label):
+    volume(tmp_path / "p1" / image)
+    volume(tmp_path / "p1" / label, dtype=np.uint8)
+    path, = find_studies(tmp_path)
+    study = read_study(path)
+    assert study.subject == "p1"
+    stack, = study.stacks
+    assert (stack.phases, study.labels) == (1, (LabelFile(tmp_path / "p1" / label, stack.id, 0),))
+    assert study.problems == ()
+
+
+def test_a_label_map_of_no_image_is_told_and_a_segmented_acquisition_is_none(tmp_path):
+    volume(tmp_path / "seg_epi.nii.gz")
+    volume(tmp_path / "sa_gt.nii.gz", dtype=np.uint8)
+    study = read_study(tmp_path)
+    assert [stack.id for stack in study.stacks] == ["seg_epi"]
+    assert [(problem.file.name, "no image here" in problem.reason) for problem in study.problems] == [
+        ("sa_gt.nii.gz", True)]
+
+
 def test_files_of_different_grids_are_stacks_of_their_own(tmp_path):
     volume(tmp_path / "2ch.nii.gz", direction=[1, 0, 0, 0, 0, 1, 0, -1, 0])
     volume(tmp_path / "4ch.nii.gz")
@@ -178,10 +201,13 @@ def test_a_data_set_without_numbers_of_channels(tmp_path):
 
 def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
     for n in range(4):
-        volume(tmp_path / f"case_{n:02}.nii.gz", origin=(n, -20, 30 + 2 * n))
-    with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(case_00.*4 grids"):
+        volume(tmp_path / f"{n:02}.nii.gz", origin=(n, -20, 30 + 2 * n))
+        volume(tmp_path / "named" / f"case{n:02}_frame1.nii.gz")
+    with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(00.nii.gz.*4 grids"):
         read_patient(tmp_path)
-    assert read_patient(tmp_path / "case_02.nii.gz").subject == "case_02"
+    with pytest.raises(PlaneSSLError, match="the names of case00_frame1.nii.gz and case03_frame1.nii.gz number them"):
+        read_patient(tmp_path / "named")
+    assert read_patient(tmp_path / "02.nii.gz").subject == "02"
 
 
 def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):

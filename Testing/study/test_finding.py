@@ -1,0 +1,55 @@
+"""Which folders are studies, from identifiers that are whole, blank or astray."""
+from __future__ import annotations
+
+import pytest
+from made_images import image, write
+
+from PlaneSSLLib.study import find_studies, read_study
+
+
+@pytest.fixture
+def found(tmp_path):
+    """found({folder: elements}) writes one image into each folder and returns the studies' folders."""
+
+    def find(folders):
+        for number, (folder, elements) in enumerate(folders.items(), start=1):
+            series = {"SeriesInstanceUID": f"1.9.{number}", "SeriesNumber": number}
+            write(image(number, **{**series, **elements}), tmp_path / folder / "1.dcm")
+        return [str(path.relative_to(tmp_path)) for path in find_studies(tmp_path)]
+
+    return find
+
+
+def of(patient, study):
+    return {"PatientID": patient, "StudyInstanceUID": study}
+
+
+def test_series_folders_of_a_patient_and_a_study_belong_together(found):
+    assert found({"p/a": of("P", "1.1"), "p/b": of("P", "1.1"), "q/a": of("Q", "1.2"), "q/b": of("Q", "1.2")}) == [
+        "p", "q"]
+
+
+def test_visits_are_studies_of_their_own(found):
+    assert found({"p/v1/a": of("P", "1.1"), "p/v1/b": of("P", "1.1"), "p/v2/a": of("P", "1.2"),
+                  "p/v2/b": of("P", "1.2")}) == ["p/v1", "p/v2"]
+
+
+@pytest.mark.parametrize("stray", [of("P", "1.7"), of("", "1.1"), of("P", "")])
+def test_a_stray_series_goes_with_the_study_around_it(found, tmp_path, stray):
+    """A workstation's reformats have a study UID of their own; an anonymiser forgot or blanked an identifier."""
+    assert found({"all/p/a": of("P", "1.1"), "all/p/b": of("P", "1.1"), "all/p/c": stray, "all/q/a": of("Q", "1.2"),
+                  "all/q/b": of("Q", "1.2")}) == ["all/p", "all/q"]
+    study = read_study(tmp_path / "all" / "p")
+    assert (sum(len(stack.planes) for stack in study.stacks), study.mixed) == (3, "")
+
+
+@pytest.mark.parametrize("stray", [of("", "1.7"), of("Q", "1.7"), of("Q", "1.1")])
+def test_a_series_that_may_be_another_patient_s_is_kept_apart(found, stray):
+    blank = of(stray["PatientID"] and "P", "1.1")
+    assert found({"a": blank, "b": blank, "c": stray}) == ["a", "b", "c"]
+
+
+def test_without_a_study_uid_series_that_occur_twice_are_of_several_patients(found):
+    named = [{**of("", ""), "SeriesNumber": n} for n in (1, 2)]
+    assert found({"all/p/a": named[0], "all/p/b": named[1], "all/q/a": named[0], "all/q/b": named[1]}) == [
+        "all/p", "all/q"]
