@@ -19,6 +19,8 @@ from .plan import Plan, scaled_phase
 from .store import Cohort, digest, plane_as_json, pseudonym
 from .upright import upright_slices
 
+FEWEST_VALUES = 16  # of an image; label maps hold fewer, and a network trained on one learns the answers by heart
+
 Report = Callable[[dict], None]
 
 
@@ -189,6 +191,10 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     for stack in read.stacks:
         slices = upright_slices(stack, chosen)
         images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
+        if all(np.unique(image).size < FEWEST_VALUES for image in images[0].values()):
+            notes.append(f"study {about['pseudonym']}: the stack {stack.id} holds but a few different values, as a label "
+                         "map does, and is left out")
+            continue
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
         maps = {phase: _labels(label, stack, chosen) for (of, phase), label in labelled.items() if of == stack.id}
@@ -210,6 +216,8 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             "id": f"{len(stacks) + 1:02}-{stack.view}", "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
             "planes": [plane_as_json(one.plane) for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
+    if not stacks:
+        raise PlaneSSLError("Its images hold but a few different values each, as label maps do.")
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
     if labels and missing:
         notes.append(f"study {about['pseudonym']}: no pixel is labelled {', '.join(missing)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import PlaneSSLError
 from .dicom import HeaderReader
 from .images import Series
-from .layouts import LABEL_FOLDERS, cases
+from .layouts import LABEL_FOLDER, cases, one_each
 from .model import Problem, Study
 from .reading import read_study
 from .scanning import files_below
@@ -38,8 +38,9 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
 
     A folder with a study.json is one. Folders of DICOM belong together, in their common parent, if they are of one
     patient and one study; where the study's UID is blank, if no series occurs twice. A folder of volume files is one,
-    and in the nnU-Net layout every case. Only one header is read of each folder. damaged: also folders none of whose
-    images can be read, so that reading them tells why. PlaneSSLError if there is no folder.
+    but every file if each seems to be another patient's, and in the nnU-Net layout every case. Of DICOM, one header is
+    read of each folder. damaged: also folders none of whose images can be read, so that reading them tells why.
+    PlaneSSLError if there is no folder.
     """
     root = Path(root)
     if root.is_file():
@@ -60,8 +61,8 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
         if series is not None:
             candidates.append(_Found(folder, (series,)))
         elif any(file.name.lower().endswith(ENDINGS) for file in members) and (
-                folder == root or folder.name.lower() not in LABEL_FOLDERS):
-            studies += cases(folder) or [folder]
+                folder == root or not LABEL_FOLDER.fullmatch(folder.name)):
+            studies += cases(folder) or one_each(members) or [folder]
         elif damaged and unreadable:
             studies.append(folder)
     studies += [found.path for found in _merged(root, candidates)]

@@ -12,9 +12,10 @@ from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
 from .volumes import ENDINGS, VolumeFile, frames_of, label_phases
 
-LABEL_NAMES = re.compile(r"(?:^|[-_. ])(?:gt|seg|segmentation|label|labels|labelmap|mask)$", re.IGNORECASE)
-LABEL_PREFIX = re.compile(r"^(?:gt|seg|segmentation|label|labels|labelmap|mask)[-_. ]", re.IGNORECASE)
-LABEL_FOLDERS = {"gt", "label", "labels", "mask", "masks", "seg", "segs", "segmentation", "segmentations"}
+LABEL_WORDS = "contours?|dseg|gt|labels?|labelmap|manual|masks?|segs?|segmentations?"
+LABEL_NAMES = re.compile(rf"(?:^|[-_. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
+LABEL_PREFIX = re.compile(rf"^(?:{LABEL_WORDS})[-_. ]", re.IGNORECASE)
+LABEL_FOLDER = re.compile(LABEL_WORDS, re.IGNORECASE)
 IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
 PATIENT = re.compile(r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?$", re.IGNORECASE)
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
@@ -98,7 +99,7 @@ def loose_volumes(files: list[Path]) -> Volumes:
     images = [file for file in files if not is_label(file)]
     series = defaultdict(list)
     for file in sorted(images, key=lambda file: natural(file.name)):
-        series[file.parent, re.sub(r"\d+", "0", file.name)].append(file)
+        series[file.parent, _numberless(file)].append(file)
     for alike in series.values():
         volumes = [(file, volume) for file in alike if (volume := found.open(file))]
         found.mixed = found.mixed or _several_patients([volume for _, volume in volumes])
@@ -115,7 +116,7 @@ def loose_volumes(files: list[Path]) -> Volumes:
 def is_label(file: Path) -> bool:
     """Is a volume file a label map, as its name or its folder tells?"""
     name = stem(file)
-    if LABEL_NAMES.search(name) or file.parent.name.lower() in LABEL_FOLDERS:
+    if LABEL_NAMES.search(name) or LABEL_FOLDER.fullmatch(file.parent.name):
         return True
     bare = LABEL_PREFIX.sub("", name)  # seg_cine may as well be a segmented acquisition
     return bare != name and any((file.parent / f"{bare}{ending}").is_file() for ending in ENDINGS)
@@ -127,7 +128,7 @@ def label_beside(image: Path) -> Path | None:
     if image.parent.name.lower() in IMAGE_FOLDERS:
         around.append(image.parent.parent)
     folders = [image.parent, *(folder for parent in around for folder in sorted(parent.iterdir())
-                               if folder.name.lower() in LABEL_FOLDERS and folder.is_dir())]
+                               if LABEL_FOLDER.fullmatch(folder.name) and folder.is_dir())]
     for folder in folders:
         for file in sorted(folder.iterdir()):
             if file.name.lower().endswith(ENDINGS) and file != image and is_label(file) and stem(image) in (
@@ -166,6 +167,19 @@ def cases(folder: Path) -> list[Path]:
     return [path for path in files if stem(path).endswith("_0000")] or files
 
 
+def one_each(files: list[Path]) -> list[Path]:
+    """Volume files of one folder, less label maps, if each seems to be another patient's; else none."""
+    images = [file for file in files if file.name.lower().endswith(ENDINGS) and not is_label(file)]
+    if len({_numberless(file) for file in images}) != 1:
+        return []
+    opened = Volumes()
+    return images if _several_patients([volume for file in images if (volume := opened.open(file))]) else []
+
+
+def _numberless(file: Path) -> str:
+    return re.sub(r"\d+", "0", file.name)
+
+
 def _several_patients(alike: list[VolumeFile]) -> str:
     """What files whose names differ in numbers only seem to be of; empty where they may well be of one patient.
 
@@ -173,8 +187,8 @@ def _several_patients(alike: list[VolumeFile]) -> str:
     a name differ in direction, or are single slices, or lie on one grid.
     """
     pieces = [re.split(r"(\d+)", volume.file.name) for volume in alike]
-    varying = [i for i, values in enumerate(zip(*pieces, strict=True)) if len(set(values)) > 1]
-    if any(PATIENT.search(pieces[0][i - 1]) for i in varying):
+    numbers = [i for i, values in enumerate(zip(*pieces, strict=True)) if len(set(values)) > 1]
+    if any(PATIENT.search(pieces[0][i - 1]) for i in numbers):
         return f"several patients, as it seems (the names of {alike[0].file.name} and {alike[-1].file.name} number them)"
     volumes = [volume for volume in alike if len(volume.planes) >= 3]
     grids: list[VolumeFile] = []

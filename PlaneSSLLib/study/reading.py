@@ -13,7 +13,7 @@ from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .layouts import Volumes, cases, loose_volumes, named_views, one_case, stem
+from .layouts import IMAGE_FOLDERS, Volumes, cases, loose_volumes, named_views, one_case, stem
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
@@ -23,7 +23,7 @@ from .views import OBLIQUE, PATIENT_PLANES, counting_direction
 from .volumes import ENDINGS
 
 
-UNTELLING = {"anat", "data", "dcm", "dicom", "func", "images", "nifti"}  # folders that every patient has
+UNTELLING = {"anat", "data", "dcm", "dicom", "func", "nifti", "study", *IMAGE_FOLDERS}  # every patient has them
 
 
 def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,

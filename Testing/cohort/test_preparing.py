@@ -13,6 +13,7 @@ from Testing.made_up_study import write_study
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.plan import intensity_range, scale
+from PlaneSSLLib.study import read_study
 
 
 def test_pixels_and_labels_are_those_of_the_files(studies, cohort):
@@ -40,6 +41,17 @@ def test_phases_from_files_with_other_scales_look_alike(tmp_path):
         stack = next(s for s in study.stacks if s.view == "SAX")
         seen.append(np.stack([[study.image(stack, i, k) for i in range(5)] for k in (0, 1)]))
     np.testing.assert_allclose(*seen, atol=2e-3)
+
+
+def test_a_label_map_that_no_name_betrays_is_no_image_to_train_on(tmp_path):
+    study = write_study(tmp_path / "s", 0, phases=1)
+    (study / "study.json").unlink()
+    shutil.copy(study / "labels" / "sax_0.nii.gz", study / "reader1.nii.gz")
+    shutil.rmtree(study / "labels")
+    told = prepare([study], "heart", tmp_path / "c")
+    (prepared,) = Cohort(tmp_path / "c").studies.values()
+    assert len(prepared.stacks) == len(read_study(study).stacks) - 1
+    assert any("reader1 holds but a few different values" in note for note in told["notes"])
 
 
 def test_a_second_call_leaves_what_is_done_alone_and_adds_what_is_new(studies, tmp_path):
