@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--views", default="", help="take images of these views only, e.g. SAX,4CH (default: all)")
     sub.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test, to "
                                                 "keep those of a test from all training")
-    training(sub, epochs=100, coarse=0.55, batch="16")
+    training(sub, epochs=200, coarse=0.55, batch="16")
 
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)
     sub.add_argument("cohort", type=Path, help="made by prepare, some of its studies labelled")

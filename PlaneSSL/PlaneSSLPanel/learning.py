@@ -42,7 +42,7 @@ class LearningLogic:
         return self.workspace.runs()
 
     def pretrainingJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *,
-                        tasks: Sequence[str] = ("lines", "location"), network: str = "small", epochs: int = 100,
+                        tasks: Sequence[str] = ("lines", "location"), network: str = "small", epochs: int = 200,
                         device: str = "auto", seed: int = 0, batch: int | None = None) -> list[Job]:
         """Prepare the studies in a folder as a cohort, then pretrain on it. Both are called `name`."""
         self._require_new(name)

@@ -39,7 +39,7 @@ class PlaneSSLParameterNode:
     pretrainingFolder: str = ""
     taskLines: bool = True
     taskLocation: bool = True
-    pretrainingEpochs: Epochs = 100
+    pretrainingEpochs: Epochs = 200
     pretrainingName: str = "pretrained"
     labelledFolder: str = ""
     labelledVolume: slicer.vtkMRMLScalarVolumeNode

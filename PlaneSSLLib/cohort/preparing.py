@@ -56,6 +56,10 @@ def prepare(
     if unknown:
         nothing.append(f"{len(unknown)} of {len(classes)} subjects in the table of classes are those of no study here, "
                        f"{unknown[0]} among them")
+    if unnamed := sum(not outcome["named"] for outcome in taken):
+        nothing.append(f"{unnamed} of {len(taken)} studies have no view of the anatomy '{chosen.name}' "
+                       f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
+                       "and name their views in study.json")
     if new and not taken and shard == (0, 1):
         shutil.rmtree(out)  # it was begun for nothing
     elif taken:
@@ -143,7 +147,8 @@ def _prepare_one(item: tuple) -> dict:
             write_json(folder / "study.json", document)
         return {"study": str(path), "subject": read.subject, "pseudonym": name, "folder": str(path.resolve()),
                 "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
-                "classified": bool(document["classes"])}
+                "classified": bool(document["classes"]),
+                "named": bool({stack.view for stack in read.stacks} & {view.name for view in chosen.views})}
     except PlaneSSLError as error:
         return {"study": str(path), "reason": str(error)}
 

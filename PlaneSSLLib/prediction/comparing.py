@@ -41,7 +41,7 @@ class Grid:
     transfer: str = "joint"
     network: str = "small"
     views: tuple[str, ...] = ()
-    pretraining: dict = field(default_factory=lambda: {"epochs": 100})
+    pretraining: dict = field(default_factory=lambda: {"epochs": 200})
     finetuning: dict = field(default_factory=lambda: {"epochs": 20})
 
     @classmethod

@@ -147,7 +147,7 @@ class Engine:
             decay = min(settings.ema, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
                 for kept, new in zip(self.mean.state_dict().values(), self.network.state_dict().values(), strict=True):
-                    kept.lerp_(new, 1 - decay)
+                    kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
         return losses
 
     def _backward(self, task: Task, batch: Batch, counts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

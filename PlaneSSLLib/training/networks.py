@@ -50,20 +50,31 @@ class Attention(nn.Module):
     """A bag of images answers as one: gated attention pooling (Ilse et al. 2018, Attention-based deep MIL, eq. 9).
 
     (n, images, features) -> (n, channels); `weights` gives each image's share of the answer.
+
+    What all images of a batch have in common is taken out first, and the rest brought to one size: hearts look alike,
+    and without it a network from scratch still answered alike for all after a thousand steps.
     """
 
     def __init__(self, features: int, channels: int, units: int = 64) -> None:
         super().__init__()
+        self.contrast = nn.BatchNorm1d(features, affine=False)
         self.content, self.gate = nn.Linear(features, units), nn.Linear(features, units)
         self.score = nn.Linear(units, 1)
         self.answer = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, channels))
 
     def weights(self, bag: Tensor) -> Tensor:
         """(n, images, features) -> (n, images), adding up to one."""
-        return self.score(self.content(bag).tanh() * self.gate(bag).sigmoid())[..., 0].softmax(-1)
+        return self._shares(self._contrasted(bag))
 
     def forward(self, bag: Tensor) -> Tensor:
-        return self.answer((self.weights(bag)[..., None] * bag).sum(1))
+        bag = self._contrasted(bag)
+        return self.answer((self._shares(bag)[..., None] * bag).sum(1))
+
+    def _contrasted(self, bag: Tensor) -> Tensor:
+        return self.contrast(bag.flatten(0, 1)).unflatten(0, bag.shape[:2])
+
+    def _shares(self, bag: Tensor) -> Tensor:
+        return self.score(self.content(bag).tanh() * self.gate(bag).sigmoid())[..., 0].softmax(-1)
 
 
 class Network(nn.Module):

@@ -27,7 +27,7 @@ def pretext_task(names: tuple[str, ...], cohort: Cohort, views: tuple[str, ...])
 
 def pretrain(
     cohort_folder: Path, out: Path, *, tasks: tuple[str, ...] = ("lines", "location"), views: tuple[str, ...] = (),
-    split: Split | None = None, network: str = "small", settings: Settings = Settings(epochs=100, coarse=0.55),
+    split: Split | None = None, network: str = "small", settings: Settings = Settings(epochs=200, coarse=0.55),
     **running,
 ) -> dict:
     """Pretrain a network on a cohort, by a split or on all of it, where 15 % validate. running: see `run_training`.

@@ -54,6 +54,16 @@ def test_a_label_map_that_no_name_betrays_is_no_image_to_train_on(tmp_path):
     assert any("reader1 holds but a few different values" in note for note in told["notes"])
 
 
+def test_studies_that_show_no_view_of_the_anatomy_are_told(studies, tmp_path):
+    """A plain axial stack may be of anything: of a brain, or of a heart whose file has lost its directions."""
+    made = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 900, (4, 32, 32)).astype(np.int16))
+    (tmp_path / "a").mkdir()
+    sitk.WriteImage(made, str(tmp_path / "a" / "t2.nii.gz"))
+    told = prepare([tmp_path / "a", studies / "s1"], "heart", tmp_path / "c")
+    assert told["prepared"] == 2
+    assert [note for note in told["notes"] if "1 of 2 studies have no view of the anatomy 'heart' (SAX" in note]
+
+
 def test_a_second_call_leaves_what_is_done_alone_and_adds_what_is_new(studies, tmp_path):
     folder = tmp_path / "studies"
     shutil.copytree(studies / "s0", folder / "s0")

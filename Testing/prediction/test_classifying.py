@@ -43,8 +43,20 @@ def test_attention_is_a_weighted_mean_that_can_look_at_one_slice():
     bag = torch.randn(3, 7, 4)
     weights = head.weights(bag)
     torch.testing.assert_close(weights.sum(1), torch.ones(3))
-    torch.testing.assert_close(head(bag), head.answer(torch.einsum("ni,nif->nf", weights, bag)))
+    centred = (bag - bag.mean((0, 1))) / bag.std((0, 1), unbiased=False)
+    torch.testing.assert_close(head(bag), head.answer(torch.einsum("ni,nif->nf", weights, centred)), atol=1e-4, rtol=0)
     torch.testing.assert_close(head(bag), head(bag.flip(1)))  # the order of the slices does not matter
+
+
+def test_what_all_studies_share_does_not_drown_what_tells_them_apart():
+    """Hearts look alike: in training the features' differences count, and a trained head answers study by study."""
+    head, bag = Attention(4, 2), torch.randn(3, 7, 4)
+    alike = torch.tensor([5.0, -40.0, 0.3, 8.0]) + 0.02 * bag
+    torch.testing.assert_close(head(alike), head(bag), atol=0.05, rtol=0.05)
+    for _ in range(200):
+        head(alike)
+    head.eval()
+    torch.testing.assert_close(head(alike[:1]), head(alike)[:1])
 
 
 @pytest.fixture(scope="module")
