@@ -17,6 +17,9 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+if sys.version_info < (3, 11):
+    raise ImportError("PlaneSSL needs Slicer 5.12 or newer.")  # Slicer shows it among its messages
+
 # Installed, the library lies beside this file; in a checkout, one level up.
 _LIBRARY = str(next(folder for folder in Path(__file__).resolve().parents if (folder / "PlaneSSLLib").is_dir()))
 if _LIBRARY not in sys.path:
@@ -286,6 +289,14 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
     def folder(self, study: slicer.vtkMRMLScriptedModuleNode) -> Path:
         """The folder that a drawn study was read from."""
         return self.drawing(study).now.acquired.folder
+
+    def anatomy(self, study: slicer.vtkMRMLScriptedModuleNode) -> str:
+        """The name of the anatomy that a drawn study shows."""
+        return self.drawing(study).now.acquired.anatomy
+
+    def isDicom(self, study: slicer.vtkMRMLScriptedModuleNode) -> bool:
+        """Was a drawn study read from DICOM images?"""
+        return any(stack.series_uid for stack in self.drawing(study).now.acquired.stacks)
 
     def drawnStacks(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[dict]:
         """The stacks of a drawn study, as in `stacks`, planes as they lie now; localizers last."""

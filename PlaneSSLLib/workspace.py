@@ -12,7 +12,9 @@ from .files import read_json, read_numbers
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run at a glance. stage: pretraining or finetuning; task: as it was trained on; figures: the last metrics."""
+    """A run at a glance. stage: pretraining or finetuning; task: as it was trained on; heads: what its network
+    answers; figures: the last metrics.
+    """
 
     folder: Path
     stage: str
@@ -20,6 +22,7 @@ class RunSummary:
     network: str
     anatomy: str
     views: tuple[str, ...]
+    heads: tuple[str, ...]
     epochs: int
     of_epochs: int
     finished: bool
@@ -63,6 +66,10 @@ class Workspace:
         """The folders of all cohorts, by name."""
         return sorted(plan.parent for plan in (self.folder / "cohorts").glob("*/plan.json"))
 
+    def sources(self, name: str) -> list[Path]:
+        """The folders of the studies in the cohort of this name; none where it is not there or keeps no names."""
+        return [Path(read_json(file)) for file in sorted(self.cohort(name).glob("private/*-folder.json"))]
+
     def size_mb(self, folder: Path) -> float:
         """How much room a cohort or a run takes."""
         return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
@@ -85,6 +92,7 @@ def summary(run: Path) -> RunSummary:
     last = {name: value for row in rows for name, value in row.items()}  # not every epoch is validated
     return RunSummary(
         run, config["stage"], config["task"], config["network"], plan["anatomy"], tuple(config.get("views", ())),
+        tuple(config["heads"]),
         int(last.pop("epoch", 0)), config["settings"]["epochs"], (run / "results.json").is_file(), last)
 
 

@@ -12,6 +12,7 @@ def write_run(folder: Path, stage: str = "finetuning", task: str = "segmentation
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({
         "stage": stage, "task": task, "views": ["SAX"], "network": "small", "init": None,
+        "heads": {"classes" if name == "classification" else name: {} for name in task.split(",")},
         "settings": {"epochs": epochs, "batch": 12, "coarse": 0.25, "learning_rate": 0.0005, "precision": "float32",
                      "seed": 3}}))
     (folder / "plan.json").write_text(json.dumps({"anatomy": anatomy}))

@@ -42,25 +42,34 @@ class ApplySection(Section):
         stacks = self.logic.drawnStacks(study) if study else []
         fill(ui.applyStack, [(_("all of the run's views"), None), *(
             (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)], chosen(ui.applyStack))
-        segments = self._lacking(_("segments"), "finetuning", "segmentation")
+        segments = self._lacking(_("segments"), "segmentation")
         allow(ui.segmentButton, segments,
               _("Segment every phase of the stack in the background, with volumes and ejection fraction."))
-        allow(ui.classifyButton, self._lacking(_("classifies"), "finetuning", "classification"),
+        allow(ui.classifyButton, self._lacking(_("classifies"), "classes"),
               _("Tell how likely each class is for this study."))
-        allow(ui.predictButton, self._lacking(_("predicts lines"), "pretraining", "lines"),
+        allow(ui.predictButton, self._lacking(_("predicts lines"), "lines"),
               _("Draw where the network sees the crossing lines, dashed beside the true ones."))
-        exists = _("Choose a folder to export to first.") if not self.settings.exportFolder else ""
-        allow(ui.exportButton, segments or exists,
+        cannot = segments or (
+            _("Choose a folder to export to first.") if not self.settings.exportFolder else "" if self.logic.isDicom(study)
+            else _("DICOM SEG refers to DICOM images, and this study has none."))
+        allow(ui.exportButton, cannot,
               _("Segment once more and write the result as DICOM SEG, into a new folder in this one."))
 
-    def _lacking(self, does: str, stage: str, task: str) -> str:
+    def _lacking(self, does: str, head: str) -> str:
         run = self._runs.get(chosen(self.ui.run))
         if self.running.busy or self.panel.missingPackages():
             return self.running.busy or _("Packages are missing: see Set-up.")
-        if run is None or run.stage != stage or task not in run.task.split(","):
+        if run is None or head not in run.heads:
             return _("Choose a run that {does} first; the Train section makes one.").format(does=does)
-        if self._study() is None:
+        study = self._study()
+        if study is None:
             return _("Draw a study first.")
+        if not self.logic.folder(study).exists():
+            return _("The files of this study are no longer there: read and draw it again.")
+        anatomy = self.logic.anatomy(study)
+        if anatomy not in (run.anatomy, "generic"):
+            return _("The run knows the anatomy {known}, and the study shows {shown}; if that is wrong, choose another "
+                     "anatomy under Study and draw it again.").format(known=run.anatomy, shown=anatomy)
         return ""
 
     def _study(self):
@@ -77,10 +86,21 @@ class ApplySection(Section):
         job = self.logic.segmentationJob(run, study, found, chosen(self.ui.applyStack), settings.clean, settings.device)
 
         def show(results: list) -> None:
-            steps = self.logic.segmentationSteps(run, study, found, settings.surface)
-            self.running.steps(_("Showing the segmentation"), steps, folder.cleanup)
+            def steps():
+                self._tell((yield from self.logic.segmentationSteps(run, study, found, settings.surface)))
+
+            self.running.steps(_("Showing the segmentation"), steps(), folder.cleanup)
 
         self.running.start(_("Segmenting"), [job], show, entersScene=True)
+
+    def _tell(self, measures: dict) -> None:
+        """What hearts are measured for; all volumes are in the table."""
+        self.ui.answer.text = "\n".join(
+            _("{view} {name}: {full:.0f} to {empty:.0f} ml, ejection fraction {ejected:.0f} %").format(
+                view=stack["view"], name=name, full=cavity["edv_ml"], empty=cavity["esv_ml"],
+                ejected=cavity["ef_percent"])
+            for stack in measures["stacks"] for name, cavity in stack["cavities"].items()
+            if cavity["ef_percent"] is not None) or _("All volumes are in the table of measures.")
 
     def _classify(self) -> None:
         study = self._study()
@@ -125,7 +145,7 @@ class ApplySection(Section):
                 count=len(found), off=sum(off) / len(off), away=sum(away) / len(away),
             ) if off and away else _("The run predicts no line of these images.")
 
-        job = self.logic.predictionJob(chosen(self.ui.run), study, heatmaps)
+        job = self.logic.predictionJob(chosen(self.ui.run), study, heatmaps, self.settings.device)
         self.running.start(_("Predicting lines"), [job], show, entersScene=True)
 
     def _export(self) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import qt
@@ -45,7 +45,7 @@ class LearningLogic:
                         tasks: Sequence[str] = ("lines", "location"), network: str = "small", epochs: int = 200,
                         device: str = "auto", seed: int = 0, batch: int | None = None) -> list[Job]:
         """Prepare the studies in a folder as a cohort, then pretrain on it. Both are called `name`."""
-        self._require_new(name)
+        self._require_new(name, studies)
         return [self._preparationJob(studies, anatomy, name), Job([
             "pretrain", self.workspace.cohort(name), "--out", self.workspace.run(name), "--tasks", ",".join(tasks),
             *_how(network, epochs, device, seed, batch)])]
@@ -57,7 +57,7 @@ class LearningLogic:
 
         subjects: train on so many of them, 0 for all but those that validate. network: None for that of `init`.
         """
-        self._require_new(name)
+        self._require_new(name, studies)
         return [self._preparationJob(studies, anatomy, name), Job([
             "finetune", self.workspace.cohort(name), "--task", task, "--out", self.workspace.run(name),
             "--init", self.workspace.run(init) if init else "none",
@@ -95,6 +95,14 @@ class LearningLogic:
         """
         return self._run(self.finetuningJobs(studies, anatomy, name, **options), name, report)
 
+    def hasCohort(self, name: str) -> bool:
+        """Is the cohort of the run of this name still there?"""
+        return self.workspace.cohort(name) in self.workspace.cohorts()
+
+    def isDrawn(self, volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
+        """Does a volume belong to a drawn study, so that its anatomy and its view are known?"""
+        return scenes.is_drawn(volume)
+
     def keepOutlines(self, volume: slicer.vtkMRMLScalarVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode,
                      folder: str | os.PathLike, anatomy: str) -> Path:
         """Save a volume, or the cine that it plays, with outlines made in Slicer as one more study to train on."""
@@ -128,8 +136,11 @@ class LearningLogic:
                     *self._asDrawn(study), *(["--stack", stack] if stack else []), *(["--clean"] if clean else [])])
 
     def segmentationSteps(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
-                          found: str | os.PathLike, surface: bool = True) -> Iterator[list]:
-        """Show what `segmentationJob` wrote as .npz, one stack a step: yields the segmentation nodes of each."""
+                          found: str | os.PathLike, surface: bool = True) -> Generator[list, None, dict]:
+        """Show what `segmentationJob` wrote as .npz, one stack a step: yields the segmentation nodes of each.
+
+        Returns the measures, as planessl measure --json has them.
+        """
         from PlaneSSLLib.prediction import measuring
         from PlaneSSLLib.prediction.results import Results
 
@@ -138,7 +149,9 @@ class LearningLogic:
         results = Results.load(Path(found), drawing.now.acquired, anatomy)
         for one in results.stacks:
             yield scenes.add_segmentation(drawing, one.stack, one.labels, anatomy.labels, surface, one.phases)
-        scenes.add_measures(drawing, list(measuring.rows(measuring.measure(results))), anatomy.labels)
+        measures = measuring.measure(results)
+        scenes.add_measures(drawing, list(measuring.rows(measures)), anatomy.labels)
+        return measures
 
     def segment(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None = None,
                 clean: bool = False, surface: bool = True,
@@ -164,12 +177,13 @@ class LearningLogic:
         return self.showClasses(study, self.classificationJob(run, study, device).wait(idle=repaint))
 
     def predictionJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
-                      heatmaps: str | os.PathLike | None = None) -> Job:
+                      heatmaps: str | os.PathLike | None = None, device: str = "auto") -> Job:
         """Predict the crossing lines of a drawn study. heatmaps: a new .npz file for the heatmaps.
 
         `showPredictions` draws its document and that file.
         """
-        return Job(["lines", self.folder(study), "--run", self._run_folder(run), *self._asDrawn(study),
+        return Job(["lines", self.folder(study), "--run", self._run_folder(run), "--device", device,
+                    *self._asDrawn(study),
                     *(["--heatmaps", Path(heatmaps)] if heatmaps else []),
                     *(["--any-frame"] if self.drawing(study).now.any_frame else [])])
 
@@ -196,7 +210,8 @@ class LearningLogic:
 
     def _run(self, jobs: list[Job], name: str, report: Callable[[dict], None]) -> Path:
         for job in jobs:
-            job.wait(report, idle=slicer.app.processEvents)
+            for sentence in reservations(job.wait(report, idle=slicer.app.processEvents)):
+                report({"event": "notice", "text": sentence})
         return self.workspace.run(name)
 
     def _asDrawn(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[str]:
@@ -208,9 +223,13 @@ class LearningLogic:
         return Job(["prepare", Path(studies), "--anatomy", anatomy, "--out", self.workspace.cohort(name),
                     "--jobs", str(max(1, (os.cpu_count() or 2) - 1))])
 
-    def _require_new(self, name: str) -> None:
+    def _require_new(self, name: str, studies: str | os.PathLike) -> None:
         if self.workspace.run(name).exists():
             raise PlaneSSLError(f"A run '{name}' exists: choose another name, resume it, or delete it.")
+        others = [source for source in self.workspace.sources(name) if not source.is_relative_to(Path(studies).resolve())]
+        if others:
+            raise PlaneSSLError(f"There is a cohort '{name}' with studies from elsewhere ({others[0]}): choose another "
+                                "name, or delete that cohort in Set-up.")
 
     def _run_folder(self, run: str | os.PathLike) -> Path:
         """A run's folder, given that or its name. PlaneSSLError if there is none."""
@@ -219,6 +238,13 @@ class LearningLogic:
             return summary(folder).folder
         except KeyError as error:
             raise PlaneSSLError(f"{folder} is no run: its config.json lacks {error}.") from None
+
+
+def reservations(document: object) -> list[str]:
+    """A sentence for each study that a preparation left out, and for all else that it noted."""
+    if not isinstance(document, dict) or "left_out" not in document:
+        return []
+    return [*(f"{left['study']}: left out. {left['reason']}" for left in document["left_out"]), *document["notes"]]
 
 
 def repaint() -> None:

@@ -51,7 +51,7 @@ class PlanesSection(Section):
              chosen(ui.planeStack))
         slices = next((stack["slices"] for stack in stacks if stack["id"] == chosen(ui.planeStack)), 1)
         ui.planeSlice.setMaximum(slices)
-        missing = self.running.busy or ("" if study else _("Draw a study first."))
+        missing = self.running.busy if self.running.drawing else "" if study else _("Draw a study first.")
         taken = self.logic.planeInHand() is not None
         allow(ui.takeButton, missing or (_("Let go of the plane that you move first.") if taken else ""),
               _("Put handles on the plane in the 3D view: drag them, and its lines follow."))
@@ -67,7 +67,7 @@ class PlanesSection(Section):
         allow(ui.allPairsButton, missing, _("Show all planes again after one pair was chosen."))
         allow(ui.savePairsButton, missing, _("Write the table as a CSV file."))
         shown_for = study.GetID() if study else None
-        if shown_for != self._shown_for and not self.running.busy:
+        if shown_for != self._shown_for and not self.running.drawing:
             self._shown_for = shown_for
             self._list_pairs()
 

@@ -13,6 +13,8 @@ from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.console import duration
 from PlaneSSLLib.jobs import CANCELLED, FAILED, Job
 
+from .learning import reservations
+
 POLL_MS = 100
 
 
@@ -54,9 +56,9 @@ class Running:
         self._title, self._done, self._told, self.entersScene = title, done, told, entersScene
         self._results = []
         self._ui.jobText.clear()
+        jobs[0].start()
         self._show(title, None)
         logging.info("PlaneSSL: %s started.", title)
-        jobs[0].start()
         self._jobs = list(jobs)
         self._timer.start(POLL_MS)
         self._changed()
@@ -126,6 +128,8 @@ class Running:
             self._fail(job.error)
         elif len(self._jobs) > 1:
             self._results.append(job.result)
+            for sentence in reservations(job.result):
+                self._tell({"event": "notice", "text": sentence})
             del self._jobs[0]
             try:
                 self._jobs[0].start()

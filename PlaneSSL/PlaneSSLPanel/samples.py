@@ -39,11 +39,12 @@ def offer(organ: str) -> list[slicer.vtkMRMLScriptedModuleNode]:
 
 
 def load(organ: str, seed: int = SEED, phases: int = PHASES) -> list[slicer.vtkMRMLScriptedModuleNode]:
-    """Make a study of an organ and draw it; returns the study's node."""
+    """Make a study of an organ, draw it, and let the panel know its folder; returns the study's node."""
     folder = make(organ, seed, phases)
     logic = slicer.util.getModuleLogic("PlaneSSL")
     study = logic.drawStudy(folder)
     logic.showInViews(study)
+    logic.getParameterNode().studyFolder = str(folder)
     logging.info("PlaneSSL: the made-up study is kept in %s.", folder)
     return [study]
 

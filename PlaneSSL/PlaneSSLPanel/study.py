@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import ctk
@@ -21,7 +22,7 @@ class StudySection(Section):
 
     def __init__(self, panel) -> None:
         super().__init__(panel)
-        self.study, self._read_from, self._kept = None, None, None
+        self.study, self._read_as, self._kept = None, None, None
         ui = self.ui
         ui.studyFolder.filters = ctk.ctkPathLineEdit.Dirs
         fill(ui.source, [(_("Folder"), FOLDER), (_("DICOM database"), DICOM), (_("Volumes in the scene"), VOLUMES)],
@@ -46,25 +47,37 @@ class StudySection(Section):
             DICOM: _("The DICOM database holds no study: import one in the DICOM module first."),
             VOLUMES: _("Choose a volume first."),
         }[source])
-        allow(ui.readButton, missing, _("Read the study in the background and list its stacks."))
+        allow(ui.readButton, missing, _("Read the study anew in the background and list its stacks, their views as they "
+                                        "are recognised."))
         allow(ui.drawButton, missing, _("Bring the images into the scene, with a rectangle for every plane and every "
                                         "line in which two planes cut."))
         allow(ui.clearButton, self.running.busy or ("" if self.logic.studies() else _("Nothing was drawn.")),
               _("Take everything that PlaneSSL drew out of the scene; nothing else is touched."))
+        for row, stack in enumerate(self.study.stacks if self.study else ()):
+            box = ui.stackTable.cellWidget(row, _VIEW)
+            box.enabled = not self.running.busy
+            if not self.running.busy:  # a correction that failed is none
+                fill(box, [(box.itemText(i), box.itemData(i)) for i in range(box.count)], stack.view)
 
-    def read(self, views: dict[str, str] | None = None, then=lambda: None) -> None:
-        """Read what is chosen in the background, show its stacks, and go on with `then`."""
-        source = self._source()
+    def sceneCloses(self) -> None:
+        self.study, self._read_as, self._kept = None, None, None
+        self.ui.stackTable.setRowCount(0)
+        self._tell([])
+
+    def read(self, views: dict[str, str] | None = None, then: Callable[[], None] | None = None) -> None:
+        """Read what is chosen in the background and show its stacks. then: what comes next, and enters the scene."""
+        source, read_as = self._source(), self._reading()
         folder = {FOLDER: Path, DICOM: sources.gatherDicom, VOLUMES: sources.gatherVolumes}[source[0]](source[1])
         kept = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
         job = self.logic.readingJob(folder, Path(kept.name, "study"), self.panel.anatomy(), views)
 
         def done(results: list) -> None:
-            self.study, self._read_from, self._kept = self.logic.takeOver(Path(kept.name, "study")), source, kept
+            self.study, self._read_as, self._kept = self.logic.takeOver(Path(kept.name, "study")), read_as, kept
             self._show()
-            then()
+            if then is not None:
+                then()
 
-        self.running.start(_("Reading"), [job], done)
+        self.running.start(_("Reading"), [job], done, entersScene=then is not None)
 
     def draw(self) -> None:
         """Draw what is chosen, read first if that was not done."""
@@ -74,10 +87,23 @@ class StudySection(Section):
             steps = self.logic.drawingSteps(self.study, any_frame, **look)
             self.running.steps(_("Drawing"), steps, lambda: self.logic.showInViews(self.logic.studies()[-1]))
 
-        if self.study is None or self._read_from != self._source():
-            self.read(then=draw)
+        if self.study is None or self._read_as != self._reading():
+            self.read(self._corrections(), then=draw)
         else:
             draw()
+
+    def _reading(self) -> tuple:
+        """What is chosen, and as what it is to be read."""
+        return self._source(), self.panel.anatomy()
+
+    def _corrections(self) -> dict[str, str] | None:
+        """The views that were corrected when this folder was drawn, in a scene that was loaded, say."""
+        kind, folder = self._source()
+        for study in reversed(self.logic.studies() if kind == FOLDER else []):
+            drawn = self.logic.drawing(study).now.acquired
+            if drawn.folder == Path(folder) and self.panel.anatomy() in (None, drawn.anatomy):
+                return drawn.corrected
+        return None
 
     def _source(self) -> tuple[str, object] | None:
         """(kind, which one) of what is chosen, None if nothing is."""
@@ -97,7 +123,9 @@ class StudySection(Section):
             table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"], views))
             table.item(row, _SURE).setToolTip("\n".join(stack["reasons"]))
         table.resizeColumnsToContents()
-        problems = self.logic.problems(self.study)
+        self._tell(self.logic.problems(self.study))
+
+    def _tell(self, problems: list[str]) -> None:
         self.ui.problemsBox.title = _("Problems ({count})").format(count=len(problems))
         self.ui.problemsText.setPlainText("\n".join(problems) or _("None."))
 

@@ -37,7 +37,8 @@ class TrainSection(Section):
                   and run.anatomy == settings.trainingAnatomy]
         fill(ui.startingRun, [(_("none: from scratch"), ""), *starts], settings.startingRun)
         names = [run.name for run in runs]
-        allow(ui.devicesButton, self.running.busy, _("List the devices and their free memory."))
+        packages = _("Packages are missing: see Set-up.") if self.panel.missingPackages() else ""
+        allow(ui.devicesButton, self.running.busy or packages, _("List the devices and their free memory."))
         allow(ui.pretrainButton, self.running.busy or self._lacking(
             settings.pretrainingFolder, settings.pretrainingName, names, settings.taskLines or settings.taskLocation),
             _("Prepare the studies and pretrain on them, in the background."))
@@ -45,13 +46,16 @@ class TrainSection(Section):
             settings.labelledFolder, settings.finetuningName, names),
             _("Prepare the labelled studies and train on them, in the background."))
         outlined = settings.labelledVolume and settings.labelledSegmentation and settings.labelledFolder
-        allow(ui.keepButton, "" if outlined else _("Choose a folder, a volume and its segmentation first."),
+        allow(ui.keepButton, _("Choose a folder, a volume and its segmentation first.") if not outlined else (
+            "" if self.logic.isDrawn(settings.labelledVolume) else _(
+                "Nobody knows the view of this volume: draw its study first, and choose the volume drawn.")),
               _("Save the volume and its outlines as one more labelled study in the folder above."))
         run = self._selected()
         missing = "" if run else _("Select a run in the table first.")
         allow(ui.curvesButton, missing, _("Show the run's losses and figures over its epochs in a plot."))
-        allow(ui.resumeButton, self.running.busy or missing or (
-            _("This training is finished.") if run.finished else ""), _("Go on where this training stopped."))
+        allow(ui.resumeButton, self.running.busy or missing or packages or (
+            _("This training is finished.") if run.finished else "" if self.logic.hasCohort(run.name) else
+            _("The cohort of this training is gone.")), _("Go on where this training stopped."))
 
     def _lacking(self, folder: str, name: str, names: list[str], tasks: bool = True) -> str:
         if self.panel.missingPackages():
@@ -97,12 +101,11 @@ class TrainSection(Section):
         self._train(_("Pretraining"), jobs, settings.pretrainingName)
 
     def _finetune(self) -> None:
-        settings = self.settings
+        settings, start = self.settings, chosen(self.ui.startingRun) or None  # as it is shown
         jobs = self.logic.finetuningJobs(
             settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
-            init=settings.startingRun or None, subjects=settings.subjects,
-            network=None if settings.startingRun else settings.network, epochs=settings.finetuningEpochs,
-            device=settings.device)
+            init=start, subjects=settings.subjects, network=None if start else settings.network,
+            epochs=settings.finetuningEpochs, device=settings.device)
         self._train(_("Finetuning"), jobs, settings.finetuningName)
 
     def _resume(self) -> None:

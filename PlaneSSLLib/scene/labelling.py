@@ -15,7 +15,7 @@ from ..anatomy import Anatomy, Label
 from ..study.writing import write_labelled_study
 from . import nodes
 from .coordinates import array_of, to_lps
-from .drawing import drawings
+from .drawing import Drawing, drawings
 
 _BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
 
@@ -52,9 +52,18 @@ def _ijk_to_ras(volume) -> vtkMatrix4x4:
     return matrix
 
 
+def is_drawn(volume) -> bool:
+    """Does a volume node belong to a drawn study?"""
+    return _drawing_of(volume) is not None
+
+
+def _drawing_of(volume) -> Drawing | None:
+    return next((one for one in drawings() if one.key == volume.GetAttribute(nodes.STUDY)), None)
+
+
 def _told(volume, anatomy: str | None, view: str | None) -> tuple[Anatomy, str]:
     """The anatomy and the view of a volume: as given, or of the drawing that it belongs to."""
-    drawing = next((one for one in drawings() if one.key == volume.GetAttribute(nodes.STUDY)), None)
+    drawing = _drawing_of(volume)
     if drawing is not None:
         study = drawing.now.acquired
         anatomy = anatomy or study.anatomy

@@ -308,6 +308,80 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
         logic.segmentationJob("nothing", study, tmp_path / "x.npz")
 
 
+def test_a_training_starts_from_the_run_that_is_shown(panel, study_folder, monkeypatch):
+    """A run of hearts that was chosen is no start for knees, and is not offered for them."""
+    from Testing.made_up_run import write_run
+
+    write_run(panel.logic.workspace.run("lines"), stage="pretraining", task="lines,location")
+    panel.settings.labelledFolder = str(study_folder)
+    started = []
+    monkeypatch.setattr(panel.running, "start", lambda title, jobs, *more, **others: started.append(jobs[-1].arguments))
+    monkeypatch.setattr(panel, "missingPackages", lambda: False)
+    panel.settings.startingRun = "lines"
+    panel.refresh()
+    for anatomy, start in (("heart", str(panel.logic.workspace.run("lines"))), ("knee", "none")):
+        panel.settings.trainingAnatomy = anatomy
+        panel.ui.finetuneButton.click()
+        assert str(started[-1][started[-1].index("--init") + 1]) == start
+        assert ("none" in panel.ui.startingRun.currentText) == (start == "none")
+
+
+def test_a_cohort_is_not_mixed_with_studies_from_elsewhere(panel, study_folder, tmp_path):
+    from PlaneSSLLib.cohort import prepare
+
+    prepare([study_folder], "heart", panel.logic.workspace.cohort("p"))
+    assert len(panel.logic.pretrainingJobs(study_folder, "heart", "p")) == 2  # as after a cancelled training
+    with pytest.raises(PlaneSSLError, match="from elsewhere.*another name"):
+        panel.logic.pretrainingJobs(tmp_path, "heart", "p")
+
+
+def test_studies_that_are_left_out_are_told_in_the_details(panel, study_folder, tmp_path):
+    from PlaneSSLLib.jobs import Job
+
+    write_study(tmp_path / "all" / "good", 0)
+    (tmp_path / "all" / "bad").mkdir()
+    (tmp_path / "all" / "bad" / "x.dcm").write_bytes(b"nothing")
+    prepare = Job(["prepare", tmp_path / "all", "--anatomy", "heart", "--out", tmp_path / "c"])
+    panel.running.start("Preparing", [prepare, Job(["anatomy", "list"])], lambda results: None)
+    panel.running.finish()
+    told = panel.ui.jobText.toPlainText()
+    assert "bad: left out." in told and "good" not in told
+
+
+def test_another_anatomy_is_read_anew(panel, study_folder):
+    draw(panel, study_folder)
+    panel.settings.anatomy = "generic"
+    panel.ui.drawButton.click()
+    panel.running.finish()
+    assert panel.logic.anatomy(panel.logic.studies()[-1]) == "generic"
+
+
+def test_closing_the_scene_while_a_study_is_read_to_be_drawn_leaves_it_empty(panel, host, study_folder):
+    draw(panel, study_folder)
+    assert panel.ui.stackTable.rowCount > 0
+    panel.settings.anatomy = "generic"
+    panel.ui.drawButton.click()
+    assert panel.running.busy
+    host.mrmlScene.Clear(0)
+    panel.running.finish()
+    assert panel.logic.studies() == []
+    assert panel.ui.stackTable.rowCount == 0
+
+
+def test_corrected_views_come_back_with_the_scene(panel, study_folder):
+    draw(panel, study_folder)
+    corrected = {stack["id"]: "3CH" for stack in panel.logic.drawnStacks(panel.logic.studies()[-1])[:1]}
+    choose(panel, study_folder)
+    panel.sections["PlaneSSLStudy"].read(corrected)
+    panel.running.finish()
+    panel.ui.drawButton.click()
+    panel.running.finish()
+    panel.sections["PlaneSSLStudy"].study = None  # as when the scene is opened another day
+    panel.ui.drawButton.click()
+    panel.running.finish()
+    assert panel.logic.drawing(panel.logic.studies()[-1]).now.acquired.corrected == corrected
+
+
 def test_a_run_can_be_deleted_after_asking(panel, host, monkeypatch):
     from Testing.made_up_run import write_run
 
