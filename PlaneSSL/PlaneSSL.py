@@ -17,7 +17,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036  an older Slicer's
     raise ImportError("PlaneSSL needs Slicer 5.12 or newer.")  # Slicer shows it among its messages
 
 # Installed, the library lies beside this file; in a checkout, one level up.

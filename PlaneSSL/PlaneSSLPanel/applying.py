@@ -49,10 +49,10 @@ class ApplySection(Section):
               _("Tell how likely each class is for this study."))
         allow(ui.predictButton, self._lacking(_("predicts lines"), "lines"),
               _("Draw where the network sees the crossing lines, dashed beside the true ones."))
-        cannot = segments or (
-            _("Choose a folder to export to first.") if not self.settings.exportFolder else "" if self.logic.isDicom(study)
-            else _("DICOM SEG refers to DICOM images, and this study has none."))
-        allow(ui.exportButton, cannot,
+        if not segments and not self.logic.isDicom(study):
+            segments = _("DICOM SEG refers to DICOM images, and this study has none.")
+        exists = _("Choose a folder to export to first.") if not self.settings.exportFolder else ""
+        allow(ui.exportButton, segments or exists,
               _("Segment once more and write the result as DICOM SEG, into a new folder in this one."))
 
     def _lacking(self, does: str, head: str) -> str:

@@ -226,7 +226,8 @@ class LearningLogic:
     def _require_new(self, name: str, studies: str | os.PathLike) -> None:
         if self.workspace.run(name).exists():
             raise PlaneSSLError(f"A run '{name}' exists: choose another name, resume it, or delete it.")
-        others = [source for source in self.workspace.sources(name) if not source.is_relative_to(Path(studies).resolve())]
+        here = Path(studies).resolve()
+        others = [source for source in self.workspace.sources(name) if not source.is_relative_to(here)]
         if others:
             raise PlaneSSLError(f"There is a cohort '{name}' with studies from elsewhere ({others[0]}): choose another "
                                 "name, or delete that cohort in Set-up.")

@@ -47,8 +47,8 @@ class StudySection(Section):
             DICOM: _("The DICOM database holds no study: import one in the DICOM module first."),
             VOLUMES: _("Choose a volume first."),
         }[source])
-        allow(ui.readButton, missing, _("Read the study anew in the background and list its stacks, their views as they "
-                                        "are recognised."))
+        allow(ui.readButton, missing, _("Read the study anew in the background and list its stacks, with the views "
+                                        "that are recognised."))
         allow(ui.drawButton, missing, _("Bring the images into the scene, with a rectangle for every plane and every "
                                         "line in which two planes cut."))
         allow(ui.clearButton, self.running.busy or ("" if self.logic.studies() else _("Nothing was drawn.")),

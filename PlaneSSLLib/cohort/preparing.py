@@ -197,8 +197,8 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         slices = upright_slices(stack, chosen)
         images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
         if all(np.unique(image).size < FEWEST_VALUES for image in images[0].values()):
-            notes.append(f"study {about['pseudonym']}: the stack {stack.id} holds but a few different values, as a label "
-                         "map does, and is left out")
+            notes.append(f"study {about['pseudonym']}: the stack {stack.id} holds but a few different values, as a "
+                         "label map does, and is left out")
             continue
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)

@@ -24,7 +24,7 @@ __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
     "add_classes", "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves",
     "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
-    "draw_targets", "draw_textures", "draw_view_lines", "drawings", "is_drawn", "lines_in_scene", "load_scene", "overlay",
-    "pairs", "restore_textures", "restyle", "save_figure", "save_labelled_study", "save_scene", "show_all", "show_image",
-    "show_pair", "show_views", "start", "targets_of", "view_named", "write_pairs",
+    "draw_targets", "draw_textures", "draw_view_lines", "drawings", "is_drawn", "lines_in_scene", "load_scene",
+    "overlay", "pairs", "restore_textures", "restyle", "save_figure", "save_labelled_study", "save_scene",
+    "show_all", "show_image", "show_pair", "show_views", "start", "targets_of", "view_named", "write_pairs",
 ]

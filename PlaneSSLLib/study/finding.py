@@ -121,7 +121,7 @@ def _one_study(found: list[_Found]) -> bool:
     """Also with strays of one patient: series made on a workstation carry a study of their own, or no patient."""
     subjects = {one.subject for one in found} - {""}
     (uid, count), *others = Counter(one.study_uid for one in found).most_common()
-    if len(subjects) > 1 or others and not (subjects and 2 * count > len(found)):
+    if len(subjects) > 1 or (others and not (subjects and 2 * count > len(found))):
         return False
     if uid:
         return True

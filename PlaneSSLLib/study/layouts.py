@@ -189,7 +189,8 @@ def _several_patients(alike: list[VolumeFile]) -> str:
     pieces = [re.split(r"(\d+)", volume.file.name) for volume in alike]
     numbers = [i for i, values in enumerate(zip(*pieces, strict=True)) if len(set(values)) > 1]
     if any(PATIENT.search(pieces[0][i - 1]) for i in numbers):
-        return f"several patients, as it seems (the names of {alike[0].file.name} and {alike[-1].file.name} number them)"
+        first, last = alike[0].file.name, alike[-1].file.name
+        return f"several patients, as it seems (the names of {first} and {last} number them)"
     volumes = [volume for volume in alike if len(volume.planes) >= 3]
     grids: list[VolumeFile] = []
     for volume in volumes:

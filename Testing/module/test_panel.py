@@ -331,7 +331,7 @@ def test_a_cohort_is_not_mixed_with_studies_from_elsewhere(panel, study_folder, 
 
     prepare([study_folder], "heart", panel.logic.workspace.cohort("p"))
     assert len(panel.logic.pretrainingJobs(study_folder, "heart", "p")) == 2  # as after a cancelled training
-    with pytest.raises(PlaneSSLError, match="from elsewhere.*another name"):
+    with pytest.raises(PlaneSSLError, match=r"from elsewhere.*another name"):
         panel.logic.pretrainingJobs(tmp_path, "heart", "p")
 
 

@@ -205,7 +205,7 @@ def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
         volume(tmp_path / "named" / f"case{n:02}_frame1.nii.gz")
     with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(00.nii.gz.*4 grids"):
         read_patient(tmp_path)
-    with pytest.raises(PlaneSSLError, match="the names of case00_frame1.nii.gz and case03_frame1.nii.gz number them"):
+    with pytest.raises(PlaneSSLError, match=r"the names of case00_frame1.nii.gz and case03_frame1.nii.gz number them"):
         read_patient(tmp_path / "named")
     found = find_studies(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in found] == [
