@@ -52,13 +52,15 @@ class LearningLogic:
 
     def finetuningJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *, task: str = "segmentation",
                        init: str | None = None, subjects: int = 0, network: str | None = None, epochs: int = 40,
-                       device: str = "auto", seed: int = 0, batch: int | None = None) -> list[Job]:
+                       device: str = "auto", seed: int = 0, batch: int | None = None,
+                       classes: str | os.PathLike | None = None) -> list[Job]:
         """Prepare labelled studies as a cohort, then train on it. init: the name of a pretrained run, None for scratch.
 
+        classes: a CSV with a column 'subject' and one of 0 and 1 for each class; also what study.json says is taken.
         subjects: train on so many of them, 0 for all but those that validate. network: None for that of `init`.
         """
         self._require_new(name, studies)
-        return [self._preparationJob(studies, anatomy, name), Job([
+        return [self._preparationJob(studies, anatomy, name, classes), Job([
             "finetune", self.workspace.cohort(name), "--task", task, "--out", self.workspace.run(name),
             "--init", self.workspace.run(init) if init else "none",
             *(["--subjects", str(subjects)] if subjects else []), *_how(network, epochs, device, seed, batch)])]
@@ -219,8 +221,10 @@ class LearningLogic:
         drawn = self.drawing(study).now.acquired
         return reading_options(drawn.anatomy if drawn.anatomy in anatomies.available() else None, drawn.corrected)
 
-    def _preparationJob(self, studies: str | os.PathLike, anatomy: str, name: str) -> Job:
+    def _preparationJob(self, studies: str | os.PathLike, anatomy: str, name: str,
+                        classes: str | os.PathLike | None = None) -> Job:
         return Job(["prepare", Path(studies), "--anatomy", anatomy, "--out", self.workspace.cohort(name),
+                    *(["--classes", Path(classes)] if classes else []),
                     "--jobs", str(max(1, (os.cpu_count() or 2) - 1))])
 
     def _require_new(self, name: str, studies: str | os.PathLike) -> None:

@@ -42,6 +42,7 @@ class PlaneSSLParameterNode:
     pretrainingEpochs: Epochs = 200
     pretrainingName: str = "pretrained"
     labelledFolder: str = ""
+    classesFile: str = ""
     labelledVolume: slicer.vtkMRMLScalarVolumeNode
     labelledSegmentation: slicer.vtkMRMLSegmentationNode
     task: Annotated[str, Choice(list(TASKS))] = TASKS[0]

@@ -13,6 +13,7 @@ class TrainSection(Section):
         ui = self.ui
         for edit in (ui.pretrainingFolder, ui.labelledFolder):
             edit.filters = ctk.ctkPathLineEdit.Dirs
+        ui.classesFile.filters, ui.classesFile.nameFilters = ctk.ctkPathLineEdit.Files, ["*.csv"]
         ui.startingRun.currentIndexChanged.connect(self._choose_start)
         ui.runsTable.itemSelectionChanged.connect(self.refresh)
         self.onClick(ui.devicesButton, _("The devices could not be listed."), self._look_for_devices)
@@ -105,7 +106,7 @@ class TrainSection(Section):
         jobs = self.logic.finetuningJobs(
             settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
             init=start, subjects=settings.subjects, network=None if start else settings.network,
-            epochs=settings.finetuningEpochs, device=settings.device)
+            epochs=settings.finetuningEpochs, device=settings.device, classes=settings.classesFile or None)
         self._train(_("Finetuning"), jobs, settings.finetuningName)
 
     def _resume(self) -> None:

@@ -287,7 +287,8 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
     study = logic.drawStudy(study_folder)
     jobs = [
         *logic.pretrainingJobs(study_folder, "heart", "new", epochs=3), logic.resumingJob("lines"),
-        *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2), logic.resumingJob("hearts"),
+        *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2, classes="c.csv"),
+        logic.resumingJob("hearts"),
         logic.segmentationJob("hearts", study, tmp_path / "x.npz", clean=True, stack="s"), logic.devicesJob(),
         logic.classificationJob("hearts", study), logic.predictionJob("lines", study, tmp_path / "maps.npz"),
         logic.readingJob(study_folder, tmp_path / "kept", "heart", {"s": "SAX"})]
@@ -296,6 +297,7 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
         "prepare", "pretrain", "pretrain", "prepare", "finetune", "finetune", "segment", "devices", "classify", "lines",
         "handover"]
     assert known[1].out == workspace.run("new") and known[1].epochs == 3
+    assert known[3].classes.name == "c.csv"
     assert known[2].resume and known[2].tasks == "lines,location" and known[2].seed == 3
     assert known[5].resume and known[5].split == workspace.run("hearts") / "splits.json"
     for options, name in ((known[2], "lines"), (known[5], "hearts")):  # goes on as it began, whatever is usual by now

@@ -87,7 +87,7 @@ class ctkPathLineEdit(QWidget):
         layout.addWidget(self._edit)
         layout.addWidget(button)
 
-    filters = 0
+    filters, nameFilters = 0, ()
     currentPath = Property(str, lambda self: self._edit.text, lambda self, value: self._edit.setText(value))
     settingKey = kept("_key", str)
 
