@@ -21,6 +21,7 @@ class ApplySection(Section):
             box.currentIndexChanged.connect(lambda *_index: self.refresh())
         ui.run.currentIndexChanged.connect(self._choose_run)
         self.onClick(ui.segmentButton, _("The study could not be segmented."), self._segment)
+        self.onClick(ui.measureButton, _("The segmentation could not be measured."), self._measure)
         self.onClick(ui.classifyButton, _("The study could not be classified."), self._classify)
         self.onClick(ui.predictButton, _("The lines could not be predicted."), self._predict)
         self.onClick(ui.exportButton, _("The segmentation could not be exported."), self._export)
@@ -45,6 +46,9 @@ class ApplySection(Section):
         segments = self._lacking(_("segments"), "segmentation")
         allow(ui.segmentButton, segments,
               _("Segment every phase of the stack in the background, with volumes and ejection fraction."))
+        allow(ui.measureButton, self.running.busy or (
+            "" if study and self.logic.hasSegmentation(study) else _("Nothing is segmented of this study.")),
+            _("Measure the segmentation as it is now, after it was corrected: volumes, masses, ejection fraction."))
         allow(ui.classifyButton, self._lacking(_("classifies"), "classes"),
               _("Tell how likely each class is for this study."))
         allow(ui.predictButton, self._lacking(_("predicts lines"), "lines"),
@@ -56,6 +60,8 @@ class ApplySection(Section):
               _("Segment once more and write the result as DICOM SEG, into a new folder in this one."))
 
     def _lacking(self, does: str, head: str) -> str:
+        from PlaneSSLLib.study.recognition import FALLBACK
+
         run = self._runs.get(chosen(self.ui.run))
         if self.running.busy or self.panel.missingPackages():
             return self.running.busy or _("Packages are missing: see Set-up.")
@@ -67,7 +73,7 @@ class ApplySection(Section):
         if not self.logic.folder(study).exists():
             return _("The files of this study are no longer there: read and draw it again.")
         anatomy = self.logic.anatomy(study)
-        if anatomy not in (run.anatomy, "generic"):
+        if anatomy not in (run.anatomy, FALLBACK):
             return _("The run knows the anatomy {known}, and the study shows {shown}; if that is wrong, choose another "
                      "anatomy under Study and draw it again.").format(known=run.anatomy, shown=anatomy)
         return ""
@@ -92,6 +98,14 @@ class ApplySection(Section):
             self.running.steps(_("Showing the segmentation"), steps(), folder.cleanup)
 
         self.running.start(_("Segmenting"), [job], show, entersScene=True)
+
+    def _measure(self) -> None:
+        study = self._study()
+
+        def steps():
+            self._tell((yield from self.logic.measuringSteps(study)))
+
+        self.running.steps(_("Measuring"), steps(), lambda: None)
 
     def _tell(self, measures: dict) -> None:
         """What hearts are measured for; all volumes are in the table."""

@@ -164,6 +164,45 @@ class LearningLogic:
             self.segmentationJob(run, study, found, stack, clean, device).wait(idle=repaint)
             return [node for nodes in self.segmentationSteps(run, study, found, surface) for node in nodes]
 
+    def hasSegmentation(self, study: slicer.vtkMRMLScriptedModuleNode) -> bool:
+        """Is anything of a drawn study segmented in the scene?"""
+        return bool(self.drawing(study).nodes("segmentation"))
+
+    def measuringSteps(self, study: slicer.vtkMRMLScriptedModuleNode) -> Generator[None, None, dict]:
+        """What `measure` does, an image a step; returns the same."""
+        from PlaneSSLLib.prediction import measuring
+        from PlaneSSLLib.prediction.results import Results, SegmentedStack
+
+        drawing = self.drawing(study)
+        acquired = drawing.now.acquired
+        anatomy = anatomies.load(acquired.anatomy)
+        stacks = []
+        for stack in acquired.stacks:
+            found: dict[int, list] = {}
+            for phase, i, image in scenes.outlines(drawing, stack, anatomy):
+                found.setdefault(phase, [None] * len(stack.planes))[i] = image
+                yield
+            if found:
+                phases = sorted(found)
+                stacks.append(SegmentedStack(stack, tuple(phases), tuple(tuple(found[phase]) for phase in phases)))
+        if not stacks:
+            raise PlaneSSLError("Nothing is segmented of this study.")
+        measures = measuring.measure(Results(acquired, anatomy, tuple(stacks)))
+        scenes.add_measures(drawing, list(measuring.rows(measures)), anatomy.labels)
+        return measures
+
+    def measure(self, study: slicer.vtkMRMLScriptedModuleNode) -> dict:
+        """Measure the segmentations of a drawn study as they are in the scene now, corrected by hand or not.
+
+        Returns what planessl measure --json tells, and puts it into the study's table and plot.
+        """
+        steps = self.measuringSteps(study)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value
+
     def classificationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                           device: str = "auto") -> Job:
         """Tell how likely each class is for a drawn study; `showClasses` shows its document."""

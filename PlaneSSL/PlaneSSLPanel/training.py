@@ -103,10 +103,11 @@ class TrainSection(Section):
 
     def _finetune(self) -> None:
         settings, start = self.settings, chosen(self.ui.startingRun) or None  # as it is shown
+        classes = settings.classesFile if settings.task == "classification" else ""
         jobs = self.logic.finetuningJobs(
             settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
             init=start, subjects=settings.subjects, network=None if start else settings.network,
-            epochs=settings.finetuningEpochs, device=settings.device, classes=settings.classesFile or None)
+            epochs=settings.finetuningEpochs, device=settings.device, classes=classes or None)
         self._train(_("Finetuning"), jobs, settings.finetuningName)
 
     def _resume(self) -> None:

@@ -1,6 +1,7 @@
-"""What a user outlined in Slicer, saved as a study to train on."""
+"""What is outlined in the scene, by a network or by hand: saved as a study to train on, or taken to be measured."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..anatomy import Anatomy, Label
+from ..study import Stack
 from ..study.writing import write_labelled_study
 from . import nodes
 from .coordinates import array_of, to_lps
@@ -38,6 +40,29 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     labels = [None if one is None else _labels(one, volume, images[0].shape, anatomy) for one in segmentations]
     labels = [one if one is not None and one.any() else None for one in labels]
     return write_labelled_study(Path(folder), anatomy, view, _to_lps(volume), images, labels, overwrite)
+
+
+def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The segmentations of a stack as they are now: (phase, slice, (rows, columns) label values), a volume a turn.
+
+    Only of phases and slices that were acquired and in which anything is outlined. PlaneSSLError for a segment that is
+    no structure of the anatomy.
+    """
+    of_slice = {node.GetAttribute(nodes.SLICE): node for node in drawing.nodes("segmentation", stack.id)}
+    for volume in drawing.nodes("volume", stack.id):
+        index = volume.GetAttribute(nodes.SLICE)
+        if index not in of_slice:
+            continue
+        volumes, segmentations = _phases(volume, of_slice[index])
+        columns, rows, slices = volume.GetImageData().GetDimensions()
+        for phase, segmentation in enumerate(segmentations):
+            if segmentation is None:
+                continue
+            labels = _labels(segmentation, volumes[phase], (slices, rows, columns), anatomy)
+            if labels.any():
+                for i, image in enumerate(labels, start=0 if index is None else int(index)):
+                    if phase < len(stack.frames[i]):
+                        yield phase, i, image
 
 
 def _to_lps(volume) -> np.ndarray:

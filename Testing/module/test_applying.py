@@ -1,6 +1,7 @@
 """The Apply section, button by button, with real child processes and untrained runs."""
 from __future__ import annotations
 
+import numpy as np
 import pydicom
 import pytest
 from Testing.made_up_run import write_untrained_run
@@ -49,6 +50,29 @@ def test_segment_shows_every_phase_and_its_measures(panel, host, ready):
     assert host.util.getNodesByClass("vtkMRMLSegmentationNode")
     tables = [node.GetName() for node in host.util.getNodesByClass("vtkMRMLTableNode")]
     assert any(name.endswith("measures") for name in tables)
+
+
+def test_a_segmentation_is_measured_as_it_was_corrected(panel, host, heart):
+    """The cavity of the first phase is painted once more as large: so is the volume, and what is ejected."""
+    from PlaneSSLLib import anatomy, scene
+    from PlaneSSLLib.study import read_study
+
+    assert not panel.ui.measureButton.enabled
+    study = draw(panel, heart)
+    sax = next(stack for stack in read_study(heart).stacks if stack.view == "SAX" and not stack.localizer)
+    labels = [np.zeros((len(sax.planes), *sax.planes[0].shape), np.uint8) for _ in range(2)]
+    for phase in labels:
+        phase[:, 20:30, 20:30] = 3
+    for side, ejected in ((30, 0), (40, 50)):
+        labels[0][:, 20:30, 20:side] = 3
+        scene.add_segmentation(panel.logic.drawing(study), sax.id, labels, anatomy.load("heart").labels)
+        panel.refresh()
+        press(panel, panel.ui.measureButton)
+        assert f"ejection fraction {ejected} %" in panel.ui.answer.text
+    cavity = panel.logic.measure(study)["stacks"][0]["cavities"]["LV"]
+    assert (cavity["ed_phase"], cavity["es_phase"]) == (0, 1)
+    area = sax.planes[0].spacing[0] * sax.planes[0].spacing[1]
+    assert cavity["edv_ml"] == pytest.approx(200 * area * sax.step_mm * len(sax.planes) / 1000, rel=1e-3)
 
 
 def test_a_corrected_view_is_what_networks_are_asked_about(panel, ready, heart, tmp_path):
