@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -201,20 +201,21 @@ def summarise(grid: Grid, out: Path) -> dict:
     """Table, plot and results.json of the cells that are done."""
     done = {cell: read_json(path) for cell in grid.cells()
             if (path := _finetuned(out, cell) / "evaluation.json").is_file()}
+    classes = sorted({name for document in done.values() for name in document.get("classes", ())})
+    figures = {cell: _figures(document, classes) for cell, document in done.items()}
     rows = []
     for start in grid.starts:
         for subjects in grid.subjects:
             seeds = sorted(seed for s, n, seed in done if (s, n) == (start, subjects))
             if not seeds:
                 continue
-            figures = [_figures(done[start, subjects, seed]) for seed in seeds]
-            row = {"start": start, "subjects": subjects, "draws": len(seeds),
-                   "mean": float(np.mean([np.nanmean(f) for f in figures])),
-                   "sd": float(np.std([np.nanmean(f) for f in figures], ddof=1)) if len(seeds) > 1 else 0.0}
+            means = [np.nanmean(figures[start, subjects, seed]) for seed in seeds]
+            row = {"start": start, "subjects": subjects, "draws": len(seeds), "mean": float(np.mean(means)),
+                   "sd": float(np.std(means, ddof=1)) if len(seeds) > 1 else 0.0}
             if np.isnan(row["mean"]):
                 raise PlaneSSLError(f"Nobody in {grid.evaluate_on} tells right from wrong: a figure needs subjects "
                                     "with and without a class, or with outlines.")
-            paired = [np.subtract(_figures(done[start, subjects, seed]), _figures(done[SCRATCH, subjects, seed]))
+            paired = [figures[start, subjects, seed] - figures[SCRATCH, subjects, seed]
                       for seed in seeds if (SCRATCH, subjects, seed) in done]
             if start != SCRATCH and paired:
                 row |= {"gain": float(np.nanmean(paired))}
@@ -230,11 +231,11 @@ def summarise(grid: Grid, out: Path) -> dict:
     return results
 
 
-def _figures(evaluation: dict) -> np.ndarray:
-    """What is compared: a subject's mean Dice each, or a class's AUC each."""
-    if "per_subject" in evaluation:
-        return np.array([np.nan if d is None else d for d in evaluation["per_subject"]])
-    return np.array([np.nan if c["auc"] is None else c["auc"] for c in evaluation["classes"].values()])
+def _figures(evaluation: dict, classes: Sequence[str]) -> np.ndarray:
+    """What is compared: a subject's mean Dice each, or the AUC of each of these classes; NaN for one not learnt."""
+    found = evaluation["per_subject"] if "per_subject" in evaluation else [
+        evaluation["classes"].get(name, {}).get("auc") for name in classes]
+    return np.array([np.nan if figure is None else figure for figure in found])
 
 
 def paired_interval(differences: np.ndarray, seed: int = 0, rounds: int = 4000) -> tuple[float, float]:

@@ -47,6 +47,15 @@ def test_the_interval_is_that_of_paired_differences():
     assert 0.02 < low < 0.1 < high < 0.18
 
 
+def test_a_class_that_a_draw_could_not_teach_is_compared_in_the_others_alone():
+    """Ten patients may all give one answer to it; the draws are averaged class by class."""
+    some, all_ = ({"classes": {name: {"auc": auc} for name, auc in aucs.items()}} for aucs in (
+        {"dilated": 0.7}, {"normal": None, "dilated": 0.9, "thick": 0.6}))
+    names = ["dilated", "normal", "thick"]
+    np.testing.assert_array_equal(comparing._figures(some, names), [0.7, np.nan, np.nan])
+    np.testing.assert_array_equal(comparing._figures(all_, names), [0.9, np.nan, 0.6])
+
+
 def test_the_table_says_when_pretraining_loses():
     rows = [{"start": "scratch", "subjects": 1, "draws": 1, "mean": 0.5, "sd": 0.0},
             {"start": "lines", "subjects": 1, "draws": 3, "mean": 0.45, "sd": 0.02, "gain": -0.05,
