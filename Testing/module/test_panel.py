@@ -11,7 +11,6 @@ from Testing.made_up_study import write_study
 from Testing.module.using import choose, draw
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.files import read_json
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -260,94 +259,6 @@ def test_what_a_run_answered_is_laid_over_in_place_of_the_targets(panel, host, s
     assert {composite.GetForegroundVolumeID() for composite in composites} == {node.GetID()}
     panel.ui.predictedButton.click()
     assert not any(composite.GetForegroundVolumeID() for composite in composites)
-
-
-def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder, tmp_path):
-    from Testing.made_up_run import write_run
-
-    write_run(panel.logic.workspace.run("lines"), stage="pretraining", task="lines,location")
-    draw(panel, study_folder)
-    assert panel.ui.runsTable.rowCount == 1
-    assert not panel.ui.segmentButton.enabled and "segments" in panel.ui.segmentButton.toolTip
-    assert panel.ui.predictButton.enabled
-    starts = [panel.ui.startingRun.itemText(i) for i in range(panel.ui.startingRun.count)]
-    assert starts == ["none: from scratch", "lines"]
-    panel.ui.startingRun.setCurrentIndex(1)
-    assert panel.settings.startingRun == "lines"
-
-
-def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_folder, tmp_path):
-    from Testing.made_up_run import write_run
-
-    from PlaneSSLLib.cli import _parser
-
-    logic, workspace = panel.logic, panel.logic.workspace
-    write_run(workspace.run("lines"), stage="pretraining", task="lines,location", finished=False)
-    write_run(workspace.run("hearts"))
-    study = logic.drawStudy(study_folder)
-    jobs = [
-        *logic.pretrainingJobs(study_folder, "heart", "new", epochs=3), logic.resumingJob("lines"),
-        *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2, classes="c.csv"),
-        logic.resumingJob("hearts"),
-        logic.segmentationJob("hearts", study, tmp_path / "x.npz", clean=True, stack="s"), logic.devicesJob(),
-        logic.classificationJob("hearts", study), logic.predictionJob("lines", study, tmp_path / "maps.npz"),
-        logic.readingJob(study_folder, tmp_path / "kept", "heart", {"s": "SAX"})]
-    known = [_parser().parse_args([*job.arguments, "--json"]) for job in jobs]
-    assert [options.command for options in known] == [
-        "prepare", "pretrain", "pretrain", "prepare", "finetune", "finetune", "segment", "devices", "classify", "lines",
-        "handover"]
-    assert known[1].out == workspace.run("new") and known[1].epochs == 3
-    assert known[3].classes.name == "c.csv"
-    assert known[2].resume and known[2].tasks == "lines,location" and known[2].seed == 3
-    assert known[5].resume and known[5].split == workspace.run("hearts") / "splits.json"
-    for options, name in ((known[2], "lines"), (known[5], "hearts")):  # goes on as it began, whatever is usual by now
-        began = read_json(workspace.run(name) / "config.json")["settings"]
-        assert {key: getattr(options, key) for key in ("epochs", "batch", "coarse", "learning_rate", "precision")} == {
-            key: began[key] for key in ("epochs", "batch", "coarse", "learning_rate", "precision")}
-    with pytest.raises(PlaneSSLError, match="another name"):
-        logic.pretrainingJobs(study_folder, "heart", "lines")
-    with pytest.raises(PlaneSSLError):
-        logic.segmentationJob("nothing", study, tmp_path / "x.npz")
-
-
-def test_a_training_starts_from_the_run_that_is_shown(panel, study_folder, monkeypatch):
-    """A run of hearts that was chosen is no start for knees, and is not offered for them."""
-    from Testing.made_up_run import write_run
-
-    write_run(panel.logic.workspace.run("lines"), stage="pretraining", task="lines,location")
-    panel.settings.labelledFolder = str(study_folder)
-    started = []
-    monkeypatch.setattr(panel.running, "start", lambda title, jobs, *more, **others: started.append(jobs[-1].arguments))
-    monkeypatch.setattr(panel, "missingPackages", lambda: False)
-    panel.settings.startingRun = "lines"
-    panel.refresh()
-    for anatomy, start in (("heart", str(panel.logic.workspace.run("lines"))), ("knee", "none")):
-        panel.settings.trainingAnatomy = anatomy
-        panel.ui.finetuneButton.click()
-        assert str(started[-1][started[-1].index("--init") + 1]) == start
-        assert ("none" in panel.ui.startingRun.currentText) == (start == "none")
-
-
-def test_a_cohort_is_not_mixed_with_studies_from_elsewhere(panel, study_folder, tmp_path):
-    from PlaneSSLLib.cohort import prepare
-
-    prepare([study_folder], "heart", panel.logic.workspace.cohort("p"))
-    assert len(panel.logic.pretrainingJobs(study_folder, "heart", "p")) == 2  # as after a cancelled training
-    with pytest.raises(PlaneSSLError, match=r"from elsewhere.*another name"):
-        panel.logic.pretrainingJobs(tmp_path, "heart", "p")
-
-
-def test_studies_that_are_left_out_are_told_in_the_details(panel, study_folder, tmp_path):
-    from PlaneSSLLib.jobs import Job
-
-    write_study(tmp_path / "all" / "good", 0)
-    (tmp_path / "all" / "bad").mkdir()
-    (tmp_path / "all" / "bad" / "x.dcm").write_bytes(b"nothing")
-    prepare = Job(["prepare", tmp_path / "all", "--anatomy", "heart", "--out", tmp_path / "c"])
-    panel.running.start("Preparing", [prepare, Job(["anatomy", "list"])], lambda results: None)
-    panel.running.finish()
-    told = panel.ui.jobText.toPlainText()
-    assert "bad: left out." in told and "good" not in told
 
 
 def test_another_anatomy_is_read_anew(panel, study_folder):

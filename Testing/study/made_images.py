@@ -1,13 +1,15 @@
-"""Small DICOM images, made to order."""
+"""Small DICOM images and volume files, made to order."""
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 SERIES_UID = generate_uid()
+SHAPE = (3, 4, 5)  # slices, rows, columns
 
 
 def image(number: int = 1, **changes) -> Dataset:
@@ -36,3 +38,16 @@ def write(made: Dataset, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     made.save_as(path, enforce_file_format=True)
     return path
+
+
+def volume(path, value=0, origin=(10, -20, 30), direction=None, spacing=(1.25, 1.5, 8), dtype=np.int16, shape=SHAPE):
+    """Voxels count up from value; returns them."""
+    array = (np.arange(np.prod(shape)).reshape(shape) + value).astype(dtype)
+    made = sitk.GetImageFromArray(array, isVector=False)
+    made.SetOrigin([*origin, 0][:array.ndim])
+    made.SetSpacing([*spacing, 1][:array.ndim])
+    if direction is not None:
+        made.SetDirection(direction)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(made, str(path))
+    return array

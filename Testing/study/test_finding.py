@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import pytest
-from made_images import image, write
+from made_images import image, volume, write
 
-from PlaneSSLLib.study import find_studies, read_study
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.study import find_studies, read_patient, read_study
 
 
 @pytest.fixture
@@ -53,3 +54,29 @@ def test_without_a_study_uid_series_that_occur_twice_are_of_several_patients(fou
     named = [{**of("", ""), "SeriesNumber": n} for n in (1, 2)]
     assert found({"all/p/a": named[0], "all/p/b": named[1], "all/q/a": named[0], "all/q/b": named[1]}) == [
         "all/p", "all/q"]
+
+
+def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
+    for n in range(4):
+        volume(tmp_path / f"{n:02}.nii.gz", origin=(n, -20, 30 + 2 * n))
+        volume(tmp_path / "named" / f"case{n:02}_frame1.nii.gz")
+    with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(00.nii.gz.*4 grids"):
+        read_patient(tmp_path)
+    with pytest.raises(PlaneSSLError, match=r"the names of case00_frame1.nii.gz and case03_frame1.nii.gz number them"):
+        read_patient(tmp_path / "named")
+    found = find_studies(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in found] == [
+        *(f"{n:02}.nii.gz" for n in range(4)), *(f"named/case{n:02}_frame1.nii.gz" for n in range(4))]
+    assert [read_patient(path).subject for path in found[2:5]] == ["02", "03", "case00_frame1"]
+
+
+def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):
+    """Localizers in three directions, maps of one slice each, files on two grids."""
+    across, along, lengthwise = [1, 0, 0, 0, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1, 0, -1, 0], [0, 0, 1, 1, 0, 0, 0, 1, 0]
+    for n, direction in enumerate((across, along, lengthwise)):
+        volume(tmp_path / f"scout_{n}.nii.gz", direction=direction)
+    for n in range(4):
+        volume(tmp_path / f"map_{n}.nii.gz", origin=(10, -20, 10 * n), shape=(1, 4, 5))
+    for n in range(2):
+        volume(tmp_path / f"sax_{n}.nii.gz", origin=(n, -20, 30))
+    assert len(read_patient(tmp_path).stacks) == 3 + 4 + 2

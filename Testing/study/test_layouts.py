@@ -9,25 +9,10 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from made_images import SHAPE, volume
 
 from PlaneSSLLib import PlaneSSLError, anatomy
 from PlaneSSLLib.study import LabelFile, describe, find_studies, read_labels, read_patient, read_study
-
-SHAPE = (3, 4, 5)  # slices, rows, columns
-
-
-def volume(path, value=0, origin=(10, -20, 30), direction=None, spacing=(1.25, 1.5, 8), dtype=np.int16, shape=SHAPE):
-    """Voxels count up from value; returns them."""
-    array = (np.arange(np.prod(shape)).reshape(shape) + value).astype(dtype)
-    made = sitk.GetImageFromArray(array, isVector=False)
-    made.SetOrigin([*origin, 0][:array.ndim])
-    made.SetSpacing([*spacing, 1][:array.ndim])
-    if direction is not None:
-        made.SetDirection(direction)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(made, str(path))
-    return array
-
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha", ".nhdr", ".mhd"])
 def test_a_lone_volume(tmp_path, ending):
@@ -197,32 +182,6 @@ def test_a_data_set_without_numbers_of_channels(tmp_path):
     assert label.file == tmp_path / "labelsTr" / "la_014.nii.gz"
     with pytest.raises(PlaneSSLError, match="2 cases"):
         read_patient(tmp_path / "imagesTr")
-
-
-def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
-    for n in range(4):
-        volume(tmp_path / f"{n:02}.nii.gz", origin=(n, -20, 30 + 2 * n))
-        volume(tmp_path / "named" / f"case{n:02}_frame1.nii.gz")
-    with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(00.nii.gz.*4 grids"):
-        read_patient(tmp_path)
-    with pytest.raises(PlaneSSLError, match=r"the names of case00_frame1.nii.gz and case03_frame1.nii.gz number them"):
-        read_patient(tmp_path / "named")
-    found = find_studies(tmp_path)
-    assert [str(path.relative_to(tmp_path)) for path in found] == [
-        *(f"{n:02}.nii.gz" for n in range(4)), *(f"named/case{n:02}_frame1.nii.gz" for n in range(4))]
-    assert [read_patient(path).subject for path in found[2:5]] == ["02", "03", "case00_frame1"]
-
-
-def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):
-    """Localizers in three directions, maps of one slice each, files on two grids."""
-    across, along, lengthwise = [1, 0, 0, 0, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1, 0, -1, 0], [0, 0, 1, 1, 0, 0, 0, 1, 0]
-    for n, direction in enumerate((across, along, lengthwise)):
-        volume(tmp_path / f"scout_{n}.nii.gz", direction=direction)
-    for n in range(4):
-        volume(tmp_path / f"map_{n}.nii.gz", origin=(10, -20, 10 * n), shape=(1, 4, 5))
-    for n in range(2):
-        volume(tmp_path / f"sax_{n}.nii.gz", origin=(n, -20, 30))
-    assert len(read_patient(tmp_path).stacks) == 3 + 4 + 2
 
 
 def test_a_study_json(tmp_path):
