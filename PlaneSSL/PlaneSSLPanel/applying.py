@@ -40,6 +40,8 @@ class ApplySection(Section):
         fill(ui.applyStudy, [(study.GetName(), study.GetID()) for study in reversed(self.logic.studies())],
              chosen(ui.applyStudy))
         study = self._study()
+        if study is None or study is not self._weighty[0]:
+            ui.weightsTable.setVisible(False)
         stacks = self.logic.drawnStacks(study) if study else []
         fill(ui.applyStack, [(_("all of the run's views"), None), *(
             (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)], chosen(ui.applyStack))
