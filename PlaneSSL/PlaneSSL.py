@@ -181,11 +181,11 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """How studies are to be shown."""
         return {name: getattr(self.settings, name) for name in ("localizers", "others", "textures")}
 
-    def missingPackages(self) -> bool:
-        """Does something lack that training and applying need?"""
+    def missingPackages(self) -> str:
+        """What to do where something lacks that training and applying need; empty where all is there."""
         from PlaneSSLPanel.installing import packages
 
-        return not all(package.installed for package in packages())
+        return "" if all(package.installed for package in packages()) else _("Packages are missing: see Set-up.")
 
 
 class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):

@@ -65,8 +65,8 @@ class ApplySection(Section):
         from PlaneSSLLib.study.recognition import FALLBACK
 
         run = self._runs.get(chosen(self.ui.run))
-        if self.running.busy or self.panel.missingPackages():
-            return self.running.busy or _("Packages are missing: see Set-up.")
+        if missing := self.running.busy or self.panel.missingPackages():
+            return missing
         if run is None or head not in run.heads:
             return _("Choose a run that {does} first; the Train section makes one.").format(does=does)
         study = self._study()

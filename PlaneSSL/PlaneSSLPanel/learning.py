@@ -143,7 +143,6 @@ class LearningLogic:
 
         Returns the measures, as planessl measure --json has them.
         """
-        from PlaneSSLLib.prediction import measuring
         from PlaneSSLLib.prediction.results import Results
 
         drawing = self.drawing(study)
@@ -151,9 +150,7 @@ class LearningLogic:
         results = Results.load(Path(found), drawing.now.acquired, anatomy)
         for one in results.stacks:
             yield scenes.add_segmentation(drawing, one.stack, one.labels, anatomy.labels, surface, one.phases)
-        measures = measuring.measure(results)
-        scenes.add_measures(drawing, list(measuring.rows(measures)), anatomy.labels)
-        return measures
+        return _show_measures(drawing, results)
 
     def segment(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None = None,
                 clean: bool = False, surface: bool = True,
@@ -170,7 +167,6 @@ class LearningLogic:
 
     def measuringSteps(self, study: slicer.vtkMRMLScriptedModuleNode) -> Generator[None, None, dict]:
         """What `measure` does, an image a step; returns the same."""
-        from PlaneSSLLib.prediction import measuring
         from PlaneSSLLib.prediction.results import Results, SegmentedStack
 
         drawing = self.drawing(study)
@@ -187,9 +183,7 @@ class LearningLogic:
                 stacks.append(SegmentedStack(stack, tuple(phases), tuple(tuple(found[phase]) for phase in phases)))
         if not stacks:
             raise PlaneSSLError("Nothing is segmented of this study.")
-        measures = measuring.measure(Results(acquired, anatomy, tuple(stacks)))
-        scenes.add_measures(drawing, list(measuring.rows(measures)), anatomy.labels)
-        return measures
+        return _show_measures(drawing, Results(acquired, anatomy, tuple(stacks)))
 
     def measure(self, study: slicer.vtkMRMLScriptedModuleNode) -> dict:
         """Measure the segmentations of a drawn study as they are in the scene now, corrected by hand or not.
@@ -282,6 +276,15 @@ class LearningLogic:
             return summary(folder).folder
         except KeyError as error:
             raise PlaneSSLError(f"{folder} is no run: its config.json lacks {error}.") from None
+
+
+def _show_measures(drawing, results) -> dict:
+    """Measure what was found, and put it into the study's table and plot; returns the measures."""
+    from PlaneSSLLib.prediction import measuring
+
+    measures = measuring.measure(results)
+    scenes.add_measures(drawing, list(measuring.rows(measures)), results.anatomy.labels)
+    return measures
 
 
 def reservations(document: object) -> list[str]:

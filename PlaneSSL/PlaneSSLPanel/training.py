@@ -38,12 +38,12 @@ class TrainSection(Section):
                   and run.anatomy == settings.trainingAnatomy]
         fill(ui.startingRun, [(_("none: from scratch"), ""), *starts], settings.startingRun)
         names = [run.name for run in runs]
-        packages = _("Packages are missing: see Set-up.") if self.panel.missingPackages() else ""
+        packages = self.panel.missingPackages()
         allow(ui.devicesButton, self.running.busy or packages, _("List the devices and their free memory."))
-        allow(ui.pretrainButton, self.running.busy or self._lacking(
+        allow(ui.pretrainButton, self.running.busy or packages or self._lacking(
             settings.pretrainingFolder, settings.pretrainingName, names, settings.taskLines or settings.taskLocation),
             _("Prepare the studies and pretrain on them, in the background."))
-        allow(ui.finetuneButton, self.running.busy or self._lacking(
+        allow(ui.finetuneButton, self.running.busy or packages or self._lacking(
             settings.labelledFolder, settings.finetuningName, names),
             _("Prepare the labelled studies and train on them, in the background."))
         outlined = settings.labelledVolume and settings.labelledSegmentation and settings.labelledFolder
@@ -59,8 +59,6 @@ class TrainSection(Section):
             _("The cohort of this training is gone.")), _("Go on where this training stopped."))
 
     def _lacking(self, folder: str, name: str, names: list[str], tasks: bool = True) -> str:
-        if self.panel.missingPackages():
-            return _("Packages are missing: see Set-up.")
         if not folder:
             return _("Choose the folder that holds the studies first.")
         if not tasks:

@@ -43,7 +43,7 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
 
 
 def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The segmentations of a stack as they are now: (phase, slice, (rows, columns) label values), a volume a turn.
+    """The segmentations of a stack as they are now: (phase, slice, (rows, columns) label values).
 
     Only of phases and slices that were acquired and in which anything is outlined. PlaneSSLError for a segment that is
     no structure of the anatomy.

@@ -14,6 +14,7 @@ from made_images import SHAPE, volume
 from PlaneSSLLib import PlaneSSLError, anatomy
 from PlaneSSLLib.study import LabelFile, describe, find_studies, read_labels, read_patient, read_study
 
+
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha", ".nhdr", ".mhd"])
 def test_a_lone_volume(tmp_path, ending):
     array = volume(tmp_path / f"brain{ending}", value=-30)
