@@ -25,6 +25,7 @@ _LIBRARY = str(next(folder for folder in Path(__file__).resolve().parents if (fo
 if _LIBRARY not in sys.path:
     sys.path.append(_LIBRARY)
 
+from PlaneSSLPanel import sources  # noqa: E402
 from PlaneSSLPanel.lazily import lazily  # noqa: E402
 from PlaneSSLPanel.learning import LearningLogic, reading_options  # noqa: E402
 from PlaneSSLPanel.samples import registerSampleData  # noqa: E402
@@ -228,9 +229,24 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         return [*(f"{problem.file}: {problem.reason}" for problem in study.problems), *study.notes,
                 *(f"{stack.id}: {note}" for stack in study.stacks for note in stack.notes)]
 
-    def views(self, study: Study) -> list[str]:
-        """The views that a stack of this study can show."""
-        return [view.name for view in anatomies.load(study.anatomy).views]
+    def views(self, anatomy: str) -> list[str]:
+        """The views that a stack of this anatomy can show."""
+        return [view.name for view in anatomies.load(anatomy).views]
+
+    def dicomStudies(self) -> list[tuple[str, str]]:
+        """(what it is called, its UID) of every study in Slicer's DICOM database."""
+        return sources.dicomStudies()
+
+    def gatherDicom(self, study: str) -> Path:
+        """A folder with links to all files of a study of the DICOM database, to be read and drawn; it goes with Slicer.
+
+        study: its UID.
+        """
+        return sources.gatherDicom(study)
+
+    def gatherVolumes(self, volume: slicer.vtkMRMLScalarVolumeNode) -> Path:
+        """The same of a volume of the scene, and of all volumes beside it in the subject hierarchy."""
+        return sources.gatherVolumes(volume)
 
     def drawStudy(self, study: Study | str | os.PathLike, anyFrame: bool = False, **look: str,
                   ) -> slicer.vtkMRMLScriptedModuleNode:

@@ -5,6 +5,7 @@
     calls.segment("runs/heart", "studies/patient7", "patient7.mrb")      the same, and written
     calls.segment("runs/heart", "studies/patient7", views={"s06-4CH": "SAX"})   a view is known better
     calls.show(found)                                                    into the scene, with tables and plots
+    calls.export("found.npz", "studies/patient7", "seg")                 what segment kept as .npz, as DICOM SEG, say
     calls.measure(found)                                                 volumes, ejection fractions, masses
     calls.measure("studies/patient7")                                    of a study that has labels
     calls.classify("runs/knee", "studies/patient7")                      classes, and the slices that weighed most
@@ -22,6 +23,8 @@ from . import PlaneSSLError
 from .files import refuse_existing, replacing_folder
 
 if TYPE_CHECKING:
+    from .anatomy import Anatomy
+    from .prediction.dicom_seg import Author
     from .prediction.results import Results
     from .scene import Drawing
     from .study import Stack, Study
@@ -53,6 +56,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     they are known better than the study reads, see `study.read_study`. report: gets progress and notice events. What
     can be checked beforehand is checked before the network runs.
     """
+    from .prediction.dicom_seg import Author
     from .prediction.results import Results
     from .prediction.segmenting import Segmenter
     from .prediction.studies import require_phase, segment_stack
@@ -72,7 +76,8 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     stacks = _chosen(study, run, stack, out, report)
     for one in stacks:
         require_phase(one, phase)
-    write, phases = _writer(out, stacks, phase, run, overwrite, report)
+    wanted = None if phase is None else (phase,)
+    write, phases = _writer(out, stacks, wanted, run.anatomy, lambda: Author.network(run), overwrite, report)
     segmenter = Segmenter(run, device, report=report)
     counts = [sum(len(frames) if phase is None else phase < len(frames) for frames in one.frames) for one in stacks]
     found = []
@@ -85,6 +90,37 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
         if not any(found[-1].voxels(label.value) for label in run.anatomy.labels):
             report({"event": "notice", "text": f"Nothing was found in {one.id}."})
     results = Results(study, run.anatomy, tuple(found))
+    write(results)
+    return results
+
+
+def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str | None = None,
+           phase: int | None = None, anatomy: str | None = None, views: dict[str, str] | None = None,
+           overwrite: bool = False, report: Report = lambda event: None) -> Results:
+    """Write label maps that `segment`, or the panel, has kept as .npz in another form; source: the same study.
+
+    out, stack, phase, anatomy, views, report: as of `segment`. A DICOM SEG says that a person has seen the outlines.
+    """
+    from . import anatomy as anatomies
+    from .prediction.dicom_seg import Author
+    from .prediction.results import Results
+
+    found, out = Path(found), Path(out)
+    refuse_existing(out, overwrite)
+    study = read_and_tell(Path(source), anatomy, views, report)
+    results = Results.load(found, study, anatomies.load(study.anatomy))
+    kept = {one.stack.id: one for one in results.stacks
+            if stack in (None, one.stack.id) and (phase is None or phase in one.phases)}
+    if not kept:
+        raise PlaneSSLError(f"{found} holds no label map{'' if stack is None and phase is None else ' of that kind'}; "
+                            f"it holds {', '.join(one.stack.id for one in results.stacks) or 'none at all'}.")
+    stacks = _that_fit([one.stack for one in kept.values()], out, report)
+    phases = kept[stacks[0].id].phases if len(stacks) == 1 else None
+    wanted = (phase,) if phase is not None else None if phases == tuple(range(stacks[0].phases)) else phases
+    write, phases = _writer(out, stacks, wanted, results.anatomy, lambda: Author.person(results.anatomy), overwrite,
+                            report)
+    written = [kept[one.id] if phases is None else kept[one.id].take(phases) for one in stacks]
+    results = Results(study, results.anatomy, tuple(written))
     write(results)
     return results
 
@@ -170,9 +206,9 @@ def _drawing_of(study: Study) -> Drawing:
 
 def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report: Report) -> list[Stack]:
     """The stacks to segment: the one that is named, the only one of a file, else those of the run's views."""
-    from .prediction.studies import best_stack, stacks_to_segment
+    from .prediction.studies import stacks_to_segment
     from .prediction.suiting import other_anatomy
-    from .prediction.volumes import ENDINGS, is_volume_file, says_no_direction
+    from .prediction.volumes import ENDINGS, says_no_direction
 
     if study.folder.is_file() and stack is None and len(study.stacks) == 1:
         if study.folder.name.endswith(ENDINGS) and says_no_direction(study.folder):
@@ -182,33 +218,43 @@ def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report:
     if stack is None and study.anatomy != run.plan.anatomy:
         raise PlaneSSLError(f"{other_anatomy(run.plan, study)}. Name a stack with --stack to segment it all the same; "
                             "if it reads wrongly, name its anatomy with --anatomy.")
-    stacks = stacks_to_segment(study, run.config["views"], stack)
+    return _that_fit(stacks_to_segment(study, run.config["views"], stack), out, report)
+
+
+def _that_fit(stacks: list[Stack], out: Path | None, report: Report) -> list[Stack]:
+    """A volume file holds one stack: the best."""
+    from .prediction.volumes import best_stack, is_volume_file
+
     if out is not None and is_volume_file(out) and len(stacks) > 1:
         stacks = [best_stack(stacks)]
         report({"event": "notice", "text": f"{out.name} holds one stack: {stacks[0].id} is taken (see --stack)."})
     return stacks
 
 
-def _writer(out: Path | None, stacks: list[Stack], phase: int | None, run: Run, overwrite: bool, report: Report,
+def _writer(out: Path | None, stacks: list[Stack], wanted: tuple[int, ...] | None, anatomy: Anatomy,
+            author: Callable[[], Author], overwrite: bool, report: Report,
             ) -> tuple[Callable[[Results], None], tuple[int, ...] | None]:
-    """What writes the results, and the phases that it can hold (None: all); PlaneSSLError if it cannot hold these."""
+    """What writes the results, and the phases that it can hold (None: all); PlaneSSLError if it cannot hold these.
+
+    wanted: the phases that are asked for, None for all.
+    """
     from .prediction import volumes
 
     ending = "" if out is None else out.suffix.lower()
     if out is None:
-        return lambda results: None, None
+        return lambda results: None, wanted
     if volumes.is_volume_file(out):
-        phases = (phase,) if phase is not None else volumes.whole_phases(stacks[0])
+        phases = volumes.whole_phases(stacks[0]) if wanted is None else wanted
         volumes.require_fit(out, stacks[0], phases)
-        if phase is None and len(phases) < stacks[0].phases:
+        if wanted is None and len(phases) < stacks[0].phases:
             report({"event": "notice", "text": f"{out.name} {volumes.what_is_left_out(stacks[0])}"})
-        return lambda results: volumes.write_stack(results.stacks[0], run.anatomy.labels, out, overwrite), phases
+        return lambda results: volumes.write_stack(results.stacks[0], anatomy.labels, out, overwrite), phases
     if ending == ".npz":
-        return lambda results: results.save(out, overwrite), None
+        return lambda results: results.save(out, overwrite), wanted
     if ending == ".mrb":
-        return lambda results: _save_scene(results, out, overwrite), None
+        return lambda results: _save_scene(results, out, overwrite), wanted
     if not ending:
-        return _dicom_writer(out, stacks, run), None
+        return _dicom_writer(out, stacks, author()), wanted
     raise PlaneSSLError(f"{out} has an ending that says nothing here: choose .nii.gz, .seg.nrrd, .mrb, .npz, or a name "
                         "without an ending for a folder of DICOM SEG.")
 
@@ -226,7 +272,7 @@ def _save_scene(results: Results, out: Path, overwrite: bool) -> None:
         raise
 
 
-def _dicom_writer(out: Path, stacks: list[Stack], run: Run) -> Callable[[Results], None]:
+def _dicom_writer(out: Path, stacks: list[Stack], author: Author) -> Callable[[Results], None]:
     from .prediction.dicom_seg import Source, require_replaceable, write_dicom_seg
 
     require_replaceable(out)
@@ -235,6 +281,6 @@ def _dicom_writer(out: Path, stacks: list[Stack], run: Run) -> Callable[[Results
     def write(results: Results) -> None:
         with replacing_folder(out) as folder:
             for segmented, source in zip(results.stacks, sources, strict=True):
-                write_dicom_seg(segmented, source, run, folder)
+                write_dicom_seg(segmented, source, author, folder)
 
     return write

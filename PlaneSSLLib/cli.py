@@ -170,6 +170,15 @@ def _parser() -> argparse.ArgumentParser:
     reading(sub)
     device(sub)
 
+    sub = command("export", "Write label maps that were kept as .npz in another form.", writes=True)
+    sub.add_argument("found", type=Path, help="an .npz file, of segment or of the panel")
+    sub.add_argument("folder", type=Path, help="of the study that was segmented")
+    sub.add_argument("--out", type=Path, required=True,
+                     help=".nii.gz, .seg.nrrd, .mrb, or a folder (no ending) of DICOM SEG")
+    sub.add_argument("--stack", help="this stack only, by its id in planessl study")
+    sub.add_argument("--phase", type=int, help="this phase only, counted from 0")
+    reading(sub)
+
     sub = command("measure", "Volumes, ejection fractions and masses of label maps.", writes=True)
     sub.add_argument("input", type=Path, help="a study's folder with labels, a label map (.nii.gz, .seg.nrrd, ...), or "
                                               "DICOM SEG: a file, or a folder of them")

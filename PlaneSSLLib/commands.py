@@ -231,11 +231,21 @@ def segment(options: Namespace, console: Console) -> None:
     found = calls.segment(
         options.run, options.input, options.out, stack=options.stack, phase=options.phase, clean=options.clean,
         **_reading(options), device=options.device, overwrite=options.overwrite, report=console.event)
-    document = {"out": str(options.out), "stacks": [{
+    console.result(_written(options.out, found), lambda: f"{options.out}\n{_measures(calls.measure(found))}")
+
+
+def export(options: Namespace, console: Console) -> None:
+    from . import calls
+
+    found = calls.export(options.found, options.folder, options.out, stack=options.stack, phase=options.phase,
+                         **_reading(options), overwrite=options.overwrite, report=console.event)
+    console.result(_written(options.out, found), str(options.out))
+
+
+def _written(out: Path, found) -> dict:
+    return {"out": str(out), "stacks": [{
         "stack": one.stack.id, "view": one.stack.view, "slices": len(one.stack.planes), "phases": list(one.phases),
         "voxels": {label.name: one.voxels(label.value) for label in found.anatomy.labels}} for one in found.stacks]}
-
-    console.result(document, lambda: f"{options.out}\n{_measures(calls.measure(found))}")
 
 
 def measure(options: Namespace, console: Console) -> None:

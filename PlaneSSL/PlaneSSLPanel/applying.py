@@ -17,9 +17,7 @@ class ApplySection(Section):
         super().__init__(panel)
         ui = self.ui
         ui.exportFolder.filters = ctk.ctkPathLineEdit.Dirs
-        for box in (ui.applyStudy, ui.applyStack):
-            box.currentIndexChanged.connect(lambda *_index: self.refresh())
-        ui.run.currentIndexChanged.connect(self._choose_run)
+        self.keep("run", "applyStudy", "applyStack")
         self.onClick(ui.segmentButton, _("The study could not be segmented."), self._segment)
         self.onClick(ui.measureButton, _("The segmentation could not be measured."), self._measure)
         self.onClick(ui.classifyButton, _("The study could not be classified."), self._classify)
@@ -38,28 +36,30 @@ class ApplySection(Section):
         fill(ui.run, [(f"{run.name} ({run.task}, {run.anatomy})", run.name) for run in self._runs.values()],
              self.settings.run)
         fill(ui.applyStudy, [(study.GetName(), study.GetID()) for study in reversed(self.logic.studies())],
-             chosen(ui.applyStudy))
+             self.settings.applyStudy)
         study = self._study()
         if study is None or study is not self._weighty[0]:
             ui.weightsTable.setVisible(False)
         stacks = self.logic.drawnStacks(study) if study else []
-        fill(ui.applyStack, [(_("all of the run's views"), None), *(
-            (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)], chosen(ui.applyStack))
+        fill(ui.applyStack, [(_("all of the run's views"), ""), *(
+            (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)], self.settings.applyStack)
+        ui.phase.setMaximum(max((stack["phases"] for stack in stacks
+                                 if chosen(ui.applyStack) in ("", stack["id"])), default=0))
         segments = self._lacking(_("segments"), "segmentation")
         allow(ui.segmentButton, segments,
-              _("Segment every phase of the stack in the background, with volumes and ejection fraction."))
-        allow(ui.measureButton, self.running.busy or (
-            "" if study and self.logic.hasSegmentation(study) else _("Nothing is segmented of this study.")),
-            _("Measure the segmentation as it is now, after it was corrected: volumes, masses, ejection fraction."))
+              _("Segment the study in the background, with volumes and ejection fraction."))
+        segmented = bool(study and self.logic.segmentations(study))
+        outlined = self.running.busy or ("" if segmented else _("Nothing is segmented of this study."))
+        allow(ui.measureButton, outlined,
+              _("Measure the segmentation as it is now, after it was corrected: volumes, masses, ejection fraction."))
         allow(ui.classifyButton, self._lacking(_("classifies"), "classes"),
               _("Tell how likely each class is for this study."))
         allow(ui.predictButton, self._lacking(_("predicts lines"), "lines"),
               _("Draw where the network sees the crossing lines, dashed beside the true ones."))
-        if not segments and not self.logic.isDicom(study):
-            segments = _("DICOM SEG refers to DICOM images, and this study has none.")
-        exists = _("Choose a folder to export to first.") if not self.settings.exportFolder else ""
-        allow(ui.exportButton, segments or exists,
-              _("Segment once more and write the result as DICOM SEG, into a new folder in this one."))
+        allow(ui.exportButton, outlined or self.panel.missingPackages() or self._gone(study) or (
+            "" if self.logic.isDicom(study) else _("DICOM SEG refers to DICOM images, and this study has none.")) or (
+            "" if self.settings.exportFolder else _("Choose a folder to export to first.")),
+            _("Write the segmentation, as it is in the scene now, as DICOM SEG, into a new folder in this one."))
 
     def _lacking(self, does: str, head: str) -> str:
         from PlaneSSLLib.study.recognition import FALLBACK
@@ -72,26 +72,27 @@ class ApplySection(Section):
         study = self._study()
         if study is None:
             return _("Draw a study first.")
-        if not self.logic.folder(study).exists():
-            return _("The files of this study are no longer there: read and draw it again.")
+        if gone := self._gone(study):
+            return gone
         anatomy = self.logic.anatomy(study)
         if anatomy not in (run.anatomy, FALLBACK):
             return _("The run knows the anatomy {known}, and the study shows {shown}; if that is wrong, choose another "
                      "anatomy under Study and draw it again.").format(known=run.anatomy, shown=anatomy)
         return ""
 
+    def _gone(self, study) -> str:
+        there = self.logic.folder(study).exists()
+        return "" if there else _("The files of this study are no longer there: read and draw it again.")
+
     def _study(self):
         return next((study for study in self.logic.studies() if study.GetID() == chosen(self.ui.applyStudy)), None)
-
-    def _choose_run(self, *_index) -> None:
-        if self.settings is not None:
-            self.settings.run = chosen(self.ui.run) or ""
 
     def _segment(self) -> None:
         settings, study, run = self.settings, self._study(), chosen(self.ui.run)
         folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
         found = Path(folder.name, "found.npz")
-        job = self.logic.segmentationJob(run, study, found, chosen(self.ui.applyStack), settings.clean, settings.device)
+        job = self.logic.segmentationJob(run, study, found, chosen(self.ui.applyStack) or None, settings.clean,
+                                         settings.device, settings.phase - 1 if settings.phase else None)
 
         def show(results: list) -> None:
             def steps():
@@ -165,13 +166,17 @@ class ApplySection(Section):
         self.running.start(_("Predicting lines"), [job], show, entersScene=True)
 
     def _export(self) -> None:
-        run = chosen(self.ui.run)
-        name = f"{run} {datetime.now():%Y-%m-%d %H-%M-%S}".replace(".", "-")  # a dot would make it an ending
+        study = self._study()
+        name = f"{study.GetName()} {datetime.now():%Y-%m-%d %H-%M-%S}".replace(".", "-")  # a dot would make an ending
         out = Path(self.settings.exportFolder, name)
-        job = self.logic.segmentationJob(run, self._study(), out, chosen(self.ui.applyStack), self.settings.clean,
-                                         self.settings.device)
+        folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
+        kept = Path(folder.name, "kept.npz")
+
+        def write() -> None:
+            self.running.start(_("Exporting"), [self.logic.exportJob(study, kept, out)], tell)
 
         def tell(results: list) -> None:
+            folder.cleanup()
             self.ui.answer.text = _("Written to {folder}.").format(folder=out)
 
-        self.running.start(_("Exporting"), [job], tell)
+        self.running.steps(_("Exporting"), self.logic.outliningSteps(study, kept), write)

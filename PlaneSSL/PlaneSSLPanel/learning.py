@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import qt
 import slicer
@@ -12,9 +13,13 @@ import slicer
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.files import read_json
 from PlaneSSLLib.jobs import Job
+from PlaneSSLLib.steps import finish
 from PlaneSSLLib.workspace import RunSummary, Workspace, history, summary
 
 from .lazily import lazily
+
+if TYPE_CHECKING:
+    from PlaneSSLLib.prediction.results import Results
 
 anatomies, scenes = lazily("PlaneSSLLib.anatomy"), lazily("PlaneSSLLib.scene")
 _WORKSPACE = "PlaneSSL/workspace"  # in Slicer's settings
@@ -105,13 +110,21 @@ class LearningLogic:
         """Does a volume belong to a drawn study, so that its anatomy and its view are known?"""
         return scenes.is_drawn(volume)
 
+    def finetuningTasks(self, anatomy: str) -> list[str]:
+        """What can be learnt from labelled studies of an anatomy: segmentation, classification."""
+        known = anatomies.load(anatomy)
+        return [task for task, there in (("segmentation", known.labels), ("classification", known.classes)) if there]
+
     def keepOutlines(self, volume: slicer.vtkMRMLScalarVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode,
-                     folder: str | os.PathLike, anatomy: str) -> Path:
-        """Save a volume, or the cine that it plays, with outlines made in Slicer as one more study to train on."""
+                     folder: str | os.PathLike, anatomy: str, view: str | None = None) -> Path:
+        """Save a volume, or the cine that it plays, with outlines made in Slicer as one more study to train on.
+
+        view: what a volume shows that PlaneSSL has not drawn.
+        """
         number = 1
         while (study := Path(folder, f"outlined-{number:03}")).exists():
             number += 1
-        return scenes.save_labelled_study(study, volume, segmentation, anatomy)
+        return scenes.save_labelled_study(study, volume, segmentation, anatomy, view)
 
     def showCurves(self, name: str, bringUp: bool = True) -> slicer.vtkMRMLPlotChartNode | None:
         """Plot a run's losses and figures over its epochs; None where no epoch is done yet.
@@ -132,16 +145,20 @@ class LearningLogic:
 
     def segmentationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                         out: str | os.PathLike, stack: str | None = None, clean: bool = False,
-                        device: str = "auto") -> Job:
-        """Segment a drawn study, all stacks of the run's views or one. out: as of planessl segment; .npz to show it."""
+                        device: str = "auto", phase: int | None = None) -> Job:
+        """Segment a drawn study, all stacks of the run's views or one. out: as of planessl segment; .npz to show it.
+
+        phase: of a cine, from 0; None for all.
+        """
         return Job(["segment", self._run_folder(run), self.folder(study), "--out", Path(out), "--device", device,
-                    *self._asDrawn(study), *(["--stack", stack] if stack else []), *(["--clean"] if clean else [])])
+                    *self._asDrawn(study), *(["--stack", stack] if stack else []), *(["--clean"] if clean else []),
+                    *([] if phase is None else ["--phase", str(phase)])])
 
     def segmentationSteps(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
-                          found: str | os.PathLike, surface: bool = True) -> Generator[list, None, dict]:
-        """Show what `segmentationJob` wrote as .npz, one stack a step: yields the segmentation nodes of each.
+                          found: str | os.PathLike, surface: bool = True) -> Generator[None, None, dict]:
+        """Show what `segmentationJob` wrote as .npz, a phase a step, with its measures.
 
-        Returns the measures, as planessl measure --json has them.
+        Returns those, as planessl measure --json has them.
         """
         from PlaneSSLLib.prediction.results import Results
 
@@ -149,24 +166,60 @@ class LearningLogic:
         anatomy = anatomies.load(self._run_folder(run) / "anatomy.toml")
         results = Results.load(Path(found), drawing.now.acquired, anatomy)
         for one in results.stacks:
-            yield scenes.add_segmentation(drawing, one.stack, one.labels, anatomy.labels, surface, one.phases)
+            yield from scenes.segmentation_steps(drawing, one.stack, one.labels, anatomy.labels, surface, one.phases)
         return _show_measures(drawing, results)
 
     def segment(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode, stack: str | None = None,
-                clean: bool = False, surface: bool = True,
-                device: str = "auto") -> list[slicer.vtkMRMLSegmentationNode]:
-        """Segment a drawn study, wait for it and show it, with its measures; returns the segmentation nodes."""
+                clean: bool = False, surface: bool = True, device: str = "auto",
+                phase: int | None = None) -> list[slicer.vtkMRMLSegmentationNode]:
+        """Segment a drawn study, wait for it and show it, with its measures; returns its segmentation nodes."""
         with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
             found = Path(folder, "found.npz")
-            self.segmentationJob(run, study, found, stack, clean, device).wait(idle=repaint)
-            return [node for nodes in self.segmentationSteps(run, study, found, surface) for node in nodes]
+            self.segmentationJob(run, study, found, stack, clean, device, phase).wait(idle=repaint)
+            finish(self.segmentationSteps(run, study, found, surface))
+        return self.segmentations(study)
 
-    def hasSegmentation(self, study: slicer.vtkMRMLScriptedModuleNode) -> bool:
-        """Is anything of a drawn study segmented in the scene?"""
-        return bool(self.drawing(study).nodes("segmentation"))
+    def segmentations(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[slicer.vtkMRMLSegmentationNode]:
+        """What is segmented of a drawn study in the scene."""
+        return self.drawing(study).nodes("segmentation")
 
     def measuringSteps(self, study: slicer.vtkMRMLScriptedModuleNode) -> Generator[None, None, dict]:
         """What `measure` does, an image a step; returns the same."""
+        return _show_measures(self.drawing(study), (yield from self._outlined(study)))
+
+    def measure(self, study: slicer.vtkMRMLScriptedModuleNode) -> dict:
+        """Measure the segmentations of a drawn study as they are in the scene now, corrected by hand or not.
+
+        Returns what planessl measure --json tells, and puts it into the study's table and plot.
+        """
+        return finish(self.measuringSteps(study))
+
+    def outliningSteps(self, study: slicer.vtkMRMLScriptedModuleNode,
+                       kept: str | os.PathLike) -> Generator[None, None, None]:
+        """Keep the segmentations of a drawn study as they are in the scene now, for `exportJob`, an image a step.
+
+        kept: a new .npz file.
+        """
+        (yield from self._outlined(study)).save(Path(kept))
+
+    def exportJob(self, study: slicer.vtkMRMLScriptedModuleNode, kept: str | os.PathLike,
+                  out: str | os.PathLike) -> Job:
+        """Write what `outliningSteps` has kept; out: as of planessl export."""
+        return Job(["export", Path(kept), self.folder(study), "--out", Path(out), *self._asDrawn(study)])
+
+    def export(self, study: slicer.vtkMRMLScriptedModuleNode, out: str | os.PathLike) -> Path:
+        """Write the segmentations of a drawn study as they are in the scene now, and wait for it.
+
+        out: a new folder, a name without an ending, for DICOM SEG; or .nii.gz, .seg.nrrd, .mrb, see planessl export.
+        """
+        with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
+            kept = Path(folder, "kept.npz")
+            finish(self.outliningSteps(study, kept))
+            self.exportJob(study, kept, out).wait(idle=repaint)
+        return Path(out)
+
+    def _outlined(self, study: slicer.vtkMRMLScriptedModuleNode) -> Generator[None, None, Results]:
+        """The segmentations of a drawn study as they are in the scene, an image a step."""
         from PlaneSSLLib.prediction.results import Results, SegmentedStack
 
         drawing = self.drawing(study)
@@ -175,27 +228,17 @@ class LearningLogic:
         stacks = []
         for stack in acquired.stacks:
             found: dict[int, list] = {}
-            for phase, i, image in scenes.outlines(drawing, stack, anatomy):
-                found.setdefault(phase, [None] * len(stack.planes))[i] = image
+            for phase, images in scenes.outlines(drawing, stack, anatomy):
+                of_phase = found.setdefault(phase, [None] * len(stack.planes))
+                for i, image in images.items():
+                    of_phase[i] = image
                 yield
             if found:
                 phases = sorted(found)
                 stacks.append(SegmentedStack(stack, tuple(phases), tuple(tuple(found[phase]) for phase in phases)))
         if not stacks:
             raise PlaneSSLError("Nothing is segmented of this study.")
-        return _show_measures(drawing, Results(acquired, anatomy, tuple(stacks)))
-
-    def measure(self, study: slicer.vtkMRMLScriptedModuleNode) -> dict:
-        """Measure the segmentations of a drawn study as they are in the scene now, corrected by hand or not.
-
-        Returns what planessl measure --json tells, and puts it into the study's table and plot.
-        """
-        steps = self.measuringSteps(study)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                return done.value
+        return Results(acquired, anatomy, tuple(stacks))
 
     def classificationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                           device: str = "auto") -> Job:

@@ -12,6 +12,8 @@ from slicer.parameterNodeWrapper import (
 from PlaneSSLLib import anatomy as anatomies
 from PlaneSSLLib.scene.record import TEXTURES, VISIBILITIES
 
+from .sources import SOURCES
+
 ANATOMIES = list(anatomies.available())
 _LABELLED = [name for name in ANATOMIES if anatomies.load(name).labels]
 GUESS = "guess"  # the anatomy that fits a study best
@@ -23,15 +25,20 @@ Epochs = Annotated[int, WithinRange(1, 1000)]
 
 @parameterNodeWrapper
 class PlaneSSLParameterNode:
-    """Names are those of the widgets (SlicerParameterName in the .ui files). Folders are text: empty is none."""
+    """Names are those of the widgets (SlicerParameterName in the .ui files, or `Section.keep`). Empty text is none."""
 
+    source: Annotated[str, Choice(list(SOURCES))] = SOURCES[0]
     studyFolder: str = ""
+    dicomStudy: str = ""
+    sceneVolume: slicer.vtkMRMLScalarVolumeNode
     anatomy: Annotated[str, Choice([GUESS, *ANATOMIES])] = GUESS
 
     localizers: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
     others: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
     textures: Annotated[str, Choice(list(TEXTURES))] = "none"
     anyFrame: bool = False
+    planeStack: str = ""
+    planeSlice: Annotated[int, WithinRange(1, 10000)] = 1
 
     trainingAnatomy: Annotated[str, Choice(ANATOMIES)] = [*_LABELLED, *ANATOMIES][0]
     network: Annotated[str, Choice(list(NETWORKS))] = NETWORKS[0]
@@ -45,6 +52,7 @@ class PlaneSSLParameterNode:
     classesFile: str = ""
     labelledVolume: slicer.vtkMRMLScalarVolumeNode
     labelledSegmentation: slicer.vtkMRMLSegmentationNode
+    labelledView: str = ""
     task: Annotated[str, Choice(list(TASKS))] = TASKS[0]
     startingRun: str = ""
     subjects: Annotated[int, WithinRange(0, 1000)] = 0
@@ -52,6 +60,9 @@ class PlaneSSLParameterNode:
     finetuningName: str = "finetuned"
 
     run: str = ""
+    applyStudy: str = ""
+    applyStack: str = ""
+    phase: Annotated[int, WithinRange(0, 10000)] = 0
     clean: bool = False
     surface: bool = True
     exportFolder: str = ""
@@ -95,9 +106,7 @@ def wrap(node) -> PlaneSSLParameterNode:
     try:
         settings = PlaneSSLParameterNode(node)
     except Exception:  # a value of another type: which one cannot be told
-        with slicer.util.NodeModify(node):
-            for name in node.GetParameterNames():
-                node.UnsetParameter(name)
+        _drop_unreadable(node)
         settings = PlaneSSLParameterNode(node)
     for name in settings.allParameters:
         try:
@@ -105,3 +114,15 @@ def wrap(node) -> PlaneSSLParameterNode:
         except ValueError:  # a choice that is no longer offered, or out of range
             settings.setValue(name, settings.default(name).value)
     return settings
+
+
+def _drop_unreadable(node) -> None:
+    """Try every value on its own, in a node outside the scene."""
+    with slicer.util.NodeModify(node):
+        for name in node.GetParameterNames():
+            alone = slicer.vtkMRMLScriptedModuleNode()
+            alone.SetParameter(name, node.GetParameter(name))
+            try:
+                PlaneSSLParameterNode(alone)
+            except Exception:  # whatever the wrapper's reader raises
+                node.UnsetParameter(name)

@@ -15,7 +15,7 @@ class PlanesSection(Section):
         self._shown_for = None  # the study that the table shows
         self._look: dict[str, str] | None = None
         ui = self.ui
-        ui.planeStack.currentIndexChanged.connect(lambda *_index: self.refresh())
+        self.keep("planeStack")
         self.onClick(ui.takeButton, _("The plane cannot be moved."), self._take)
         self.onClick(ui.resetButton, _("The plane could not be put back."), self.logic.resetPlane)
         self.onClick(ui.releaseButton, _("The handles could not be removed."), self._release)
@@ -46,9 +46,11 @@ class PlanesSection(Section):
 
     def refresh(self) -> None:
         ui, study = self.ui, self.study
+        if self.settings is None:
+            return
         stacks = self.logic.drawnStacks(study) if study else []
         fill(ui.planeStack, [(f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks],
-             chosen(ui.planeStack))
+             self.settings.planeStack)
         slices = next((stack["slices"] for stack in stacks if stack["id"] == chosen(ui.planeStack)), 1)
         ui.planeSlice.setMaximum(slices)
         missing = self.running.busy if self.running.drawing else "" if study else _("Draw a study first.")

@@ -24,6 +24,16 @@ class Section:
     def refresh(self) -> None:
         """Bring texts, and what can be clicked, up to date with the settings and the scene."""
 
+    def keep(self, *names: str) -> None:
+        """Keep what is chosen in combo boxes that `fill` fills as the settings of their names."""
+        for name in names:
+            box = getattr(self.ui, name)
+            box.currentIndexChanged.connect(lambda *_index, name=name, box=box: self._kept(name, chosen(box) or ""))
+
+    def _kept(self, name: str, value: str) -> None:
+        if self.settings is not None:
+            setattr(self.settings, name, value)
+
     def onClick(self, button, failed: str, action, waits: bool = False) -> None:
         """Connect a button: an error in the action is shown under `failed`, and the panel is brought up to date."""
 

@@ -10,11 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import sources
 from .section import Section, allow, chosen, fill, fill_table
+from .sources import DICOM, FOLDER, VOLUMES
 
 _VIEW, _SURE = 1, 2  # the column that can be corrected, and the one that says how sure it is, and why
-FOLDER, DICOM, VOLUMES = "folder", "dicom", "volumes"
 
 
 class StudySection(Section):
@@ -25,23 +24,22 @@ class StudySection(Section):
         self.study, self._read_as, self._kept = None, None, None
         ui = self.ui
         ui.studyFolder.filters = ctk.ctkPathLineEdit.Dirs
-        fill(ui.source, [(_("Folder"), FOLDER), (_("DICOM database"), DICOM), (_("Volumes in the scene"), VOLUMES)],
-             FOLDER)
-        ui.source.currentIndexChanged.connect(lambda *_index: panel.refresh())
-        ui.sceneVolume.currentNodeChanged.connect(lambda *_node: panel.refresh())
+        self.keep("source", "dicomStudy")
         self.onClick(ui.readButton, _("The study could not be read."), self.read)
         self.onClick(ui.drawButton, _("The study could not be drawn."), self.draw)
         self.onClick(ui.clearButton, _("The scene could not be cleared."), self.logic.clear)
 
     def refresh(self) -> None:
-        ui, source = self.ui, chosen(self.ui.source)
+        ui, source = self.ui, self.settings.source
+        fill(ui.source, [(_("Folder"), FOLDER), (_("DICOM database"), DICOM), (_("Volumes in the scene"), VOLUMES)],
+             source)
         for widget, of in ((ui.studyFolder, FOLDER), (ui.dicomStudy, DICOM), (ui.sceneVolume, VOLUMES)):
             widget.setVisible(source == of)
             label = ui.studyForm.layout().labelForField(widget)
             if label:
                 label.setVisible(source == of)
         if source == DICOM:
-            fill(ui.dicomStudy, sources.dicomStudies(), chosen(ui.dicomStudy))
+            fill(ui.dicomStudy, self.logic.dicomStudies(), self.settings.dicomStudy)
         missing = self.running.busy or ("" if self._source() else {
             FOLDER: _("Choose the folder of a study first."),
             DICOM: _("The DICOM database holds no study: import one in the DICOM module first."),
@@ -67,7 +65,8 @@ class StudySection(Section):
     def read(self, views: dict[str, str] | None = None, then: Callable[[], None] | None = None) -> None:
         """Read what is chosen in the background and show its stacks. then: what comes next, and enters the scene."""
         source, read_as = self._source(), self._reading()
-        folder = {FOLDER: Path, DICOM: sources.gatherDicom, VOLUMES: sources.gatherVolumes}[source[0]](source[1])
+        gather = {FOLDER: Path, DICOM: self.logic.gatherDicom, VOLUMES: self.logic.gatherVolumes}
+        folder = gather[source[0]](source[1])
         kept = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
         job = self.logic.readingJob(folder, Path(kept.name, "study"), self.panel.anatomy(), views)
 
@@ -107,9 +106,10 @@ class StudySection(Section):
 
     def _source(self) -> tuple[str, object] | None:
         """(kind, which one) of what is chosen, None if nothing is."""
-        kind = chosen(self.ui.source)
-        folder = self.settings.studyFolder if self.settings else ""
-        which = {FOLDER: folder, DICOM: chosen(self.ui.dicomStudy), VOLUMES: self.ui.sceneVolume.currentNode()}[kind]
+        settings = self.settings
+        kind = settings.source if settings else FOLDER
+        which = {FOLDER: settings.studyFolder if settings else "", DICOM: chosen(self.ui.dicomStudy),
+                 VOLUMES: self.ui.sceneVolume.currentNode()}[kind]
         return (kind, which) if which else None
 
     def _show(self) -> None:
@@ -118,7 +118,7 @@ class StudySection(Section):
         fill_table(table, headings, [
             [stack["id"], "", f"{stack['confidence']:.0%}", str(stack["slices"]), str(stack["phases"]),
              f"{stack['rows']} x {stack['columns']}", stack["description"]] for stack in stacks])
-        views = self.logic.views(self.study)
+        views = self.logic.views(self.study.anatomy)
         for row, stack in enumerate(stacks):
             table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"], views))
             table.item(row, _SURE).setToolTip("\n".join(stack["reasons"]))

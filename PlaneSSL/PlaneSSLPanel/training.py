@@ -14,7 +14,7 @@ class TrainSection(Section):
         for edit in (ui.pretrainingFolder, ui.labelledFolder):
             edit.filters = ctk.ctkPathLineEdit.Dirs
         ui.classesFile.filters, ui.classesFile.nameFilters = ctk.ctkPathLineEdit.Files, ["*.csv"]
-        ui.startingRun.currentIndexChanged.connect(self._choose_start)
+        self.keep("startingRun", "labelledView")
         ui.runsTable.itemSelectionChanged.connect(self.refresh)
         self.onClick(ui.devicesButton, _("The devices could not be listed."), self._look_for_devices)
         self.onClick(ui.pretrainButton, _("Pretraining could not be started."), self._pretrain)
@@ -44,12 +44,18 @@ class TrainSection(Section):
             settings.pretrainingFolder, settings.pretrainingName, names, settings.taskLines or settings.taskLocation),
             _("Prepare the studies and pretrain on them, in the background."))
         allow(ui.finetuneButton, self.running.busy or packages or self._lacking(
-            settings.labelledFolder, settings.finetuningName, names),
+            settings.labelledFolder, settings.finetuningName, names) or (
+            "" if settings.task in self.logic.finetuningTasks(settings.trainingAnatomy) else _(
+                "The anatomy {anatomy} knows nothing to learn for a {task}.").format(
+                    anatomy=settings.trainingAnatomy, task=settings.task)),
             _("Prepare the labelled studies and train on them, in the background."))
+        drawn = settings.labelledVolume is not None and self.logic.isDrawn(settings.labelledVolume)
+        fill(ui.labelledView, [(_("as drawn") if drawn else _("view"), ""), *(
+            [] if drawn else [(view, view) for view in self.logic.views(settings.trainingAnatomy)])],
+             settings.labelledView)
         outlined = settings.labelledVolume and settings.labelledSegmentation and settings.labelledFolder
         allow(ui.keepButton, _("Choose a folder, a volume and its segmentation first.") if not outlined else (
-            "" if self.logic.isDrawn(settings.labelledVolume) else _(
-                "Nobody knows the view of this volume: draw its study first, and choose the volume drawn.")),
+            "" if drawn or chosen(ui.labelledView) else _("Choose the view that the volume shows first.")),
               _("Save the volume and its outlines as one more labelled study in the folder above."))
         run = self._selected()
         missing = "" if run else _("Select a run in the table first.")
@@ -77,10 +83,6 @@ class TrainSection(Section):
     def _selected(self):
         row = self.ui.runsTable.currentRow()
         return self._runs[row] if 0 <= row < len(self._runs) else None
-
-    def _choose_start(self, *_index) -> None:
-        if self.settings is not None:
-            self.settings.startingRun = chosen(self.ui.startingRun) or ""
 
     def _look_for_devices(self) -> None:
         def show(results: list) -> None:
@@ -128,4 +130,4 @@ class TrainSection(Section):
     def _keep(self) -> None:
         settings = self.settings
         self.logic.keepOutlines(settings.labelledVolume, settings.labelledSegmentation, settings.labelledFolder,
-                                settings.trainingAnatomy)
+                                settings.trainingAnatomy, chosen(self.ui.labelledView) or None)

@@ -6,7 +6,9 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
@@ -14,18 +16,43 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from .. import PlaneSSLError
-from ..anatomy import ANATOMICAL_STRUCTURE
+from .. import PlaneSSLError, __version__
+from ..anatomy import ANATOMICAL_STRUCTURE, Anatomy
 from ..study import Frame, Stack
-from ..training.run import Run
 from .labelled import content_description
 from .results import SegmentedStack
+
+if TYPE_CHECKING:
+    from ..training.run import Run
 
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
 _MAY_BE_BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
                  "StudyDate", "StudyTime")
 _SAME_IN_A_STACK = ("PixelMeasuresSequence", "PlaneOrientationSequence")
 _OTHER_FORMS = "write .nii.gz, .seg.nrrd or .mrb instead"
+
+
+@dataclass(frozen=True)
+class Author:
+    """What the objects say of their origin. kind: DICOM's Segment Algorithm Type; weights tell networks apart."""
+
+    anatomy: Anatomy
+    kind: str
+    name: str
+    software: str
+    weights: str
+
+    @classmethod
+    def network(cls, run: Run) -> Author:
+        """A run's network. The fingerprint of its weights tells nothing about those it was trained on."""
+        weights = hashlib.sha256((run.folder / "weights.safetensors").read_bytes()).hexdigest()[:12]
+        name = f"PlaneSSL {run.anatomy.name} {run.config['network']}"
+        return cls(run.anatomy, "AUTOMATIC", name, run.versions["planessl"], weights)
+
+    @classmethod
+    def person(cls, anatomy: Anatomy) -> Author:
+        """Somebody who has seen the outlines, and may have corrected them."""
+        return cls(anatomy, "SEMIAUTOMATIC", f"PlaneSSL {anatomy.name}, seen by a person", __version__, "none")
 
 
 class Source:
@@ -126,70 +153,67 @@ def require_replaceable(folder: Path) -> None:
                             "another folder.")
 
 
-def write_dicom_seg(segmented: SegmentedStack, source: Source, run: Run, folder: Path) -> list[Path]:
+def write_dicom_seg(segmented: SegmentedStack, source: Source, author: Author, folder: Path) -> list[Path]:
     """Write STACK_phaseNN.dcm into a folder, one per phase, all of one new series; returns the files."""
     import highdicom
 
     series, stack = highdicom.UID(), segmented.stack
-    descriptions, weights, files = _descriptions(run), _fingerprint(run), []
+    descriptions, files = _descriptions(author), []
     for n, phase in enumerate(segmented.phases):
         images, slices, frame_numbers = source.images(phase)
-        labels = np.stack([segmented.labels[n][i] for i in slices])
+        found = [segmented.labels[n][i] for i in slices]  # None where nobody has outlined anything
+        labels = np.stack([np.zeros(stack.planes[i].shape, np.uint8) if one is None else one
+                           for i, one in zip(slices, found, strict=True)])
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about names and the like that the source already has
-                found = _segmentation(stack, images, labels, run, series, n + 1, descriptions, weights)
+                made = _segmentation(stack, images, labels, author, series, n + 1, descriptions)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise PlaneSSLError(f"A DICOM SEG of {stack.id} cannot be made: {str(error).rstrip('.')}; "
                                 f"{_OTHER_FORMS}.") from None
         if frame_numbers is not None:
-            _name_frames(found, frame_numbers)
-        _name_series(found, source.series_of())
+            _name_frames(made, frame_numbers)
+        _name_series(made, source.series_of())
         files.append(folder / f"{stack.id}_phase{phase:02d}.dcm")
-        found.save_as(files[-1], enforce_file_format=True)
+        made.save_as(files[-1], enforce_file_format=True)
     return files
 
 
-def _descriptions(run: Run) -> list:
+def _descriptions(author: Author) -> list:
     """The segments: numbered from 1 in the anatomy's order, tracked through the phases."""
     import highdicom
 
     algorithm = highdicom.AlgorithmIdentificationSequence(
-        name=f"PlaneSSL {run.anatomy.name} {run.config['network']}"[:64], family=codes.DCM.ArtificialIntelligence,
-        version=f"{run.versions['planessl']}, weights {_fingerprint(run)}", source="PlaneSSL")
+        name=author.name[:64], family=codes.DCM.ArtificialIntelligence,
+        version=f"{author.software}, weights {author.weights}", source="PlaneSSL")
     return [highdicom.seg.SegmentDescription(
         segment_number=n, segment_label=label.title, segmented_property_category=_code(ANATOMICAL_STRUCTURE),
-        segmented_property_type=_code(label.code), algorithm_type="AUTOMATIC", algorithm_identification=algorithm,
+        segmented_property_type=_code(label.code), algorithm_type=author.kind, algorithm_identification=algorithm,
         tracking_id=label.name, tracking_uid=highdicom.UID(),
         display_color=highdicom.color.CIELabColor.from_rgb(*(round(255 * part) for part in label.color)),
-    ) for n, label in enumerate(run.anatomy.labels, start=1)]
+    ) for n, label in enumerate(author.anatomy.labels, start=1)]
 
 
-def _segmentation(stack: Stack, images: list[Dataset], labels: np.ndarray, run: Run, series: str, instance: int,
-                  descriptions: list, weights: str):
+def _segmentation(stack: Stack, images: list[Dataset], labels: np.ndarray, author: Author, series: str,
+                  instance: int, descriptions: list):
     """Empty frames are kept: readers then find every slice, also those in which nothing was found."""
     import highdicom
 
     numbers = np.zeros(256, np.uint8)
-    numbers[[label.value for label in run.anatomy.labels]] = np.arange(1, len(descriptions) + 1)
+    numbers[[label.value for label in author.anatomy.labels]] = np.arange(1, len(descriptions) + 1)
     description = f"Segmentation of {images[0].get('SeriesDescription', '')}".removesuffix(" of ")
     return highdicom.seg.Segmentation(
         source_images=images, pixel_array=numbers[labels], segmentation_type="BINARY",
         segment_descriptions=descriptions, series_instance_uid=series,
         series_number=9000 + int(images[0].get("SeriesNumber") or 0) % 900, sop_instance_uid=highdicom.UID(),
         instance_number=instance, manufacturer="PlaneSSL", manufacturer_model_name="PlaneSSL",
-        software_versions=run.versions["planessl"], device_serial_number=weights, series_description=description[:64],
-        content_label="SEGMENTATION",
+        software_versions=author.software, device_serial_number=author.weights,
+        series_description=description[:64], content_label="SEGMENTATION",
         content_description=content_description(stack), content_creator_name="PlaneSSL^", omit_empty_frames=False)
 
 
 def _code(code) -> Code:
     return Code(code.value, code.scheme, code.meaning)
-
-
-def _fingerprint(run: Run) -> str:
-    """Tells one trained network from another, and nothing about those it was trained on."""
-    return hashlib.sha256((run.folder / "weights.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def _name_frames(found: Dataset, numbers: Sequence[int]) -> None:

@@ -33,12 +33,6 @@ def stacks_to_segment(study: Study, views: Sequence[str], chosen: str | None = N
     return [stack for stack in able if not stack.localizer] or able
 
 
-def best_stack(stacks: Sequence[Stack]) -> Stack:
-    """The one that shows most of the organ: of several slices, on a regular grid, of most slices, of most phases."""
-    return max(stacks, key=lambda stack: (
-        len(stack.planes) > 1, stack.is_volume(), len(stack.planes), stack.phases))
-
-
 def require_phase(stack: Stack, phase: int | None) -> None:
     """PlaneSSLError if a stack has no such phase; None stands for all."""
     if phase is not None and not 0 <= phase < stack.phases:

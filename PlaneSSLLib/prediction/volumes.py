@@ -21,6 +21,12 @@ def is_volume_file(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
+def best_stack(stacks: Sequence[Stack]) -> Stack:
+    """The one that shows most of the organ: of several slices, on a regular grid, of most slices, of most phases."""
+    return max(stacks, key=lambda stack: (
+        len(stack.planes) > 1, stack.is_volume(), len(stack.planes), stack.phases))
+
+
 def whole_phases(stack: Stack) -> tuple[int, ...]:
     """The phases that all slices have."""
     return tuple(range(min(len(frames) for frames in stack.frames)))

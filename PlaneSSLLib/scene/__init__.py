@@ -13,7 +13,7 @@ from .pairs import draw_pairs, pairs, show_all, show_pair, write_pairs
 from .predictions import draw_predictions
 from .record import DrawnStudy, Look
 from .saving import load_scene, save_scene
-from .segmentations import add_segmentation
+from .segmentations import add_segmentation, segmentation_steps
 from .tables import add_classes, add_measures, add_table
 from .targets import Target, draw_predicted_targets, draw_targets, overlay, targets_of
 from .textures import CineTextures, draw_textures, restore_textures
@@ -26,6 +26,6 @@ __all__ = [
     "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
     "draw_targets", "draw_textures", "draw_view_lines", "drawings", "is_drawn", "lines_in_scene", "load_scene",
     "outlines", "overlay", "pairs", "restore_textures", "restyle", "save_figure", "save_labelled_study",
-    "save_scene", "show_all", "show_image", "show_pair", "show_views", "start", "targets_of", "view_named",
-    "write_pairs",
+    "save_scene", "segmentation_steps", "show_all", "show_image", "show_pair", "show_views", "start", "targets_of",
+    "view_named", "write_pairs",
 ]

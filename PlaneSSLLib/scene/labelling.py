@@ -42,8 +42,8 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     return write_labelled_study(Path(folder), anatomy, view, _to_lps(volume), images, labels, overwrite)
 
 
-def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The segmentations of a stack as they are now: (phase, slice, (rows, columns) label values).
+def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
+    """The segmentations of a stack as they are now: (phase, {slice: (rows, columns) label values}), a volume at a time.
 
     Only of phases and slices that were acquired and in which anything is outlined. PlaneSSLError for a segment that is
     no structure of the anatomy.
@@ -60,9 +60,8 @@ def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple
                 continue
             labels = _labels(segmentation, volumes[phase], (slices, rows, columns), anatomy)
             if labels.any():
-                for i, image in enumerate(labels, start=0 if index is None else int(index)):
-                    if phase < len(stack.frames[i]):
-                        yield phase, i, image
+                numbered = enumerate(labels, start=0 if index is None else int(index))
+                yield phase, {i: image for i, image in numbered if phase < len(stack.frames[i])}
 
 
 def _to_lps(volume) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Label maps of a stack as segmentation nodes on the very voxels for which they were computed."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from vtkmodules.vtkFiltersCore import vtkCutter
 from .. import PlaneSSLError
 from ..anatomy import Label, terminology_entry
 from ..geometry import Plane
+from ..steps import finish
 from ..study import Stack
 from . import nodes
 from .coordinates import to_ras
@@ -33,6 +34,12 @@ def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: S
     replaced. surface: also make the closed surfaces. PlaneSSLError where the shape is not that of the stack, or its
     volume is not in the scene.
     """
+    return finish(segmentation_steps(drawing, stack, labels, structures, surface, phases))
+
+
+def segmentation_steps(drawing: Drawing, stack: Stack | str, labels, structures: Sequence[Label],
+                       surface: bool = False, phases: Sequence[int] | None = None) -> Generator[None, None, list]:
+    """What `add_segmentation` does and returns, a phase a step. Closed midway, it leaves nothing."""
     stack = drawing.now.acquired.stack(stack if isinstance(stack, str) else stack.id)
     given = [_on_grid(phase, stack) for phase in (labels if _has_phases(labels) else [labels])]
     _remove(drawing, stack)
@@ -40,7 +47,14 @@ def add_segmentation(drawing: Drawing, stack: Stack | str, labels, structures: S
     if not volumes:
         raise PlaneSSLError(f"The images of {stack.id} are not in the scene: draw the study again, with its volumes.")
     of_phase = dict(zip(range(len(given)) if phases is None else phases, given, strict=True))
-    return [_add(drawing, stack, volume, of_phase, structures, surface) for volume in volumes]
+    try:
+        found = []
+        for volume in volumes:
+            found.append((yield from _add(drawing, stack, volume, of_phase, structures, surface)))
+        return found
+    except BaseException:
+        _remove(drawing, stack)
+        raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +117,8 @@ def _on_grid(phase, stack: Stack) -> list[np.ndarray | None]:
     return list(phase)
 
 
-def _add(drawing: Drawing, stack: Stack, volume, phases: dict[int, list], structures: Sequence[Label], surface: bool):
+def _add(drawing: Drawing, stack: Stack, volume, phases: dict[int, list], structures: Sequence[Label],
+         surface: bool) -> Generator[None, None, slicer.vtkMRMLSegmentationNode]:
     index = volume.GetAttribute(nodes.SLICE)
     index = None if index is None else int(index)
     maps = {k: np.stack([_filled(image, plane.shape) for image, plane in zip(phase, stack.planes, strict=True)]
@@ -120,10 +135,12 @@ def _add(drawing: Drawing, stack: Stack, volume, phases: dict[int, list], struct
     node.CreateDefaultDisplayNodes()
     parent = drawing.folder(stack.id)
     nodes.file_under(node, parent)
+    yield
     if items > 1:
         nothing = np.zeros_like(next(iter(maps.values())))
         every = [maps.get(k, nothing) for k in range(items)]
-        nodes.file_under(_sequence(drawing, stack, node, browser, every, structures, surface, index), parent)
+        sequence = yield from _sequence(drawing, stack, node, browser, every, structures, surface, index)
+        nodes.file_under(sequence, parent)
         if browser.GetSelectedItemNumber() not in maps:
             browser.SetSelectedItemNumber(min(maps))
     return node
@@ -153,8 +170,8 @@ def _fill(node, volume, labels: np.ndarray, structures: Sequence[Label], surface
 
 
 def _sequence(drawing: Drawing, stack: Stack, node, browser, maps: list, structures: Sequence[Label], surface: bool,
-              index: int | None):
-    """One label map for each item of a cine's browser, which is told to play them along."""
+              index: int | None) -> Generator[None, None, slicer.vtkMRMLSequenceNode]:
+    """One label map for each item of a cine's browser, which is told to play them along; an item a step."""
     volume = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
     master = browser.GetMasterSequenceNode()
     sequence = nodes.add_node("vtkMRMLSequenceNode", f"{node.GetName()} sequence", "segmentation sequence",
@@ -166,6 +183,7 @@ def _sequence(drawing: Drawing, stack: Stack, node, browser, maps: list, structu
         nodes.mark(phase, "segmentation", drawing.key, stack.id, index)
         _fill(phase, volume, labels, structures, surface)
         sequence.SetDataNodeAtValue(phase, master.GetNthIndexValue(i))
+        yield
     browser.AddProxyNode(node, sequence, False)
     browser.SetSaveChanges(sequence, True)  # what is corrected in one phase is still there after another was shown
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)

@@ -121,8 +121,17 @@ def test_predicted_lines_are_drawn_and_their_heatmaps_laid_over(panel, ready):
     assert panel.ui.predictedButton.enabled, panel.ui.predictedButton.toolTip
 
 
-def test_export_writes_dicom_segmentations_into_a_new_folder_of_the_chosen_one(panel, ready, tmp_path):
-    ready("segmentation")
+def test_export_writes_the_outlines_as_they_were_corrected_into_a_new_folder_of_the_chosen_one(
+        panel, heart, tmp_path):
+    """One phase of two is outlined: by a network, say, and put right by hand."""
+    from PlaneSSLLib import anatomy, calls, scene
+
+    study = draw(panel, heart)
+    sax = next(stack for stack in panel.logic.drawing(study).study.stacks if stack.view == "SAX")
+    labels = np.zeros((len(sax.planes), *sax.planes[0].shape), np.uint8)
+    labels[2:5, 20:30, 20:30] = 3
+    scene.add_segmentation(panel.logic.drawing(study), sax.id, [labels], anatomy.load("heart").labels, phases=[1])
+    assert not panel.ui.exportButton.enabled
     (tmp_path / "export").mkdir()  # a file dialog offers folders that are there
     (tmp_path / "export" / "other.txt").touch()
     panel.settings.exportFolder = str(tmp_path / "export")
@@ -130,9 +139,12 @@ def test_export_writes_dicom_segmentations_into_a_new_folder_of_the_chosen_one(p
     press(panel, panel.ui.exportButton)
     made, = (path for path in (tmp_path / "export").iterdir() if path.is_dir())
     assert str(made) in panel.ui.answer.text
-    written = sorted(made.rglob("*.dcm"))
-    assert written
-    assert {pydicom.dcmread(path, stop_before_pixels=True).Modality for path in written} == {"SEG"}
+    written, = made.rglob("*.dcm")
+    assert pydicom.dcmread(written, stop_before_pixels=True).Modality == "SEG"
+    found = calls.measure(made)["stacks"][0]["volumes_ml"]
+    area = sax.planes[0].spacing[0] * sax.planes[0].spacing[1]
+    assert found["LV"] == [pytest.approx(300 * area * sax.step_mm / 1000, rel=1e-3)]
+    assert found["MYO"] == [0]
 
 
 def test_a_study_cleared_from_the_scene_is_not_shown_by_an_old_table(panel, ready):

@@ -81,7 +81,9 @@ def test_ui_files_name_settings_that_exist(host):
         r'"SlicerParameterName" stdset="0"><string notr="true">(\w+)<', file.read_text(encoding="utf-8"))}
     assert named <= set(PlaneSSLParameterNode.allParameters)
     without = set(PlaneSSLParameterNode.allParameters) - named
-    assert without == {"startingRun", "run"}  # their choices are in the workspace
+    kept = "".join("".join(re.findall(r"self\.keep\((.*?)\)", file.read_text(encoding="utf-8")))
+                   for file in (HOUSE / "PlaneSSL" / "PlaneSSLPanel").glob("*.py"))
+    assert without == set(re.findall(r'"(\w+)"', kept))  # what they offer is in the scene or the workspace
 
 
 def test_made_up_studies_are_offered_as_sample_data(host, study_folder, monkeypatch):

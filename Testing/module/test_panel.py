@@ -38,7 +38,10 @@ def test_the_module_loads_to_its_last_control(panel):
 def test_every_control_says_what_it_is_for(panel, host):
     import qt
 
-    kinds = (qt.QPushButton, qt.QComboBox, qt.QCheckBox, qt.QSpinBox, qt.QTableWidget, qt.QLineEdit)
+    import ctk
+
+    kinds = (qt.QPushButton, qt.QComboBox, qt.QCheckBox, qt.QSpinBox, qt.QTableWidget, qt.QLineEdit, qt.QLabel,
+             ctk.ctkCollapsibleButton, ctk.ctkCollapsibleGroupBox, ctk.ctkPathLineEdit, host.qMRMLNodeComboBox)
     names = [name for name, widget in vars(panel.ui).items()
              if isinstance(widget, kinds) and not widget.toolTip and not name.startswith("qt_")]
     assert names == []
@@ -120,6 +123,10 @@ def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path
     panel.ui.finetuningEpochs.value = 7
     panel.ui.taskLines.checked = False
     panel.ui.labelledVolume.setCurrentNode(host.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
+    for name, place in (("planeStack", 1), ("applyStack", 2)):
+        getattr(panel.ui, name).setCurrentIndex(place)
+    chosen = panel.settings.planeStack, panel.settings.applyStack
+    assert all(chosen)
     scene.save_scene(tmp_path / "saved.mrb")
     host.mrmlScene.Clear(0)
     assert panel.ui.textures.currentText == "none"
@@ -130,6 +137,7 @@ def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path
     assert panel.ui.finetuningEpochs.value == 7
     assert not panel.ui.taskLines.checked
     assert panel.settings.labelledVolume is not None
+    assert (panel.ui.planeStack.currentData, panel.ui.applyStack.currentData) == chosen
     assert len(panel.logic.studies()) == 1
 
 
@@ -193,10 +201,11 @@ def test_settings_of_another_version_do_no_harm(panel, host):
     node.SetParameter("gone", "x")
     panel.enter()
     assert (panel.settings.network, panel.settings.finetuningEpochs) == ("small", 40)
+    panel.settings.textures = "all"
     panel.exit()
     node.SetParameter("subjects", "many")
     panel.enter()
-    assert panel.settings.subjects == 0
+    assert (panel.settings.subjects, panel.settings.textures) == (0, "all")
 
 
 def test_the_look_follows_the_settings(panel, study_folder):
@@ -310,28 +319,6 @@ def test_a_run_can_be_deleted_after_asking(panel, host, monkeypatch):
     panel.ui.deleteButton.click()
     assert not run.exists()
     assert panel.ui.keptTable.rowCount == 0
-
-
-def test_outlines_made_in_slicer_become_a_labelled_study(panel, host, study_folder, tmp_path):
-    from PlaneSSLLib import anatomy, scene
-    from PlaneSSLLib.study import read_labels, read_study
-
-    draw(panel, study_folder)
-    (drawing,) = scene.drawings()
-    study = read_study(study_folder)
-    label = study.labels[0]
-    stack = study.stack(label.stack)
-    (node,) = scene.add_segmentation(drawing, stack, read_labels(label, stack), anatomy.load("heart").labels)
-    panel.ui.trainingAnatomy.currentText = "heart"
-    panel.ui.labelledFolder.currentPath = str(tmp_path / "outlined")
-    panel.ui.labelledVolume.setCurrentNode(drawing.volume_of(stack.id, 0))
-    panel.ui.labelledSegmentation.setCurrentNode(node)
-    assert panel.ui.keepButton.enabled
-    panel.ui.keepButton.click()
-    panel.ui.keepButton.click()
-    kept = sorted((tmp_path / "outlined").iterdir())
-    assert len(kept) == 2
-    assert read_study(kept[0]).labels
 
 
 def test_a_study_without_rights_is_told(panel, tmp_path):

@@ -90,3 +90,60 @@ def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder
     assert starts == ["none: from scratch", "lines"]
     panel.ui.startingRun.setCurrentIndex(1)
     assert panel.settings.startingRun == "lines"
+
+
+def test_outlines_made_in_slicer_become_a_labelled_study(panel, host, study_folder, tmp_path):
+    from PlaneSSLLib import anatomy, scene
+    from PlaneSSLLib.study import read_labels, read_study
+
+    draw(panel, study_folder)
+    (drawing,) = scene.drawings()
+    study = read_study(study_folder)
+    label = study.labels[0]
+    stack = study.stack(label.stack)
+    (node,) = scene.add_segmentation(drawing, stack, read_labels(label, stack), anatomy.load("heart").labels)
+    panel.ui.trainingAnatomy.currentText = "heart"
+    panel.ui.labelledFolder.currentPath = str(tmp_path / "outlined")
+    panel.ui.labelledVolume.setCurrentNode(drawing.volume_of(stack.id, 0))
+    panel.ui.labelledSegmentation.setCurrentNode(node)
+    assert panel.ui.keepButton.enabled
+    panel.ui.keepButton.click()
+    panel.ui.keepButton.click()
+    kept = sorted((tmp_path / "outlined").iterdir())
+    assert len(kept) == 2
+    assert read_study(kept[0]).labels
+
+
+def test_a_volume_from_elsewhere_is_kept_under_the_view_that_is_chosen(panel, host, study_folder, tmp_path):
+    """Drawn by PlaneSSL and then disowned, as when a user opened the file in Slicer."""
+    from PlaneSSLLib import anatomy, scene
+    from PlaneSSLLib.study import read_labels, read_study
+
+    draw(panel, study_folder)
+    (drawing,) = scene.drawings()
+    study = read_study(study_folder)
+    label = study.labels[0]
+    stack = study.stack(label.stack)
+    (node,) = scene.add_segmentation(drawing, stack, read_labels(label, stack), anatomy.load("heart").labels)
+    volume = drawing.volume_of(stack.id, 0)
+    for one in (node, volume):
+        one.RemoveAttribute("PlaneSSL.study")
+    panel.ui.trainingAnatomy.currentText = "heart"
+    panel.ui.labelledFolder.currentPath = str(tmp_path / "outlined")
+    panel.ui.labelledVolume.setCurrentNode(volume)
+    panel.ui.labelledSegmentation.setCurrentNode(node)
+    assert not panel.ui.keepButton.enabled and "view" in panel.ui.keepButton.toolTip
+    views = panel.ui.labelledView
+    views.setCurrentIndex(next(i for i in range(views.count) if views.itemData(i) == "4CH"))
+    panel.ui.keepButton.click()
+    (kept,) = (tmp_path / "outlined").iterdir()
+    assert [one.view for one in read_study(kept).stacks] == ["4CH"]
+
+
+def test_nothing_is_finetuned_that_an_anatomy_does_not_know(panel, study_folder):
+    panel.ui.labelledFolder.currentPath = str(study_folder)
+    for anatomy, task, able in (("heart", "segmentation", True), ("heart", "classification", True),
+                                ("generic", "segmentation", False), ("prostate", "classification", False)):
+        panel.ui.trainingAnatomy.currentText, panel.ui.task.currentText = anatomy, task
+        assert panel.ui.finetuneButton.enabled == able
+    assert "prostate" in panel.ui.finetuneButton.toolTip

@@ -13,7 +13,7 @@ from Testing.prediction.geometries import volume
 from Testing.scene import made_up
 
 from PlaneSSLLib import PlaneSSLError, calls, cli
-from PlaneSSLLib.prediction.studies import best_stack
+from PlaneSSLLib.prediction.volumes import best_stack
 from PlaneSSLLib.study import read_study
 from PlaneSSLLib.training.run import Run
 
@@ -299,3 +299,34 @@ def test_the_commands_answer_with_one_document(truthful_run, cine, tmp_path, cap
     assert cli.main(["segment", str(truthful_run), str(cine), "--out", str(out)]) == 1
     captured = capsys.readouterr()
     assert "exists already" in captured.err and len(captured.err.splitlines()) == 1
+
+
+def test_what_was_kept_is_exported_as_if_it_had_been_written_at_once(truthful_run, cine, tmp_path):
+    found = calls.segment(truthful_run, cine, tmp_path / "found.npz")
+    for name, phase in (("l.nii.gz", None), ("l.seg.nrrd", 1)):
+        calls.segment(truthful_run, cine, tmp_path / name, phase=phase)
+        again = calls.export(tmp_path / "found.npz", cine, tmp_path / f"again-{name}", phase=phase)
+        assert [one.stack.id for one in again.stacks] == [one.stack.id for one in found.stacks]
+        one, other = (sitk.ReadImage(str(tmp_path / which)) for which in (name, f"again-{name}"))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(one), sitk.GetArrayFromImage(other))
+        assert one.GetOrigin() == other.GetOrigin() and one.GetDirection() == other.GetDirection()
+
+
+def test_an_export_says_that_a_person_has_seen_it_and_is_whole_or_not_there(truthful_run, tmp_path):
+    volume(OBLIQUE).write_dicom(tmp_path / "study", phases=2)
+    stack = read_study(tmp_path / "study").stacks[0].id
+    found = calls.segment(truthful_run, tmp_path / "study", tmp_path / "found.npz", stack=stack)
+    assert cli.main(["export", str(tmp_path / "found.npz"), str(tmp_path / "study"), "--anatomy", "heart",
+                     "--out", str(tmp_path / "seg")]) == 0
+    measured = calls.measure(tmp_path / "seg")["stacks"][0]["volumes_ml"]
+    for name, volumes in calls.measure(found)["stacks"][0]["volumes_ml"].items():
+        assert measured[name] == pytest.approx(volumes, rel=1e-4)
+    kinds = {segment.SegmentAlgorithmType for file in (tmp_path / "seg").iterdir()
+             for segment in pydicom.dcmread(file).SegmentSequence}
+    assert kinds == {"SEMIAUTOMATIC"}
+    with pytest.raises(PlaneSSLError, match=f"holds no label map of that kind; it holds {stack}"):
+        calls.export(tmp_path / "found.npz", tmp_path / "study", tmp_path / "other", phase=7, anatomy="heart")
+    volume(ONE_SLICE).write_dicom(tmp_path / "elsewhere")
+    with pytest.raises(PlaneSSLError, match=r"that .*elsewhere does not have"):
+        calls.export(tmp_path / "found.npz", tmp_path / "elsewhere", tmp_path / "other", anatomy="heart")
+    assert not (tmp_path / "other").exists()

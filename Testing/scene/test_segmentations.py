@@ -116,6 +116,23 @@ def test_an_earlier_segmentation_is_replaced():
     assert len(drawing.nodes("segmentation", "sax")) == len(drawing.nodes("segmentation sequence", "sax")) == 1
 
 
+def test_a_cine_is_segmented_a_phase_at_a_time_and_broken_off_leaves_nothing():
+    """The first phase is shown at once; then comes one phase of the sequence after the other."""
+    drawing = scene.draw_study(made := heart(phases=3))
+    phases = [labels_for(made.stack("sax"), k) for k in range(3)]
+    steps = scene.segmentation_steps(drawing, "sax", phases, STRUCTURES, surface=True)
+    next(steps)
+    (node,) = drawing.nodes("segmentation", "sax")
+    np.testing.assert_array_equal(as_seen(node, drawing.node("volume", "sax")), phases[0])
+    assert sum(1 for _ in steps) == 3
+    before = drawing.node("segmentation sequence")
+    steps = scene.segmentation_steps(drawing, "sax", phases, STRUCTURES, surface=True)
+    next(steps), next(steps)
+    steps.close()
+    assert not slicer.mrmlScene.IsNodePresent(before)
+    assert drawing.nodes("segmentation") == drawing.nodes("segmentation sequence") == []
+
+
 def test_a_label_map_of_another_size_is_refused_by_name():
     drawing = scene.draw_study(heart())
     with pytest.raises(PlaneSSLError, match="4 slices, and sax has 5"):
