@@ -126,7 +126,7 @@ class StudySection(Section):
         self._tell(self.logic.problems(self.study))
 
     def _tell(self, problems: list[str]) -> None:
-        self.ui.problemsBox.title = _("Problems ({count})").format(count=len(problems))
+        self.ui.problemsBox.title = _("Notes and problems ({count})").format(count=len(problems))
         self.ui.problemsText.setPlainText("\n".join(problems) or _("None."))
 
     def _view_box(self, stack: str, view: str, views: list[str]):

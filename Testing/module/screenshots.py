@@ -76,6 +76,9 @@ class Shots:
         ui.segmentButton.click()
         self.panel.running.finish()
         self.shot("panel-segmentation", self.figure(), ["studySection", "applySection"])
+        (knee,) = write_phantoms("knee", 1, 12, self.folder / "knee")
+        self.draw(knee)
+        self.shot("panel-knee", self.figure(), ["studySection", "planesSection"])
 
     def thumbnails(self) -> None:
         """What Slicer's Sample Data module shows of the made-up studies: their planes in 3D."""
@@ -162,6 +165,7 @@ class Shots:
         self.picture.setPixmap(qt.QPixmap(str(picture)))
         for _ in range(5):
             self.slicer.app.processEvents()
+            qt.QCoreApplication.sendPostedEvents(None, qt.QEvent.DeferredDelete)  # what Slicer's event loop does
         path = self.options.out / f"{name}.png"
         self.window.grab().save(str(path))
         _in_palette(path)
