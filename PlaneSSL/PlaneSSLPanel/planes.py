@@ -74,7 +74,11 @@ class PlanesSection(Section):
             self._list_pairs()
 
     def _list_pairs(self) -> None:
-        self._pairs = self.logic.pairs(self.study) if self.study else []
+        """Those of localizers last."""
+        localizers = {stack["id"] for stack in self.logic.drawnStacks(self.study) if stack["localizer"]} if (
+            self.study) else set()
+        self._pairs = sorted(self.logic.pairs(self.study) if self.study else [],
+                             key=lambda pair: pair["first stack"] in localizers or pair["second stack"] in localizers)
         blocked = self.ui.pairsTable.blockSignals(True)
         fill_table(self.ui.pairsTable, [_("Plane"), _("Cut by"), _("Angle"), _("Length")], [
             [pair["first"], pair["second"], f"{pair['angle']:.1f}°", f"{pair['length']:.0f} mm"]

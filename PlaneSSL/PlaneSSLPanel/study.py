@@ -22,6 +22,7 @@ class StudySection(Section):
     def __init__(self, panel) -> None:
         super().__init__(panel)
         self.study, self._read_as, self._kept = None, None, None
+        self._shown: list[dict] = []  # the stacks in the table, row by row
         ui = self.ui
         ui.studyFolder.filters = ctk.ctkPathLineEdit.Dirs
         self.keep("source", "dicomStudy")
@@ -51,14 +52,14 @@ class StudySection(Section):
                                         "line in which two planes cut."))
         allow(ui.clearButton, self.running.busy or ("" if self.logic.studies() else _("Nothing was drawn.")),
               _("Take everything that PlaneSSL drew out of the scene; nothing else is touched."))
-        for row, stack in enumerate(self.study.stacks if self.study else ()):
+        for row, stack in enumerate(self._shown):
             box = ui.stackTable.cellWidget(row, _VIEW)
             box.enabled = not self.running.busy
             if not self.running.busy:  # a correction that failed is none
-                fill(box, [(box.itemText(i), box.itemData(i)) for i in range(box.count)], stack.view)
+                fill(box, [(box.itemText(i), box.itemData(i)) for i in range(box.count)], stack["view"])
 
     def sceneCloses(self) -> None:
-        self.study, self._read_as, self._kept = None, None, None
+        self.study, self._read_as, self._kept, self._shown = None, None, None, []
         self.ui.stackTable.setRowCount(0)
         self._tell([])
 
@@ -113,7 +114,8 @@ class StudySection(Section):
         return (kind, which) if which else None
 
     def _show(self) -> None:
-        table, stacks = self.ui.stackTable, self.logic.stacks(self.study)
+        table = self.ui.stackTable
+        self._shown = stacks = sorted(self.logic.stacks(self.study), key=lambda stack: stack["localizer"])
         headings = [_("Stack"), _("View"), _("Sure"), _("Slices"), _("Phases"), _("Pixels"), _("Description")]
         fill_table(table, headings, [
             [stack["id"], "", f"{stack['confidence']:.0%}", str(stack["slices"]), str(stack["phases"]),
