@@ -167,8 +167,7 @@ class ApplySection(Section):
 
     def _export(self) -> None:
         study = self._study()
-        name = f"{study.GetName()} {datetime.now():%Y-%m-%d %H-%M-%S}".replace(".", "-")  # a dot would make an ending
-        out = Path(self.settings.exportFolder, name)
+        out = Path(self.settings.exportFolder, f"PlaneSSL {datetime.now():%Y-%m-%d %H-%M-%S}")
         folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
         kept = Path(folder.name, "kept.npz")
 

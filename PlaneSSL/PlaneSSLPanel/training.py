@@ -46,7 +46,7 @@ class TrainSection(Section):
         allow(ui.finetuneButton, self.running.busy or packages or self._lacking(
             settings.labelledFolder, settings.finetuningName, names) or (
             "" if settings.task in self.logic.finetuningTasks(settings.trainingAnatomy) else _(
-                "The anatomy {anatomy} knows nothing to learn for a {task}.").format(
+                "The file of the anatomy {anatomy} names nothing that a {task} could tell.").format(
                     anatomy=settings.trainingAnatomy, task=settings.task)),
             _("Prepare the labelled studies and train on them, in the background."))
         drawn = settings.labelledVolume is not None and self.logic.isDrawn(settings.labelledVolume)

@@ -92,20 +92,27 @@ def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder
     assert panel.settings.startingRun == "lines"
 
 
-def test_outlines_made_in_slicer_become_a_labelled_study(panel, host, study_folder, tmp_path):
+@pytest.fixture
+def outlined(panel, study_folder, tmp_path):
+    """A drawn volume and its segmentation, chosen in the panel with a folder to keep them in: (volume, segmentation)."""
     from PlaneSSLLib import anatomy, scene
     from PlaneSSLLib.study import read_labels, read_study
 
-    draw(panel, study_folder)
-    (drawing,) = scene.drawings()
-    study = read_study(study_folder)
-    label = study.labels[0]
+    drawing = panel.logic.drawing(draw(panel, study_folder))
+    label = (study := read_study(study_folder)).labels[0]
     stack = study.stack(label.stack)
     (node,) = scene.add_segmentation(drawing, stack, read_labels(label, stack), anatomy.load("heart").labels)
+    volume = drawing.volume_of(stack.id, 0)
     panel.ui.trainingAnatomy.currentText = "heart"
     panel.ui.labelledFolder.currentPath = str(tmp_path / "outlined")
-    panel.ui.labelledVolume.setCurrentNode(drawing.volume_of(stack.id, 0))
+    panel.ui.labelledVolume.setCurrentNode(volume)
     panel.ui.labelledSegmentation.setCurrentNode(node)
+    return volume, node
+
+
+def test_outlines_made_in_slicer_become_a_labelled_study(panel, outlined, tmp_path):
+    from PlaneSSLLib.study import read_study
+
     assert panel.ui.keepButton.enabled
     panel.ui.keepButton.click()
     panel.ui.keepButton.click()
@@ -114,24 +121,13 @@ def test_outlines_made_in_slicer_become_a_labelled_study(panel, host, study_fold
     assert read_study(kept[0]).labels
 
 
-def test_a_volume_from_elsewhere_is_kept_under_the_view_that_is_chosen(panel, host, study_folder, tmp_path):
-    """Drawn by PlaneSSL and then disowned, as when a user opened the file in Slicer."""
-    from PlaneSSLLib import anatomy, scene
-    from PlaneSSLLib.study import read_labels, read_study
+def test_a_volume_from_elsewhere_is_kept_under_the_view_that_is_chosen(panel, outlined, tmp_path):
+    """Disowned, it is as if the user had opened its file in Slicer."""
+    from PlaneSSLLib.study import read_study
 
-    draw(panel, study_folder)
-    (drawing,) = scene.drawings()
-    study = read_study(study_folder)
-    label = study.labels[0]
-    stack = study.stack(label.stack)
-    (node,) = scene.add_segmentation(drawing, stack, read_labels(label, stack), anatomy.load("heart").labels)
-    volume = drawing.volume_of(stack.id, 0)
-    for one in (node, volume):
-        one.RemoveAttribute("PlaneSSL.study")
-    panel.ui.trainingAnatomy.currentText = "heart"
-    panel.ui.labelledFolder.currentPath = str(tmp_path / "outlined")
-    panel.ui.labelledVolume.setCurrentNode(volume)
-    panel.ui.labelledSegmentation.setCurrentNode(node)
+    for node in outlined:
+        node.RemoveAttribute("PlaneSSL.study")
+    panel.refresh()
     assert not panel.ui.keepButton.enabled and "view" in panel.ui.keepButton.toolTip
     views = panel.ui.labelledView
     views.setCurrentIndex(next(i for i in range(views.count) if views.itemData(i) == "4CH"))
