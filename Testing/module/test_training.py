@@ -94,7 +94,7 @@ def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder
 
 @pytest.fixture
 def outlined(panel, study_folder, tmp_path):
-    """A drawn volume and its segmentation, chosen in the panel with a folder to keep them in: (volume, segmentation)."""
+    """A drawn volume and its segmentation, both chosen in the panel, and a folder to keep them in."""
     from PlaneSSLLib import anatomy, scene
     from PlaneSSLLib.study import read_labels, read_study
 
