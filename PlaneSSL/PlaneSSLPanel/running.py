@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -148,7 +149,7 @@ class Running:
         if event["event"] == "progress":
             self._show(self._title, event)
         else:
-            self._ui.jobText.appendPlainText(event.get("text", event["event"]))
+            self._ui.jobText.appendPlainText(_in_panel(event.get("text", event["event"])))
         self._told(event)
 
     def _show(self, title: str, progress: dict | None) -> None:
@@ -162,6 +163,7 @@ class Running:
             title=title, time=duration(left))
 
     def _fail(self, reason: str) -> None:
+        reason = _in_panel(reason)
         self._finish(_("{title} failed.").format(title=self._title))
         self._ui.jobText.appendPlainText(reason)
         slicer.util.errorDisplay(f"{self._ui.jobTitle.text}\n\n{reason}")
@@ -174,3 +176,12 @@ class Running:
         self._ui.cancelButton.setVisible(False)
         self._ui.jobProgress.setVisible(False)
         self._changed()
+
+
+def _in_panel(sentence: str) -> str:
+    """Sentences of planessl name its options; here they are controls."""
+    controls = {
+        "--anatomy": _("Anatomy"), "--network": _("Network"), "--device": _("Device"), "--stack": _("Stack"),
+        "--phase": _("Phase"), "--clean": _("Keep the largest piece of every structure"), "--resume": _("Resume"),
+        "--view": _("View"), "--task": _("Task"), "--init": _("Start from")}
+    return re.sub(r"--[a-z]+", lambda found: f"'{controls[found[0]]}'" if found[0] in controls else found[0], sentence)

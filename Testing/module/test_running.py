@@ -76,6 +76,14 @@ def test_a_job_that_dies_at_once_is_told_and_the_panel_stays_usable(panel, study
     draw(panel, study_folder)
 
 
+def test_what_planessl_calls_options_are_controls_here(panel):
+    said = "choose another stack with --stack, or --learning-rate"
+    program = [sys.executable, "-c", f"import sys; print('planessl: {said}', file=sys.stderr); sys.exit(1)"]
+    panel.running.start("Segmenting", [Job([], program=program)], lambda results: None)
+    panel.running.finish()
+    assert "choose another stack with 'Stack', or --learning-rate" in panel.ui.jobText.toPlainText()
+
+
 def test_jobs_follow_each_other_and_the_second_is_not_started_after_a_failure(panel):
     said = []
     ok = [Job([], program=[sys.executable, "-c", f"print({n})"]) for n in (1, 2)]
