@@ -16,7 +16,7 @@ from ..files import beginning_folder, read_json, replacing_folder, write_json, w
 from ..study.document import read_document
 from ..study.recognition import FALLBACK
 from .plan import Plan, scaled_phase
-from .store import Cohort, digest, plane_as_json, pseudonym
+from .store import Cohort, digest, pseudonym
 from .upright import upright_slices
 
 FEWEST_VALUES = 16  # of an image; label maps hold fewer, and a network trained on one learns the answers by heart
@@ -220,7 +220,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         stacks.append({
             "id": f"{len(stacks) + 1:02}-{stack.view}", "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
-            "planes": [plane_as_json(one.plane) for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
+            "planes": [one.plane.as_json() for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
     if not stacks:
         raise PlaneSSLError("Its images hold but a few different values each, as label maps do.")
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]

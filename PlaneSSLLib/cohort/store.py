@@ -148,11 +148,6 @@ def digest(*texts: str) -> str:
     return hashlib.sha256(os.fsencode("\0".join(texts))).hexdigest()
 
 
-def plane_as_json(plane: Plane) -> dict:
-    return {"position": plane.position.tolist(), "row": plane.row.tolist(), "column": plane.column.tolist(),
-            "spacing": list(plane.spacing), "shape": list(plane.shape)}
-
-
 def _read_stack(document: dict) -> PreparedStack:
     return PreparedStack(
         id=document["id"], view=document["view"], localizer=document["localizer"],

@@ -67,6 +67,11 @@ class Plane:
         object.__setattr__(self, "spacing", spacing)
         object.__setattr__(self, "shape", shape)
 
+    def as_json(self) -> dict:
+        """{"position", "row", "column", "spacing", "shape"}, as plain numbers; Plane(**of them) is the same."""
+        vectors = {name: getattr(self, name).tolist() for name in ("position", "row", "column")}
+        return {**vectors, "spacing": list(self.spacing), "shape": list(self.shape)}
+
     @property
     def centre(self) -> np.ndarray:
         """(3,) LPS mm of the middle of the image."""

@@ -80,7 +80,7 @@ class Drawing:
         moved = json.loads(node.GetAttribute(_MOVED))
         moved.pop(f"{stack} {index}", None)
         if plane is not None:
-            moved[f"{stack} {index}"] = record.plane_to_text(plane)
+            moved[f"{stack} {index}"] = plane.as_json()
         node.SetAttribute(_MOVED, json.dumps(moved))
 
     def set_look(self, look: Look) -> None:

@@ -111,15 +111,9 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
             else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
             "title": stack.view if stack.view in unnamed else model.view(stack.view).title,
             "times": [[frame.time_ms for frame in frames] for frames in stack.frames],
-            "planes": [plane_to_text(plane) for plane in stack.planes],
+            "planes": [plane.as_json() for plane in stack.planes],
         } for stack in study.stacks],
     })
-
-
-def plane_to_text(plane: Plane) -> dict:
-    """A plane as JSON has it; no digit is lost."""
-    return {"position": plane.position.tolist(), "row": plane.row.tolist(), "column": plane.column.tolist(),
-            "spacing": list(plane.spacing), "shape": list(plane.shape)}
 
 
 @lru_cache(maxsize=32)

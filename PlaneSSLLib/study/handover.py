@@ -87,8 +87,7 @@ def _document(stack: Stack) -> dict:
     return {
         **{name: getattr(stack, name) for name in _PLAIN}, "notes": list(stack.notes),
         "naming": [stack.naming.view, stack.naming.confidence, list(stack.naming.reasons), stack.naming.given],
-        "planes": [[plane.position.tolist(), plane.row.tolist(), plane.column.tolist(), list(plane.spacing),
-                    list(plane.shape)] for plane in stack.planes],
+        "planes": [plane.as_json() for plane in stack.planes],
         "frames": [[[str(frame.source.file), frame.time_ms, frame.sop_instance_uid, frame.frame_number]
                     for frame in frames] for frames in stack.frames]}
 
@@ -100,6 +99,6 @@ def _stack(document: dict, folder: Path, number: int) -> Stack:
         pixels = _Slice(folder / f"{number}-{i}.npy")
         frames.append(tuple(Frame(KeptImage(Path(file), pixels, phase), *rest)
                             for phase, (file, *rest) in enumerate(of_slice)))
-    planes = tuple(Plane(*geometry[:3], tuple(geometry[3]), tuple(geometry[4])) for geometry in document["planes"])
+    planes = tuple(Plane(**plane) for plane in document["planes"])
     return Stack(planes=planes, frames=tuple(frames), naming=Naming(view, confidence, tuple(reasons), given),
                  notes=tuple(document["notes"]), **{name: document[name] for name in _PLAIN})

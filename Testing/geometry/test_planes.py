@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import warnings
 
 import highdicom.spatial
@@ -61,6 +62,14 @@ def crossing_pairs(draw):
 def test_pixel_to_patient_and_back_is_the_identity(plane, pixel):
     np.testing.assert_allclose(plane.to_pixels(plane.to_lps(pixel)), pixel, atol=1e-8)
     assert abs(plane.distance(plane.to_lps(pixel))) < 1e-9
+
+
+@given(planes)
+def test_a_plane_survives_json(plane):
+    again = Plane(**json.loads(json.dumps(plane.as_json())))
+    assert (again.spacing, again.shape) == (plane.spacing, plane.shape)
+    for name in ("position", "row", "column", "normal"):
+        np.testing.assert_allclose(getattr(again, name), getattr(plane, name), rtol=0, atol=1e-12)
 
 
 def test_pixel_to_patient_is_the_identity_for_a_header_that_rounds_its_directions():
