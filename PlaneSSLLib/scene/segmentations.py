@@ -21,6 +21,7 @@ from .drawing import Drawing
 from .volumes import image_data
 
 _BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+_GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
 _SURFACE = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
 
 
@@ -157,6 +158,8 @@ def _fill(node, volume, labels: np.ndarray, structures: Sequence[Label], surface
     shared.SetGeometryFromImageToWorldMatrix(_ijk_to_ras(volume))
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(_BINARY)
+    # Files then hold the whole grid: Slicer crashes on one that was cropped to nothing, a phase without any outline.
+    segmentation.SetConversionParameter(_GEOMETRY, slicer.vtkSegmentationConverter.SerializeImageGeometry(shared))
     for label in structures:
         segment = slicer.vtkSegment()
         segment.SetName(label.title)
@@ -165,7 +168,7 @@ def _fill(node, volume, labels: np.ndarray, structures: Sequence[Label], surface
         segment.SetTerminology(terminology_entry(label.code))
         segment.AddRepresentation(_BINARY, shared)
         segmentation.AddSegment(segment, label.name)
-    if surface:
+    if surface and labels.any():
         node.CreateClosedSurfaceRepresentation()
 
 

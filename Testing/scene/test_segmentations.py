@@ -79,6 +79,19 @@ def test_every_phase_is_played_with_the_cine_and_survives_a_file(tmp_path):
                 np.testing.assert_array_equal(seen[i], 0 if expected is None else expected)
 
 
+def test_a_phase_without_any_outline_survives_a_file(tmp_path):
+    """Slicer crashes on a segmentation that was cropped to nothing when it was saved."""
+    drawing = scene.draw_study(made := heart(phases=3))
+    labels = labels_for(made.stack("sax"), 0)
+    scene.add_segmentation(drawing, "sax", [labels], STRUCTURES, surface=True, phases=[1])
+    scene.save_scene(tmp_path / "scene.mrb")
+    (drawn,) = scene.load_scene(tmp_path / "scene.mrb")
+    for phase in (0, 1, 2):
+        drawn.node("browser").SetSelectedItemNumber(phase)
+        seen = as_seen(drawn.node("segmentation"), drawn.node("volume", "sax"))
+        np.testing.assert_array_equal(seen, labels if phase == 1 else 0)
+
+
 def test_one_phase_alone_lies_over_its_own_frame():
     drawing = scene.draw_study(made := heart(phases=4))
     labels = labels_for(made.stack("sax"), 0)
