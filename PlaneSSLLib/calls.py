@@ -25,7 +25,7 @@ from .files import refuse_existing, replacing_folder
 if TYPE_CHECKING:
     from .anatomy import Anatomy
     from .prediction.dicom_seg import Author
-    from .prediction.results import Results
+    from .prediction.results import Results, SegmentedStack
     from .scene import Drawing
     from .study import Stack, Study
     from .training.run import Run
@@ -67,12 +67,12 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     require_head(run, SEGMENTATION)
     if out is not None:
         refuse_existing(out, overwrite)
-        if out.resolve() == source.resolve():
-            raise PlaneSSLError(f"{out} is the image itself: choose another name for what is found in it.")
     if not run.finished:
         report({"event": "notice", "text": f"The training of {run.folder} has not ended: its best weights so far are "
                                            "used."})
     study = read_and_tell(source, anatomy, views, report)
+    if out is not None:
+        _require_other(out, study)
     stacks = _chosen(study, run, stack, out, report)
     for one in stacks:
         require_phase(one, phase)
@@ -99,30 +99,51 @@ def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str
            overwrite: bool = False, report: Report = lambda event: None) -> Results:
     """Write label maps that `segment`, or the panel, has kept as .npz in another form; source: the same study.
 
-    out, stack, phase, anatomy, views, report: as of `segment`. A DICOM SEG says that a person has seen the outlines.
+    out, stack, phase, views, report: as of `segment`. anatomy: its file, where it is none of those that are known by
+    name. A DICOM SEG says that a person has seen the outlines.
     """
     from . import anatomy as anatomies
     from .prediction.dicom_seg import Author
-    from .prediction.results import Results
+    from .prediction.results import Results, kept_anatomy
 
-    found, out = Path(found), Path(out)
+    found, source, out = Path(found), Path(source), Path(out)
     refuse_existing(out, overwrite)
-    study = read_and_tell(Path(source), anatomy, views, report)
-    results = Results.load(found, study, anatomies.load(study.anatomy))
+    anatomy = anatomy or kept_anatomy(found)
+    study = read_and_tell(source, anatomy, views, report)
+    _require_other(out, study)
+    results = Results.load(found, study, anatomies.load(anatomy))
     kept = {one.stack.id: one for one in results.stacks
             if stack in (None, one.stack.id) and (phase is None or phase in one.phases)}
     if not kept:
-        raise PlaneSSLError(f"{found} holds no label map{'' if stack is None and phase is None else ' of that kind'}; "
-                            f"it holds {', '.join(one.stack.id for one in results.stacks) or 'none at all'}.")
+        there = "; ".join(f"{one.stack.id}, phases {', '.join(map(str, one.phases))}" for one in results.stacks)
+        raise PlaneSSLError(f"{found} holds no such label map. It holds: {there or 'none at all'} (phases from 0).")
     stacks = _that_fit([one.stack for one in kept.values()], out, report)
     phases = kept[stacks[0].id].phases if len(stacks) == 1 else None
     wanted = (phase,) if phase is not None else None if phases == tuple(range(stacks[0].phases)) else phases
     write, phases = _writer(out, stacks, wanted, results.anatomy, lambda: Author.person(results.anatomy), overwrite,
                             report)
     written = [kept[one.id] if phases is None else kept[one.id].take(phases) for one in stacks]
+    for one in written:
+        _tell_empty(one, report)
     results = Results(study, results.anatomy, tuple(written))
     write(results)
     return results
+
+
+def _require_other(out: Path, study: Study) -> None:
+    """PlaneSSLError if what is to be written is an image of the study."""
+    images = {frame.source.file for stack in study.stacks for frames in stack.frames for frame in frames}
+    if out.resolve() in {file.resolve() for file in (study.folder, *images)}:
+        raise PlaneSSLError(f"{out} is the image itself: choose another name for what is found in it.")
+
+
+def _tell_empty(one: SegmentedStack, report: Report) -> None:
+    """A slice that nobody has outlined at a phase is written as one in which there is nothing."""
+    for phase, labels in zip(one.phases, one.labels, strict=True):
+        lacking = [i for i, image in enumerate(labels) if image is None and phase < len(one.stack.frames[i])]
+        if lacking:
+            report({"event": "notice", "text": f"{one.stack.id}, phase {phase}: written as empty, since nobody has "
+                                               f"outlined them: slices {', '.join(map(str, lacking))} (from 0)."})
 
 
 def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None, views: dict[str, str] | None = None,
@@ -246,6 +267,9 @@ def _writer(out: Path | None, stacks: list[Stack], wanted: tuple[int, ...] | Non
     if volumes.is_volume_file(out):
         phases = volumes.whole_phases(stacks[0]) if wanted is None else wanted
         volumes.require_fit(out, stacks[0], phases)
+        if len(phases) > 1 and phases != tuple(range(len(phases))):
+            report({"event": "notice", "text": f"{out.name} counts its phases from 0: they are the phases "
+                                               f"{', '.join(map(str, phases))} of {stacks[0].id}."})
         if wanted is None and len(phases) < stacks[0].phases:
             report({"event": "notice", "text": f"{out.name} {volumes.what_is_left_out(stacks[0])}"})
         return lambda results: volumes.write_stack(results.stacks[0], anatomy.labels, out, overwrite), phases

@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("found", type=Path, help="an .npz file, of segment or of the panel")
     sub.add_argument("folder", type=Path, help="of the study that was segmented")
     sub.add_argument("--out", type=Path, required=True,
-                     help=".nii.gz, .seg.nrrd, .mrb, or a folder (no ending) of DICOM SEG")
+                     help=".nii.gz, .seg.nrrd, .mrb, .npz, or a folder (no ending) of DICOM SEG")
     sub.add_argument("--stack", help="this stack only, by its id in planessl study")
     sub.add_argument("--phase", type=int, help="this phase only, counted from 0")
     reading(sub)

@@ -26,15 +26,18 @@ LIMITS = {"reading_ms": 100.0, "drawing_ms": 500.0, "segmentation_ms": 500.0, "m
 
 def truth(folder: Path, out: Path) -> Path:
     """The outlines of a made-up study, as planessl segment would keep what it found."""
+    from PlaneSSLLib.anatomy import load
+    from PlaneSSLLib.prediction.results import Results, SegmentedStack
     from PlaneSSLLib.study import read_labels, read_study
 
     study = read_study(folder)
-    arrays = {}
-    for label in study.labels:
-        stack = study.stack(label.stack)
-        for i, image in enumerate(read_labels(label, stack)):
-            arrays[f"{stack.id}/{label.phase}/{i}"] = np.uint8(image)
-    np.savez_compressed(out, **arrays)
+    stacks = []
+    for stack in study.stacks:
+        labels = {label.phase: tuple(map(np.uint8, read_labels(label, stack)))
+                  for label in study.labels if label.stack == stack.id}
+        if labels:
+            stacks.append(SegmentedStack(stack, tuple(sorted(labels)), tuple(labels[k] for k in sorted(labels))))
+    Results(study, load("heart"), tuple(stacks)).save(out)
     return out
 
 

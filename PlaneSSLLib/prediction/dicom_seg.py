@@ -145,7 +145,9 @@ def _changed(header: Dataset, **elements) -> Dataset:
 
 
 def require_replaceable(folder: Path) -> None:
-    """PlaneSSLError if there is such a folder with anything but an earlier segmentation in it."""
+    """PlaneSSLError if there is a file of that name, or a folder with anything but an earlier segmentation in it."""
+    if folder.is_file():
+        raise PlaneSSLError(f"{folder} is a file, and is not replaced by a folder of DICOM SEG; choose another name.")
     others = [path.name for path in folder.iterdir() if not re.fullmatch(r".+_phase\d+\.dcm", path.name)] if (
         folder.is_dir()) else []
     if others:

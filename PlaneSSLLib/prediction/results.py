@@ -1,7 +1,9 @@
 """What was found in a study."""
 from __future__ import annotations
 
+import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,10 @@ import numpy as np
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from ..files import refuse_existing, replacing
-from ..study import Stack, Study
+from ..study import Stack, Study, require_known
+
+_ANATOMY, _PLANES = "anatomy", "planes"  # names in the .npz file
+_PLACE = re.compile(r"(.+)/(0|[1-9]\d{0,5})/(0|[1-9]\d{0,5})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,33 +53,82 @@ class Results:
     def save(self, path: Path, overwrite: bool = False) -> None:
         """Write all label maps into one .npz file, from which `load` has them back for the same study.
 
-        It is how they go from the process that computed them to the one that shows them.
+        It is how they go from the process that computed them to the one that shows them. Beside the label maps
+        ("STACK/PHASE/SLICE") it holds the anatomy's name and where the planes of each stack lie.
         """
         refuse_existing(path, overwrite)
-        arrays = {f"{one.stack.id}/{phase}/{i}": found for one in self.stacks
-                  for phase, labels in zip(one.phases, one.labels, strict=True)
-                  for i, found in enumerate(labels) if found is not None}
+        arrays = {_ANATOMY: np.array(self.anatomy.name)}
+        for one in self.stacks:
+            arrays[f"{one.stack.id}/{_PLANES}"] = _places(one.stack)
+            arrays.update({f"{one.stack.id}/{phase}/{i}": found for phase, labels in zip(
+                one.phases, one.labels, strict=True) for i, found in enumerate(labels) if found is not None})
         with replacing(path) as side, open(side, "wb") as stream:
             np.savez_compressed(stream, **arrays)
 
     @classmethod
     def load(cls, path: Path, study: Study, anatomy: Anatomy) -> Results:
-        """PlaneSSLError if the file is damaged or belongs to another study."""
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {tuple(name.split("/")): archive[name] for name in archive.files}
-            found = {name: {int(phase) for one, phase, _ in arrays if one == name} for name, _, _ in arrays}
-            stacks = []
-            for name, of_stack in found.items():
-                stack, phases = study.stack(name), tuple(sorted(of_stack))
-                labels = tuple(tuple(arrays.get((name, str(phase), str(i))) for i in range(len(stack.planes)))
-                               for phase in phases)
-                if any(one is not None and one.shape != plane.shape for of_phase in labels
-                       for one, plane in zip(of_phase, stack.planes, strict=True)):
-                    raise KeyError(name)
-                stacks.append(SegmentedStack(stack, phases, labels))
-        except KeyError as error:
-            raise PlaneSSLError(f"{path} holds labels of a stack {error} that {study.folder} does not have.") from None
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise PlaneSSLError(f"{path} cannot be read as label maps: {error}.") from None
-        return cls(study, anatomy, tuple(stacks))
+        """PlaneSSLError if the file is damaged, or not of this study and this anatomy."""
+        arrays = _arrays(path)
+        kept = str(arrays.pop(_ANATOMY))
+        if kept != anatomy.name:
+            raise PlaneSSLError(f"The label maps in {path} are those of the anatomy '{kept}', not '{anatomy.name}'.")
+        found: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+        for name in [name for name in arrays if not name.endswith(f"/{_PLANES}")]:
+            place = _PLACE.fullmatch(name)
+            if place is None:
+                raise PlaneSSLError(f"{path} holds '{name}', which is no label map of planessl segment.")
+            found.setdefault(place[1], {})[int(place[2]), int(place[3])] = arrays[name]
+        return cls(study, anatomy, tuple(
+            _of_stack(_same_stack(study, name, arrays.get(f"{name}/{_PLANES}"), path), images, anatomy, path)
+            for name, images in found.items()))
+
+
+def kept_anatomy(path: Path) -> str:
+    """The name of the anatomy of the label maps in a file of `Results.save`; PlaneSSLError if it is none."""
+    return str(_arrays(path)[_ANATOMY])
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise PlaneSSLError(f"There is no file {path}.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+            whole = len(archive.files) == len(arrays)
+    # numpy and zlib have no one type for what may be wrong with a file
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
+        arrays, whole = {}, False
+    if not whole or _ANATOMY not in arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise PlaneSSLError(f"{path} is damaged, or was not written by planessl segment --out NAME.npz.")
+    return arrays
+
+
+def _places(stack: Stack) -> np.ndarray:
+    """(slices, 9) position, row and column of every plane."""
+    return np.array([[*plane.position, *plane.row, *plane.column] for plane in stack.planes])
+
+
+def _same_stack(study: Study, name: str, places: np.ndarray | None, path: Path) -> Stack:
+    there = {stack.id: stack for stack in study.stacks}
+    if name not in there:
+        raise PlaneSSLError(f"{path} holds label maps of a stack '{name}' that {study.folder} does not have; it has "
+                            f"{', '.join(there)}.")
+    expected = _places(there[name])
+    if places is None or places.shape != expected.shape or not np.allclose(places, expected, rtol=0, atol=1e-3):
+        raise PlaneSSLError(f"{name} of {study.folder} does not lie where it lay when the label maps in {path} were "
+                            "made: it is another patient's, or the study was changed since.")
+    return there[name]
+
+
+def _of_stack(stack: Stack, images: dict[tuple[int, int], np.ndarray], anatomy: Anatomy, path: Path) -> SegmentedStack:
+    for (phase, i), image in images.items():
+        place = f"the label map of slice {i} at phase {phase} of {stack.id} in {path}"
+        if i >= len(stack.planes) or phase >= len(stack.frames[i]):
+            raise PlaneSSLError(f"There is no image to {place} (both counted from 0).")
+        if image.shape != stack.planes[i].shape or image.dtype != np.uint8:
+            raise PlaneSSLError(f"{place[0].upper()}{place[1:]} is {image.dtype} of {image.shape} pixels, and must be "
+                                f"uint8 of {stack.planes[i].shape}.")
+        require_known(image, path, anatomy)
+    phases = sorted({phase for phase, _ in images})
+    return SegmentedStack(stack, tuple(phases), tuple(
+        tuple(images.get((phase, i)) for i in range(len(stack.planes))) for phase in phases))

@@ -324,7 +324,7 @@ def test_an_export_says_that_a_person_has_seen_it_and_is_whole_or_not_there(trut
     kinds = {segment.SegmentAlgorithmType for file in (tmp_path / "seg").iterdir()
              for segment in pydicom.dcmread(file).SegmentSequence}
     assert kinds == {"SEMIAUTOMATIC"}
-    with pytest.raises(PlaneSSLError, match=f"holds no label map of that kind; it holds {stack}"):
+    with pytest.raises(PlaneSSLError, match=f"holds no such label map. It holds: {stack}, phases 0, 1"):
         calls.export(tmp_path / "found.npz", tmp_path / "study", tmp_path / "other", phase=7, anatomy="heart")
     volume(ONE_SLICE).write_dicom(tmp_path / "elsewhere")
     with pytest.raises(PlaneSSLError, match=r"that .*elsewhere does not have"):
