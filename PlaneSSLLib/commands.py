@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from . import PlaneSSLError
-from .console import Console, table
+from .console import Console, counted, table
 from .files import refuse_existing
 
 
@@ -26,7 +26,8 @@ def study(options: Namespace, console: Console) -> None:
                      len(s["problems"]), len(s["notes"]) + sum(len(stack["notes"]) for stack in s["stacks"])]
                     for s in many]
             header = ["study", "anatomy", "stacks", "views", "problems", "notes"]
-            return "\n".join([f"{len(rows)} studies", table(header, rows), *(p["reason"] for p in broken)])
+            reasons = [problem["reason"] for problem in broken]
+            return "\n".join([counted(len(rows), "study", "studies"), table(header, rows), *reasons])
 
         console.result({"studies": many, "problems": broken}, listing)
         return
@@ -43,7 +44,8 @@ def study(options: Namespace, console: Console) -> None:
                 [s["id"], s["view"], s["confidence"], "; ".join(s["reasons"])] for s in document["stacks"]]
         problems = [f"{p['file']}: {p['reason']}" for p in document["problems"]]
         notes = [*document["notes"], *(f"{s['id']}: {note}" for s in document["stacks"] for note in s["notes"])]
-        return "\n".join([f"{document['anatomy']}, {len(rows)} stacks", table(header, rows), *problems, *notes])
+        head = f"{document['anatomy']}, {counted(len(rows), 'stack')}"
+        return "\n".join([head, table(header, rows), *problems, *notes])
 
     console.result(document, text)
 
@@ -107,7 +109,7 @@ def scene(options: Namespace, console: Console) -> None:
     for note in notes:
         console.event({"event": "notice", "text": note})
     console.result({"scene": str(options.out), "stacks": len(read.stacks), "notes": notes},
-                   f"{options.out}: {len(read.stacks)} stacks drawn.")
+                   f"{options.out}: {counted(len(read.stacks), 'stack')} drawn.")
 
 
 def phantom(options: Namespace, console: Console) -> None:
@@ -118,7 +120,8 @@ def phantom(options: Namespace, console: Console) -> None:
 
     folders = write_phantoms(options.anatomy, options.studies, options.seed, options.out, phases=options.phases,
                              overwrite=options.overwrite, report=report, jobs=options.jobs)
-    console.result({"studies": [str(folder) for folder in folders]}, f"{len(folders)} studies in {options.out}")
+    console.result({"studies": [str(folder) for folder in folders]},
+                   f"{counted(len(folders), 'study', 'studies')} in {options.out}")
 
 
 def prepare(options: Namespace, console: Console) -> None:
@@ -138,7 +141,7 @@ def prepare(options: Namespace, console: Console) -> None:
 
     console.result(document, text)
     if not document["prepared"]:
-        raise PlaneSSLError(f"None of the {document['studies']} studies could be prepared.")
+        raise PlaneSSLError(f"Not one of {counted(document['studies'], 'study', 'studies')} could be prepared.")
 
 
 def pretrain(options: Namespace, console: Console) -> None:
@@ -181,7 +184,7 @@ def evaluate(options: Namespace, console: Console) -> None:
     def text() -> str:
         if "metrics" in document:
             rows = [[name.replace("_", " "), *figures.values()] for name, figures in document["metrics"].items()]
-            text = f"{document['subjects']} subjects, {document['frames']} frames\n"
+            text = f"{counted(document['subjects'], 'subject')}, {counted(document['frames'], 'frame')}\n"
             text += table(["error", "median", "mean", "n"], rows)
             return text if "offset_mm" not in document["metrics"] else (
                 f"{text}\ndistance: of a predicted line from the true one, the mean along the image; offset: the same "
@@ -191,10 +194,10 @@ def evaluate(options: Namespace, console: Console) -> None:
         if "classes" in document:
             keys = ("auc", "sensitivity", "specificity", "brier", "n_positive")
             rows = [[name, *(figures[key] for key in keys)] for name, figures in document["classes"].items()]
-            return f"{document['subjects']} subjects\n{table(['class', *keys], rows)}"
+            return f"{counted(document['subjects'], 'subject')}\n{table(['class', *keys], rows)}"
         rows = [[name, s["dice"]["mean"], s["dice"]["sd"], s["hd95_mm"]["mean"], s["assd_mm"]["mean"], s["missing"]]
                 for name, s in document["structures"].items()]
-        text = f"{document['subjects']} subjects\n"
+        text = f"{counted(document['subjects'], 'subject')}\n"
         text += table(["structure", "Dice", "sd", "HD95 mm", "ASSD mm", "missing"], rows)
         return text if not any(s["missing"] for s in document["structures"].values()) else (
             f"{text}\nmissing: outlined and not found at all, in so many stacks and phases. These count with Dice 0 "
@@ -268,11 +271,12 @@ def _measures(document: dict) -> str:
 def handover(options: Namespace, console: Console) -> None:
     from .study import describe, hand_over, read_patient
 
-    refuse_existing(options.out, overwrite=False)
+    if os.path.lexists(options.out):
+        raise PlaneSSLError(f"{options.out} exists already; name a new folder.")
     read = read_patient(options.folder, **_reading(options), workers=os.cpu_count() or 1)
     hand_over(read, options.out, lambda done, of: console.event(
         {"event": "progress", "task": "reading", "step": done, "of": of}))
-    console.result(describe(read), f"{options.out}: {len(read.stacks)} stacks kept.")
+    console.result(describe(read), f"{options.out}: {counted(len(read.stacks), 'stack')} kept.")
 
 
 def devices(options: Namespace, console: Console) -> None:
@@ -359,6 +363,6 @@ def _tell_of_training(document: dict, options: Namespace, console: Console) -> N
     losses = ", ".join(f"{name.removeprefix('loss_')} {value:.3g}" for name, value in document["losses"].items())
     taken = f"; {document['taken_over']} tensors taken over" if "taken_over" in document else ""
     console.result(document, "\n".join([
-        f"{document['run']}: {document['epochs']} epochs on {document['train']} subjects{taken}",
+        f"{document['run']}: {counted(document['epochs'], 'epoch')} on {counted(document['train'], 'subject')}{taken}",
         f"training losses: {losses}", f"validation: {measured or 'nobody was left to validate on'}",
         document["report"]]))

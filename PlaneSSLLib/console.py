@@ -51,6 +51,11 @@ class Console:
         print(json.dumps(document, allow_nan=False) if self.one_document else text if isinstance(text, str) else text())
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """'1 stack', '2 stacks'."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def _cell(value) -> str:
     return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 

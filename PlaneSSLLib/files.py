@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
     written or the disk is full.
     """
     path = Path(path)
-    side = _beside(path, "".join(path.suffixes[-2:]))
+    side = _beside(path, "".join(path.suffixes[-2:]).lower())  # some writers know lower case only
     with _telling(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         side.touch(exist_ok=False)

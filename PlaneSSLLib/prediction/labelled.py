@@ -45,7 +45,8 @@ def _study(folder: Path, anatomy: str | None) -> Results:
     for label in study.labels:
         by_stack[label.stack].append(label)
     if not by_stack:
-        raise PlaneSSLError(f"{folder} has no labels to measure; make some with planessl segment.")
+        told = "".join(f" {problem.file.name} {problem.reason}." for problem in study.problems[:3])
+        raise PlaneSSLError(f"{folder} has no labels to measure; make some with planessl segment.{told}")
     chosen = load(anatomy or study.anatomy)
     if not chosen.labels:
         raise PlaneSSLError(f"{folder} reads as '{chosen.name}', an anatomy without structures: name another with "

@@ -12,19 +12,21 @@ from .model import LabelFile, Problem, Stack
 from .volumes import ENDINGS, label_phases
 
 NAME = "study.json"
-KEYS = ("subject", "anatomy", "views", "labels", "classes")
+KEYS = ("subject", "anatomy", "views", "corrected", "labels", "classes")
 
 
 @dataclass(frozen=True)
 class Document:
     """The entries of a study.json, empty where it has none or none that make sense.
 
-    views: view name -> file or files, None where the key is absent. labels: entries as they stand. classes: 0 or 1.
+    views: view name -> file or files, None where the key is absent. corrected: stack id -> view, where the view that
+    the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1.
     """
 
     subject: str = ""
     anatomy: str | None = None
     views: object = None
+    corrected: Mapping[str, str] = field(default_factory=dict)
     labels: tuple = ()
     classes: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -42,9 +44,12 @@ def read_document(folder: Path) -> Document:
     if not isinstance(found, dict):
         return Document(problems=(Problem(file, "is no JSON object"),))
     subject, anatomy = found.get("subject"), found.get("anatomy")
-    labels, classes = found.get("labels", []), found.get("classes", {})
+    labels, classes, corrected = found.get("labels", []), found.get("classes", {}), found.get("corrected", {})
     problems = [Problem(file, f"has '{key}', which is not read: '{meant[0]}' is") for key in found
                 if key not in KEYS and (meant := get_close_matches(key, KEYS, n=1))]
+    if not isinstance(corrected, dict) or not all(isinstance(view, str) for view in corrected.values()):
+        problems.append(Problem(file, '"corrected" is no object of stacks and their views'))
+        corrected = {}
     if not isinstance(classes, dict):
         problems.append(Problem(file, '"classes" is no object of classes and answers'))
         classes = {}
@@ -54,6 +59,7 @@ def read_document(folder: Path) -> Document:
         subject=str(subject) if isinstance(subject, str | int) else "",
         anatomy=anatomy if isinstance(anatomy, str) and anatomy else None,
         views=found.get("views"),
+        corrected=corrected,
         labels=tuple(labels if isinstance(labels, list) else [labels]),
         classes={name: int(value) for name, value in classes.items() if value in (0, 1)},
         problems=tuple(problems))
@@ -83,8 +89,8 @@ def label_files(folder: Path, document: Document, stacks: Sequence[Stack]) -> tu
         if file is None or not file.is_file():
             problems.append(Problem(file or folder / NAME, f"is not there, though {NAME} names it as labels"))
         elif len(owners) != 1:
-            problems.append(Problem(file, f"is a label map of '{series}', which is {len(owners) or 'no'} of the stacks "
-                                          f"{', '.join(stack.id for stack in stacks)}"))
+            problems.append(Problem(file, f"is a label map of '{series}', which names {len(owners) or 'none'} of the "
+                                          f"stacks {', '.join(stack.id for stack in stacks)}"))
         elif phase is None:
             try:
                 outlined = label_phases(file, owners[0].phases)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +53,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     stacks = with_ids([stack if stack.view else replace(stack, naming=naming)
                        for stack, naming in zip(stacks, recognised.fit.namings, strict=True)])
     stacks, strange = _known_views(folder, stacks, chosen)
+    stacks, wrong = _corrected(folder, stacks, document.corrected, chosen)
     stacks = _overridden(stacks, views or {}, chosen)
     stacks = [_counted(stack, recognised, in_order=document.views is not None) for stack in stacks]
     localizers = are_localizers(stacks, beating=any(label.ejects for label in chosen.labels))
@@ -61,7 +62,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     stacks, frame_notes = _one_frame(stacks)
     named, label_problems = label_files(folder, document, stacks)
     labels = (*volumes.labels, *named)
-    problems = {*problems, *strange, *label_problems, *_strange_classes(folder, document, chosen)}
+    problems = {*problems, *strange, *wrong, *label_problems, *_strange_classes(folder, document, chosen)}
     problems |= set(unclaimed(folder, labels, problems))
     subjects = len({series.subject for series in headers} - {""})
     if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
@@ -166,6 +167,21 @@ def _strange_classes(folder: Path, document: Document, anatomy: Anatomy) -> list
             for name in document.classes if name not in anatomy.classes]
 
 
+def _corrected(folder: Path, stacks: Sequence[Stack], views: Mapping[str, str],
+               anatomy: Anatomy) -> tuple[list[Stack], list[Problem]]:
+    """What study.json corrects; a stack or a view that there is not is a problem."""
+    ids, known = [stack.id for stack in stacks], _views_of(anatomy)
+    right = {name: view for name, view in views.items() if name in ids and view in known}
+    problems = [Problem(folder / NAME, f"corrects {name!r} to the view {view}; there are the stacks {', '.join(ids)} "
+                                       f"and the views {', '.join(known)}")
+                for name, view in views.items() if name not in right]
+    return [_given(stack, right[stack.id], NAME) if stack.id in right else stack for stack in stacks], problems
+
+
+def _given(stack: Stack, view: str, who: str) -> Stack:
+    return replace(stack, naming=Naming(view, 1.0, (f"given by {who}",), given=True))
+
+
 def _overridden(stacks: Sequence[Stack], views: dict[str, str], anatomy: Anatomy) -> list[Stack]:
     ids, known = [stack.id for stack in stacks], _views_of(anatomy)
     for stack_id, view in views.items():
@@ -173,8 +189,7 @@ def _overridden(stacks: Sequence[Stack], views: dict[str, str], anatomy: Anatomy
             raise PlaneSSLError(f"There is no stack '{stack_id}' to name {view}; there are: {', '.join(ids)}.")
         if view not in known:
             raise PlaneSSLError(f"There is no view '{view}' for stack {stack_id}; there are: {', '.join(known)}.")
-    return [replace(s, naming=Naming(views[s.id], 1.0, ("given by the caller",), given=True)) if s.id in views else s
-            for s in stacks]
+    return [_given(stack, views[stack.id], "the caller") if stack.id in views else stack for stack in stacks]
 
 
 def _counted(stack: Stack, recognised: Recognition, in_order: bool) -> Stack:

@@ -1,12 +1,14 @@
 """Naming views: from directions first, with words as evidence."""
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_images import image, write
 from scipy.spatial.transform import Rotation
+from Testing.prediction.geometries import volume
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib import anatomy as anatomies
@@ -178,6 +180,21 @@ def test_a_caller_can_override(data):
         read_study(folder, views={"s99": "4CH"})
     with pytest.raises(PlaneSSLError, match="no view '5CH'"):
         read_study(folder, views={"s06-LAX": "5CH"})
+
+
+def test_study_json_corrects_the_views_of_dicom_and_a_mistake_in_it_is_told(tmp_path):
+    folder = tmp_path / "study"
+    volume(seed=0).write_dicom(folder)
+    (found,) = read_study(folder, anatomy="heart").stacks
+    (folder / "study.json").write_text(json.dumps({"anatomy": "heart", "corrected": {
+        found.id: "3CH", "s99": "SAX", found.series_uid: "5CH"}}))
+    study = read_study(folder)
+    (corrected,) = study.stacks
+    assert (corrected.id, corrected.view, corrected.naming.given) == (found.id, "3CH", True)
+    assert study.corrected == {found.id: "3CH"}
+    told = " ".join(problem.reason for problem in study.problems)
+    assert "'s99'" in told and "5CH" in told and f"the stacks {found.id}" in told
+    assert read_study(folder, views={found.id: "2CH"}).stacks[0].view == "2CH"
 
 
 def test_localizers_by_image_type_word_or_order():
