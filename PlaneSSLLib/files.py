@@ -6,12 +6,18 @@ import errno
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from . import PlaneSSLError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -116,6 +122,23 @@ def read_json(path: Path):
         raise PlaneSSLError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise PlaneSSLError(f"{path} cannot be read as JSON: {error}.") from None
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read all arrays of an .npz file; pickled objects are refused. PlaneSSLError where it is missing or damaged."""
+    import numpy as np  # here: Slicer reads this file whenever it starts
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+            if len(arrays) == len(archive.files) and all(isinstance(one, np.ndarray) for one in arrays.values()):
+                return arrays
+    except FileNotFoundError:
+        raise PlaneSSLError(f"There is no file {path}.") from None
+    # numpy has no one type for what may be wrong with a file
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
+        pass
+    raise PlaneSSLError(f"{path} is damaged, or no file of arrays that planessl has written.")
 
 
 @contextmanager

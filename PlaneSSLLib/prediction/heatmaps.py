@@ -4,14 +4,13 @@ Knows no torch.
 """
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from .. import PlaneSSLError
-from ..files import refuse_existing, replacing
+from ..files import read_arrays, refuse_existing, replacing
 from ..study import Study
 from ..study.targets import Target
 
@@ -33,17 +32,15 @@ def save(found: Mapping[tuple[str, int], Target], path: Path, overwrite: bool = 
 def load(path: Path, study: Study) -> dict[tuple[str, int], Target]:
     """What `save` wrote for this study. PlaneSSLError if the file is damaged or belongs to another study."""
     maps: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    arrays = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            for key in archive.files:
-                stack, i, name = key.split("/")
-                maps.setdefault((stack, int(i)), {})[name] = archive[key]
+        for key, array in arrays.items():
+            stack, i, name = key.split("/")
+            maps.setdefault((stack, int(i)), {})[name] = array
         return {(stack, i): _target(of_slice, study.stack(stack).planes[i].shape)
                 for (stack, i), of_slice in maps.items()}
-    except (KeyError, IndexError):
-        raise PlaneSSLError(f"{path} holds heatmaps of slices that {study.folder} does not have.") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise PlaneSSLError(f"{path} cannot be read as heatmaps: {error}.") from None
+    except (KeyError, IndexError, ValueError, TypeError):
+        raise PlaneSSLError(f"{path} holds something else than heatmaps of the slices of {study.folder}.") from None
 
 
 def _target(of_slice: dict[str, np.ndarray], shape: tuple[int, int]) -> Target:

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
-from ..files import refuse_existing, replacing
+from ..files import read_arrays, refuse_existing, replacing
 from ..study import Stack, Study, require_known
 
 _ANATOMY, _PLANES = "anatomy", "planes"  # names in the .npz file
@@ -89,17 +87,9 @@ def kept_anatomy(path: Path) -> str:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise PlaneSSLError(f"There is no file {path}.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-            whole = len(archive.files) == len(arrays)
-    # numpy and zlib have no one type for what may be wrong with a file
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
-        arrays, whole = {}, False
-    if not whole or _ANATOMY not in arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        raise PlaneSSLError(f"{path} is damaged, or was not written by planessl segment --out NAME.npz.")
+    arrays = read_arrays(path)
+    if _ANATOMY not in arrays:
+        raise PlaneSSLError(f"{path} does not name an anatomy: it was not written by planessl segment --out NAME.npz.")
     return arrays
 
 

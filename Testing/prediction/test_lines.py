@@ -118,3 +118,17 @@ def test_a_file_that_is_not_this_study_s_heatmaps_is_refused(study, tmp_path, da
         np.savez(path, something=np.zeros(3))
     with pytest.raises(PlaneSSLError, match=path.name):
         load_heatmaps(path, study)
+
+
+def test_heatmaps_of_a_damaged_file_or_of_another_study_are_refused(study, tmp_path):
+    path = tmp_path / "maps.npz"
+    save(predicted_targets(ask(Perfect(study), study), load("heart").targets), path)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:len(whole) // 2], whole[:300] + bytes(50) + whole[350:]):
+        path.write_bytes(damaged)
+        with pytest.raises(PlaneSSLError, match="is damaged"):
+            load_heatmaps(path, study)
+    for strange in ("s99/0/SAX:central", "SAX", "SAX/x/location"):
+        np.savez(path, **{strange: np.zeros((2, 2), np.uint8)})
+        with pytest.raises(PlaneSSLError, match="something else than heatmaps"):
+            load_heatmaps(path, study)

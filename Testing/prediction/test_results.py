@@ -73,7 +73,7 @@ def moved(arrays):
     (replaced(lambda image: image.astype(float)), "float64"), (replaced(lambda image: image > 0), "bool"),
     (replaced(lambda image: image[:-1]), "pixels, and must be"), (replaced(lambda image: image + 100), r"\[101\]"),
     (lambda arrays: arrays.update(anatomy=np.array("knee")), "the anatomy 'knee', not 'heart'"),
-    (lambda arrays: arrays.pop("anatomy"), "damaged, or was not written by planessl"),
+    (lambda arrays: arrays.pop("anatomy"), "does not name an anatomy"),
 ])
 def test_what_belongs_to_nothing_here_is_refused(arrays, study, tmp_path, change, reason):
     change(arrays)
@@ -87,7 +87,7 @@ def test_what_belongs_to_nothing_here_is_refused(arrays, study, tmp_path, change
 def test_a_damaged_file_is_told(arrays, study, tmp_path, damage):
     file = tmp_path / "found.npz"
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(PlaneSSLError, match="is damaged, or was not written"):
+    with pytest.raises(PlaneSSLError, match="is damaged, or no file"):
         Results.load(file, study, HEART)
     with pytest.raises(PlaneSSLError, match="There is no file"):
         Results.load(tmp_path / "nowhere.npz", study, HEART)
