@@ -112,14 +112,14 @@ def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str
     study = read_and_tell(source, anatomy, views, report)
     _require_other(out, study)
     results = Results.load(found, study, anatomies.load(anatomy))
-    kept = {one.stack.id: one for one in results.stacks
+    kept = {one.stack.id: one if phase is None else one.take((phase,)) for one in results.stacks
             if stack in (None, one.stack.id) and (phase is None or phase in one.phases)}
     if not kept:
         there = "; ".join(f"{one.stack.id}, phases {', '.join(map(str, one.phases))}" for one in results.stacks)
         raise PlaneSSLError(f"{found} holds no such label map. It holds: {there or 'none at all'} (phases from 0).")
     stacks = _that_fit([one.stack for one in kept.values()], out, report)
-    phases = kept[stacks[0].id].phases if len(stacks) == 1 else None
-    wanted = (phase,) if phase is not None else None if phases == tuple(range(stacks[0].phases)) else phases
+    phases = kept[stacks[0].id].phases
+    wanted = None if len(stacks) > 1 or phases == tuple(range(stacks[0].phases)) else phases
     write, phases = _writer(out, stacks, wanted, results.anatomy, lambda: Author.person(results.anatomy), overwrite,
                             report)
     written = [kept[one.id] if phases is None else kept[one.id].take(phases) for one in stacks]
@@ -132,6 +132,8 @@ def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str
 
 def _require_other(out: Path, study: Study) -> None:
     """PlaneSSLError if what is to be written is an image of the study."""
+    if not out.exists():
+        return
     images = {frame.source.file for stack in study.stacks for frames in stack.frames for frame in frames}
     if out.resolve() in {file.resolve() for file in (study.folder, *images)}:
         raise PlaneSSLError(f"{out} is the image itself: choose another name for what is found in it.")

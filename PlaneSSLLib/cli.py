@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--view", type=_named_view, action="append", default=[], metavar="STACK=VIEW",
                          help="the view of a stack, where it is known better, e.g. s06-4CH=3CH; may be given again")
 
+    def label_maps(sub: argparse.ArgumentParser, stacks: str) -> None:
+        sub.add_argument("--out", type=Path, required=True,
+                         help=".nii.gz, .seg.nrrd, .mrb, .npz, or a folder (no ending) of DICOM SEG")
+        sub.add_argument("--stack", help=f"this stack only, by its id in planessl study (default: {stacks})")
+        sub.add_argument("--phase", type=int, help="this phase only, counted from 0 (default: all)")
+
     def device(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
 
@@ -162,10 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("segment", "Segment an image file or a study.", writes=True)
     sub.add_argument("run", type=Path, help="the folder of a run finetuned for segmentation")
     sub.add_argument("input", type=Path, help="an image file or a study's folder")
-    sub.add_argument("--out", type=Path, required=True,
-                     help=".nii.gz, .seg.nrrd, .mrb, .npz, or a folder (no ending) of DICOM SEG")
-    sub.add_argument("--stack", help="this stack only, by its id in planessl study (default: the run's views)")
-    sub.add_argument("--phase", type=int, help="this phase only, counted from 0 (default: all)")
+    label_maps(sub, stacks="the run's views")
     sub.add_argument("--clean", action="store_true", help="keep the largest piece of every structure")
     reading(sub)
     device(sub)
@@ -173,10 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("export", "Write label maps that were kept as .npz in another form.", writes=True)
     sub.add_argument("found", type=Path, help="an .npz file, of segment or of the panel")
     sub.add_argument("folder", type=Path, help="of the study that was segmented")
-    sub.add_argument("--out", type=Path, required=True,
-                     help=".nii.gz, .seg.nrrd, .mrb, .npz, or a folder (no ending) of DICOM SEG")
-    sub.add_argument("--stack", help="this stack only, by its id in planessl study")
-    sub.add_argument("--phase", type=int, help="this phase only, counted from 0")
+    label_maps(sub, stacks="all that are kept")
     reading(sub)
 
     sub = command("measure", "Volumes, ejection fractions and masses of label maps.", writes=True)

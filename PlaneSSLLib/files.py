@@ -8,7 +8,7 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,14 +124,18 @@ def read_json(path: Path):
         raise PlaneSSLError(f"{path} cannot be read as JSON: {error}.") from None
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read all arrays of an .npz file; pickled objects are refused. PlaneSSLError where it is missing or damaged."""
+def read_arrays(path: Path, only: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Read all arrays of an .npz file, or only those of these names; pickled objects are refused.
+
+    PlaneSSLError where it is missing or damaged.
+    """
     import numpy as np  # here: Slicer reads this file whenever it starts
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-            if len(arrays) == len(archive.files) and all(isinstance(one, np.ndarray) for one in arrays.values()):
+            names = [name for name in archive.files if not only or name in only]
+            arrays = {name: archive[name] for name in names}
+            if len(arrays) == len(names) and all(isinstance(one, np.ndarray) for one in arrays.values()):
                 return arrays
     except FileNotFoundError:
         raise PlaneSSLError(f"There is no file {path}.") from None

@@ -11,8 +11,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
-from itertools import pairwise
 from pathlib import Path
 
 import machine
@@ -33,32 +31,12 @@ def truth(folder: Path, out: Path) -> Path:
     study = read_study(folder)
     stacks = []
     for stack in study.stacks:
-        labels = {label.phase: tuple(map(np.uint8, read_labels(label, stack)))
-                  for label in study.labels if label.stack == stack.id}
+        labels = {(label.phase, i): np.uint8(image) for label in study.labels if label.stack == stack.id
+                  for i, image in enumerate(read_labels(label, stack))}
         if labels:
-            stacks.append(SegmentedStack(stack, tuple(sorted(labels)), tuple(labels[k] for k in sorted(labels))))
+            stacks.append(SegmentedStack.of(stack, labels))
     Results(study, load("heart"), tuple(stacks)).save(out)
     return out
-
-
-def longest_turn_ms(panel, application, work) -> float:
-    """Start some work and let the event loop turn until it is done."""
-    import qt
-
-    ticks = []
-    timer = qt.QTimer()
-    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
-    timer.start(5)
-    while not ticks:
-        application.processEvents()
-    work()
-    while panel.running.busy:
-        application.processEvents()
-    seen = len(ticks)
-    while len(ticks) == seen:
-        application.processEvents()
-    timer.stop()
-    return 1e3 * max(later - sooner for sooner, later in pairwise(ticks))
 
 
 def main() -> None:
@@ -72,6 +50,7 @@ def main() -> None:
     from PlaneSSLLib import anatomy, scene
     from PlaneSSLLib.phantom import write_phantoms
     from PlaneSSLLib.prediction.results import Results
+    from Testing.module.using import longest_stand_still
 
     parent = slicer.qMRMLWidget()
     parent.setLayout(qt.QVBoxLayout())
@@ -100,7 +79,7 @@ def main() -> None:
         turns = {name: [] for name in works}
         for _ in range(3):
             for name, work in works.items():
-                turns[name].append(longest_turn_ms(panel, slicer.app, work))
+                turns[name].append(1e3 * longest_stand_still(panel, slicer, work, within_s=300))
     panel.cleanup()
     measured = {name: min(times) for name, times in turns.items()}
     print(json.dumps({

@@ -227,15 +227,12 @@ class LearningLogic:
         anatomy = anatomies.load(acquired.anatomy)
         stacks = []
         for stack in acquired.stacks:
-            found: dict[int, list] = {}
+            found = {}
             for phase, images in scenes.outlines(drawing, stack, anatomy):
-                of_phase = found.setdefault(phase, [None] * len(stack.planes))
-                for i, image in images.items():
-                    of_phase[i] = image
+                found.update({(phase, i): image for i, image in images.items()})
                 yield
             if found:
-                phases = sorted(found)
-                stacks.append(SegmentedStack(stack, tuple(phases), tuple(tuple(found[phase]) for phase in phases)))
+                stacks.append(SegmentedStack.of(stack, found))
         if not stacks:
             raise PlaneSSLError("Nothing is segmented of this study.")
         return Results(acquired, anatomy, tuple(stacks))

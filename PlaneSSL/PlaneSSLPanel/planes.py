@@ -75,10 +75,10 @@ class PlanesSection(Section):
 
     def _list_pairs(self) -> None:
         """Those of localizers last."""
-        localizers = {stack["id"] for stack in self.logic.drawnStacks(self.study) if stack["localizer"]} if (
-            self.study) else set()
-        self._pairs = sorted(self.logic.pairs(self.study) if self.study else [],
-                             key=lambda pair: pair["first stack"] in localizers or pair["second stack"] in localizers)
+        study = self.study
+        localizers = {stack["id"] for stack in (self.logic.drawnStacks(study) if study else ()) if stack["localizer"]}
+        self._pairs = sorted(self.logic.pairs(study) if study else (),
+                             key=lambda pair: not localizers.isdisjoint((pair["first stack"], pair["second stack"])))
         blocked = self.ui.pairsTable.blockSignals(True)
         fill_table(self.ui.pairsTable, [_("Plane"), _("Cut by"), _("Angle"), _("Length")], [
             [pair["first"], pair["second"], f"{pair['angle']:.1f}°", f"{pair['length']:.0f} mm"]

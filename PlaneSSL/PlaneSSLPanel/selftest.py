@@ -8,13 +8,13 @@ import importlib.util
 import tempfile
 import time
 import unittest
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from PlaneSSLLib import anatomy as anatomies
 from PlaneSSLLib.jobs import CANCELLED, RUNNING, JobCancelled
 from PlaneSSLLib.steps import finish
 from PlaneSSLLib.study import read_labels, read_study
@@ -123,27 +123,27 @@ class PlaneSSLTest(ScriptedLoadableModuleTest):
 
     def _segment(self, logic, run: Path, folder: Path) -> None:
         """What the child process found is what the scene has, phase by phase, and lies where the heart is."""
+        from PlaneSSLLib.prediction.results import Results
+
         study = logic.drawStudy(self.phantom())
         logic.segmentationJob(run, study, folder / "found.npz", device="cpu").wait(timeout_s=_DEADLINE_S)
         measures = finish(logic.segmentationSteps(run, study, folder / "found.npz"))
         finish(logic.outliningSteps(study, folder / "kept.npz"))
-        with np.load(folder / "found.npz") as found, np.load(folder / "kept.npz") as kept:
-            outlined = [name for name in found.files if name[-1].isdigit() and found[name].any()]
-            self.assertGreater(len(outlined), 5)
-            for name in outlined:
-                np.testing.assert_array_equal(kept[name], found[name])
+        acquired = read_study(self.phantom())
+        found, kept = ({one.stack.id: one for one in Results.load(
+            folder / f"{name}.npz", acquired, anatomies.load("heart")).stacks} for name in ("found", "kept"))
+        outlined = [(name, phase, i) for name, one in found.items() for n, phase in enumerate(one.phases)
+                    for i, image in enumerate(one.labels[n]) if image.any()]
+        self.assertGreater(len(outlined), 5)
+        for name, phase, i in outlined:
+            np.testing.assert_array_equal(
+                *(of[name].image(of[name].phases.index(phase), i) for of in (kept, found)))
         self.assertEqual(measures, logic.measure(study))
-        overlaps = list(self._overlaps(folder / "found.npz"))
+        # Dice of the whole heart with the truth, in every stack and phase: a hundred steps find a heart, no more.
+        overlaps = []
+        for label in (label for label in acquired.labels if label.stack in found):
+            one = found[label.stack]
+            ours = one.filled(one.phases.index(label.phase)) > 0
+            true = np.stack(read_labels(label, one.stack)) > 0
+            overlaps.append(2 * (ours & true).sum() / (ours.sum() + true.sum()))
         self.assertTrue(overlaps and min(overlaps) > 0.5)
-
-    def _overlaps(self, found: Path) -> Iterator[float]:
-        """Dice of the whole heart with the truth, in every stack and phase; a hundred steps find a heart, no more."""
-        study = read_study(self.phantom())
-        with np.load(found) as arrays:
-            for label in study.labels:
-                stack = study.stack(label.stack)
-                names = [f"{stack.id}/{label.phase}/{i}" for i in range(len(stack.planes))]
-                if names[0] in arrays:
-                    ours = np.stack([arrays[name] for name in names]) > 0
-                    true = np.stack(read_labels(label, stack)) > 0
-                    yield 2 * (ours & true).sum() / (ours.sum() + true.sum())

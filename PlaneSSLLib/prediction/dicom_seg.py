@@ -163,9 +163,7 @@ def write_dicom_seg(segmented: SegmentedStack, source: Source, author: Author, f
     descriptions, files = _descriptions(author), []
     for n, phase in enumerate(segmented.phases):
         images, slices, frame_numbers = source.images(phase)
-        found = [segmented.labels[n][i] for i in slices]  # None where nobody has outlined anything
-        labels = np.stack([np.zeros(stack.planes[i].shape, np.uint8) if one is None else one
-                           for i, one in zip(slices, found, strict=True)])
+        labels = np.stack([segmented.image(n, i) for i in slices])
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about names and the like that the source already has

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,25 @@ class SegmentedStack:
     phases: tuple[int, ...]
     labels: tuple[tuple[np.ndarray | None, ...], ...]
 
+    @classmethod
+    def of(cls, stack: Stack, images: Mapping[tuple[int, int], np.ndarray]) -> SegmentedStack:
+        """From label images by (phase, slice)."""
+        phases = sorted({phase for phase, _ in images})
+        return cls(stack, tuple(phases), tuple(
+            tuple(images.get((phase, i)) for i in range(len(stack.planes))) for phase in phases))
+
     def take(self, phases: Sequence[int]) -> SegmentedStack:
         """Some of its phases."""
         return SegmentedStack(self.stack, tuple(phases), tuple(self.labels[self.phases.index(k)] for k in phases))
 
     def filled(self, n: int) -> np.ndarray:
         """(slices, rows, columns) of phase phases[n], 0 where a slice lacks it; the slices must be of one shape."""
-        return np.stack([np.zeros(plane.shape, np.uint8) if found is None else found
-                         for found, plane in zip(self.labels[n], self.stack.planes, strict=True)])
+        return np.stack([self.image(n, i) for i in range(len(self.stack.planes))])
+
+    def image(self, n: int, i: int) -> np.ndarray:
+        """(rows, columns) of slice i in phase phases[n], 0 where there is none."""
+        found = self.labels[n][i]
+        return np.zeros(self.stack.planes[i].shape, np.uint8) if found is None else found
 
     def voxels(self, value: int) -> int:
         """How many voxels of all phases carry a label value."""
@@ -83,11 +94,11 @@ class Results:
 
 def kept_anatomy(path: Path) -> str:
     """The name of the anatomy of the label maps in a file of `Results.save`; PlaneSSLError if it is none."""
-    return str(_arrays(path)[_ANATOMY])
+    return str(_arrays(path, only=[_ANATOMY])[_ANATOMY])
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    arrays = read_arrays(path)
+def _arrays(path: Path, only: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    arrays = read_arrays(path, only)
     if _ANATOMY not in arrays:
         raise PlaneSSLError(f"{path} does not name an anatomy: it was not written by planessl segment --out NAME.npz.")
     return arrays
@@ -119,6 +130,4 @@ def _of_stack(stack: Stack, images: dict[tuple[int, int], np.ndarray], anatomy: 
             raise PlaneSSLError(f"{place[0].upper()}{place[1:]} is {image.dtype} of {image.shape} pixels, and must be "
                                 f"uint8 of {stack.planes[i].shape}.")
         require_known(image, path, anatomy)
-    phases = sorted({phase for phase, _ in images})
-    return SegmentedStack(stack, tuple(phases), tuple(
-        tuple(images.get((phase, i)) for i in range(len(stack.planes))) for phase in phases))
+    return SegmentedStack.of(stack, images)

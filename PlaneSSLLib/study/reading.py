@@ -175,11 +175,12 @@ def _corrected(folder: Path, stacks: Sequence[Stack], views: Mapping[str, str],
     problems = [Problem(folder / NAME, f"corrects {name!r} to the view {view}; there are the stacks {', '.join(ids)} "
                                        f"and the views {', '.join(known)}")
                 for name, view in views.items() if name not in right]
-    return [_given(stack, right[stack.id], NAME) if stack.id in right else stack for stack in stacks], problems
+    return _given(stacks, right, NAME), problems
 
 
-def _given(stack: Stack, view: str, who: str) -> Stack:
-    return replace(stack, naming=Naming(view, 1.0, (f"given by {who}",), given=True))
+def _given(stacks: Sequence[Stack], views: Mapping[str, str], who: str) -> list[Stack]:
+    return [replace(stack, naming=Naming(views[stack.id], 1.0, (f"given by {who}",), given=True))
+            if stack.id in views else stack for stack in stacks]
 
 
 def _overridden(stacks: Sequence[Stack], views: dict[str, str], anatomy: Anatomy) -> list[Stack]:
@@ -189,7 +190,7 @@ def _overridden(stacks: Sequence[Stack], views: dict[str, str], anatomy: Anatomy
             raise PlaneSSLError(f"There is no stack '{stack_id}' to name {view}; there are: {', '.join(ids)}.")
         if view not in known:
             raise PlaneSSLError(f"There is no view '{view}' for stack {stack_id}; there are: {', '.join(known)}.")
-    return [_given(stack, views[stack.id], "the caller") if stack.id in views else stack for stack in stacks]
+    return _given(stacks, views, "the caller")
 
 
 def _counted(stack: Stack, recognised: Recognition, in_order: bool) -> Stack:
