@@ -174,7 +174,7 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def anatomy(self) -> str | None:
         """The anatomy that was chosen, None to guess."""
-        from PlaneSSLPanel.parameters import GUESS
+        from PlaneSSLPanel.choices import GUESS
 
         return None if self.settings.anatomy == GUESS else self.settings.anatomy
 

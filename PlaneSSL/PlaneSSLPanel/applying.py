@@ -9,7 +9,7 @@ import ctk
 import slicer
 from slicer.i18n import tr as _
 
-from .section import Section, allow, chosen, fill, fill_table
+from .section import Section, allow, chosen, fill_table
 
 
 class ApplySection(Section):
@@ -33,16 +33,15 @@ class ApplySection(Section):
         if self.settings is None:
             return
         self._runs = {run.name: run for run in self.logic.runs() if run.usable}
-        fill(ui.run, [(f"{run.name} ({run.task}, {run.anatomy})", run.name) for run in self._runs.values()],
-             self.settings.run)
-        fill(ui.applyStudy, [(study.GetName(), study.GetID()) for study in reversed(self.logic.studies())],
-             self.settings.applyStudy)
+        self.offer(
+            run=[(f"{run.name} ({run.task}, {run.anatomy})", run.name) for run in self._runs.values()],
+            applyStudy=[(study.GetName(), study.GetID()) for study in reversed(self.logic.studies())])
         study = self._study()
         if study is None or study is not self._weighty[0]:
             ui.weightsTable.setVisible(False)
         stacks = self.logic.drawnStacks(study) if study else []
-        fill(ui.applyStack, [(_("all of the run's views"), ""), *(
-            (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)], self.settings.applyStack)
+        self.offer(applyStack=[(_("all of the run's views"), ""), *(
+            (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)])
         ui.phase.setMaximum(max((stack["phases"] for stack in stacks
                                  if chosen(ui.applyStack) in ("", stack["id"])), default=0))
         segments = self._lacking(_("segments"), "segmentation")

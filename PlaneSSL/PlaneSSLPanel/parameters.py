@@ -9,14 +9,12 @@ from slicer.parameterNodeWrapper import (
     Choice, GuiConnector, WithinRange, parameterNodeGuiConnector, parameterNodeWrapper,
 )
 
-from PlaneSSLLib import anatomy as anatomies
 from PlaneSSLLib.scene.record import TEXTURES, VISIBILITIES
 
+from .choices import ANATOMIES, GUESS
 from .sources import SOURCES
 
-ANATOMIES = list(anatomies.available())
-_LABELLED = [name for name in ANATOMIES if anatomies.load(name).labels]
-GUESS = "guess"  # the anatomy that fits a study best
+_LABELLED = [name for name, anatomy in ANATOMIES.items() if anatomy.labels]
 NETWORKS = ("small", "unet", "resnet50")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 TASKS = ("segmentation", "classification")
@@ -40,7 +38,7 @@ class PlaneSSLParameterNode:
     planeStack: str = ""
     planeSlice: Annotated[int, WithinRange(1, 10000)] = 1
 
-    trainingAnatomy: Annotated[str, Choice(ANATOMIES)] = [*_LABELLED, *ANATOMIES][0]
+    trainingAnatomy: Annotated[str, Choice(list(ANATOMIES))] = [*_LABELLED, *ANATOMIES][0]
     network: Annotated[str, Choice(list(NETWORKS))] = NETWORKS[0]
     device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
     pretrainingFolder: str = ""

@@ -5,7 +5,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .section import Section, allow, chosen, fill, fill_table
+from . import choices
+from .section import Section, allow, chosen, fill_table
 
 
 class PlanesSection(Section):
@@ -15,7 +16,7 @@ class PlanesSection(Section):
         self._shown_for = None  # the study that the table shows
         self._look: dict[str, str] | None = None
         ui = self.ui
-        self.keep("planeStack")
+        self.keep("localizers", "others", "textures", "planeStack")
         self.onClick(ui.takeButton, _("The plane cannot be moved."), self._take)
         self.onClick(ui.resetButton, _("The plane could not be put back."), self.logic.resetPlane)
         self.onClick(ui.releaseButton, _("The handles could not be removed."), self._release)
@@ -49,8 +50,8 @@ class PlanesSection(Section):
         if self.settings is None:
             return
         stacks = self.logic.drawnStacks(study) if study else []
-        fill(ui.planeStack, [(f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks],
-             self.settings.planeStack)
+        self.offer(localizers=choices.visibilities(), others=choices.visibilities(), textures=choices.textures(),
+                   planeStack=[(f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks])
         slices = next((stack["slices"] for stack in stacks if stack["id"] == chosen(ui.planeStack)), 1)
         ui.planeSlice.setMaximum(slices)
         missing = self.running.busy if self.running.drawing else "" if study else _("Draw a study first.")

@@ -25,7 +25,7 @@ class Section:
         """Bring texts, and what can be clicked, up to date with the settings and the scene."""
 
     def keep(self, *names: str) -> None:
-        """Keep what is chosen in combo boxes that `fill` fills as the settings of their names."""
+        """Keep what is chosen in combo boxes that `fill`, or `offer`, fills as the settings of their names."""
         for name in names:
             box = getattr(self.ui, name)
             box.currentIndexChanged.connect(lambda *_index, name=name, box=box: self._kept(name, chosen(box) or ""))
@@ -33,6 +33,11 @@ class Section:
     def _kept(self, name: str, value: str) -> None:
         if self.settings is not None:
             setattr(self.settings, name, value)
+
+    def offer(self, **choices: list[tuple[str, str]]) -> None:
+        """Fill kept combo boxes, by name, with (text, value) items, and show what the settings say."""
+        for name, items in choices.items():
+            fill(getattr(self.ui, name), items, getattr(self.settings, name))
 
     def onClick(self, button, failed: str, action, waits: bool = False) -> None:
         """Connect a button: an error in the action is shown under `failed`, and the panel is brought up to date."""

@@ -10,6 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from . import choices
 from .section import Section, allow, chosen, fill, fill_table
 from .sources import DICOM, FOLDER, VOLUMES
 
@@ -25,22 +26,21 @@ class StudySection(Section):
         self._shown: list[dict] = []  # the stacks in the table, row by row
         ui = self.ui
         ui.studyFolder.filters = ctk.ctkPathLineEdit.Dirs
-        self.keep("source", "dicomStudy")
+        self.keep("source", "dicomStudy", "anatomy")
         self.onClick(ui.readButton, _("The study could not be read."), self.read)
         self.onClick(ui.drawButton, _("The study could not be drawn."), self.draw)
         self.onClick(ui.clearButton, _("The scene could not be cleared."), self.logic.clear)
 
     def refresh(self) -> None:
         ui, source = self.ui, self.settings.source
-        fill(ui.source, [(_("Folder"), FOLDER), (_("DICOM database"), DICOM), (_("Volumes in the scene"), VOLUMES)],
-             source)
+        self.offer(source=choices.sources(), anatomy=choices.study_anatomies())
         for widget, of in ((ui.studyFolder, FOLDER), (ui.dicomStudy, DICOM), (ui.sceneVolume, VOLUMES)):
             widget.setVisible(source == of)
             label = ui.studyForm.layout().labelForField(widget)
             if label:
                 label.setVisible(source == of)
         if source == DICOM:
-            fill(ui.dicomStudy, self.logic.dicomStudies(), self.settings.dicomStudy)
+            self.offer(dicomStudy=self.logic.dicomStudies())
         missing = self.running.busy or ("" if self._source() else {
             FOLDER: _("Choose the folder of a study first."),
             DICOM: _("The DICOM database holds no study: import one in the DICOM module first."),

@@ -4,7 +4,8 @@ from __future__ import annotations
 import ctk
 from slicer.i18n import tr as _
 
-from .section import Section, allow, chosen, fill, fill_table
+from . import choices
+from .section import Section, allow, chosen, fill_table
 
 
 class TrainSection(Section):
@@ -14,7 +15,7 @@ class TrainSection(Section):
         for edit in (ui.pretrainingFolder, ui.labelledFolder):
             edit.filters = ctk.ctkPathLineEdit.Dirs
         ui.classesFile.filters, ui.classesFile.nameFilters = ctk.ctkPathLineEdit.Files, ["*.csv"]
-        self.keep("startingRun", "labelledView")
+        self.keep("trainingAnatomy", "network", "device", "task", "startingRun", "labelledView")
         ui.runsTable.itemSelectionChanged.connect(self.refresh)
         self.onClick(ui.devicesButton, _("The devices could not be listed."), self._look_for_devices)
         self.onClick(ui.pretrainButton, _("Pretraining could not be started."), self._pretrain)
@@ -36,7 +37,8 @@ class TrainSection(Section):
             self._list()
         starts = [(run.name, run.name) for run in runs if run.stage == "pretraining" and run.usable
                   and run.anatomy == settings.trainingAnatomy]
-        fill(ui.startingRun, [(_("none: from scratch"), ""), *starts], settings.startingRun)
+        self.offer(trainingAnatomy=choices.known_anatomies(), network=choices.networks(), device=choices.devices(),
+                   task=choices.tasks(), startingRun=[(_("none: from scratch"), ""), *starts])
         names = [run.name for run in runs]
         packages = self.panel.missingPackages()
         allow(ui.devicesButton, self.running.busy or packages, _("List the devices and their free memory."))
@@ -50,9 +52,8 @@ class TrainSection(Section):
                     anatomy=settings.trainingAnatomy, task=settings.task)),
             _("Prepare the labelled studies and train on them, in the background."))
         drawn = settings.labelledVolume is not None and self.logic.isDrawn(settings.labelledVolume)
-        fill(ui.labelledView, [(_("as drawn") if drawn else _("view"), ""), *(
-            [] if drawn else [(view, view) for view in self.logic.views(settings.trainingAnatomy)])],
-             settings.labelledView)
+        self.offer(labelledView=[(_("as drawn") if drawn else _("view"), ""), *(
+            [] if drawn else [(view, view) for view in self.logic.views(settings.trainingAnatomy)])])
         outlined = settings.labelledVolume and settings.labelledSegmentation and settings.labelledFolder
         allow(ui.keepButton, _("Choose a folder, a volume and its segmentation first.") if not outlined else (
             "" if drawn or chosen(ui.labelledView) else _("Choose the view that the volume shows first.")),

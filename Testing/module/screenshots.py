@@ -104,8 +104,10 @@ class Shots:
 
     def train(self, studies: list[Path]) -> None:
         """Pretrain, with a picture halfway; then finetune."""
+        from Testing.module.using import pick
+
         ui = self.panel.ui
-        ui.trainingAnatomy.currentText = "heart"
+        pick(ui.trainingAnatomy, "heart")
         ui.pretrainingFolder.currentPath = ui.labelledFolder.currentPath = str(studies[0].parent)
         ui.pretrainingEpochs.value, ui.finetuningEpochs.value = self.options.epochs, 2 * self.options.epochs
         ui.pretrainButton.click()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from Testing.made_up_study import write_study
-from Testing.module.using import choose, draw
+from Testing.module.using import choose, draw, pick
 
 from PlaneSSLLib import PlaneSSLError
 
@@ -55,6 +55,16 @@ def test_importing_the_module_is_light():
             "if name in set(sys.modules) - before])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_own_anatomy_that_cannot_be_read_closes_no_panel(tmp_path):
+    (tmp_path / "broken.toml").write_text("views = [", encoding="utf-8")
+    code = (f"import os, sys; sys.path[:0] = [{str(HOUSE)!r}, {str(HOUSE / 'Testing' / 'module')!r}]\n"
+            f"os.environ['PLANESSL_ANATOMIES'] = {str(tmp_path)!r}\n"
+            "import standins; standins.install()\n"
+            "import PlaneSSL, PlaneSSLPanel.parameters as p; print(*p.ANATOMIES)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE)
+    assert done.stdout.split() == ["generic", "heart", "knee", "prostate"]
 
 
 def test_buttons_say_what_is_missing(panel, study_folder):
@@ -119,7 +129,7 @@ def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path
     from PlaneSSLLib import scene
 
     draw(panel, study_folder)
-    panel.ui.textures.currentText = "central"
+    pick(panel.ui.textures, "central")
     panel.ui.finetuningEpochs.value = 7
     panel.ui.taskLines.checked = False
     panel.ui.labelledVolume.setCurrentNode(host.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
@@ -129,11 +139,11 @@ def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path
     assert all(chosen)
     scene.save_scene(tmp_path / "saved.mrb")
     host.mrmlScene.Clear(0)
-    assert panel.ui.textures.currentText == "none"
+    assert panel.ui.textures.currentData == "none"
     scene.load_scene(tmp_path / "saved.mrb")
     panel.enter()
     assert panel.ui.studyFolder.currentPath == str(study_folder)
-    assert panel.ui.textures.currentText == "central"
+    assert panel.ui.textures.currentData == "central"
     assert panel.ui.finetuningEpochs.value == 7
     assert not panel.ui.taskLines.checked
     assert panel.settings.labelledVolume is not None
@@ -144,7 +154,7 @@ def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path
 def test_the_lines_and_images_of_a_loaded_scene_follow_what_is_shown(panel, host, study_folder, tmp_path):
     from PlaneSSLLib import scene
 
-    panel.ui.textures.currentText = "central"
+    pick(panel.ui.textures, "central")
     draw(panel, study_folder)
     scene.save_scene(tmp_path / "saved.mrb")
     host.mrmlScene.Clear(0)
@@ -188,7 +198,7 @@ def test_the_look_may_change_while_a_training_runs(panel, study_folder):
 
     draw(panel, study_folder)
     panel.running.start("Training", [Job(["devices"])], lambda results: None)
-    panel.ui.others.currentText = "hide"
+    pick(panel.ui.others, "hide")
     assert scene.drawings()[0].look.others == "hide"
     panel.running.finish()
 
@@ -212,7 +222,7 @@ def test_the_look_follows_the_settings(panel, study_folder):
     from PlaneSSLLib import scene
 
     draw(panel, study_folder)
-    panel.ui.others.currentText = "hide"
+    pick(panel.ui.others, "hide")
     assert scene.drawings()[0].look.others == "hide"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 from Testing.made_up_run import write_run
 from Testing.made_up_study import write_study
-from Testing.module.using import draw
+from Testing.module.using import draw, pick
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.files import read_json
@@ -103,7 +103,7 @@ def outlined(panel, study_folder, tmp_path):
     stack = study.stack(label.stack)
     (node,) = scene.add_segmentation(drawing, stack, read_labels(label, stack), anatomy.load("heart").labels)
     volume = drawing.volume_of(stack.id, 0)
-    panel.ui.trainingAnatomy.currentText = "heart"
+    pick(panel.ui.trainingAnatomy, "heart")
     panel.ui.labelledFolder.currentPath = str(tmp_path / "outlined")
     panel.ui.labelledVolume.setCurrentNode(volume)
     panel.ui.labelledSegmentation.setCurrentNode(node)
@@ -140,6 +140,7 @@ def test_nothing_is_finetuned_that_an_anatomy_does_not_know(panel, study_folder)
     panel.ui.labelledFolder.currentPath = str(study_folder)
     for anatomy, task, able in (("heart", "segmentation", True), ("heart", "classification", True),
                                 ("generic", "segmentation", False), ("prostate", "classification", False)):
-        panel.ui.trainingAnatomy.currentText, panel.ui.task.currentText = anatomy, task
+        pick(panel.ui.trainingAnatomy, anatomy)
+        pick(panel.ui.task, task)
         assert panel.ui.finetuneButton.enabled == able
     assert "prostate" in panel.ui.finetuneButton.toolTip

@@ -10,6 +10,11 @@ def choose(panel, folder) -> None:
     panel.ui.studyFolder.currentPath = str(folder)
 
 
+def pick(box, value: str) -> None:
+    """Choose in a box by what is kept, whatever is read there."""
+    box.setCurrentIndex(box.findData(value))
+
+
 def draw(panel, folder):
     """Draw a study by its button; returns its node."""
     choose(panel, folder)
