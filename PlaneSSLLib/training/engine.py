@@ -26,13 +26,15 @@ STEPS_PER_NEWS = 10
 class Stage:
     """A stretch of a training, to a step (not included), with the task on images of one resolution.
 
-    samples: a data set whose sample n depends on n alone. frames: the validation frames, empty for none.
+    samples: a data set whose sample n depends on n alone. frames: the validation frames, empty for none. cost: how long
+    a step takes beside one of another stage, roughly, for the time that is left.
     """
 
     end: int
     task: Task
     samples: Dataset
     frames: Dataset
+    cost: float = 1.0
 
 
 class Engine:
@@ -103,9 +105,15 @@ class Engine:
         return last or (self.settings.patience is not None and self._stalled() >= self.settings.patience)
 
     def _progress(self, metrics: dict[str, float]) -> dict:
-        pace = (time.monotonic() - self.started) / (self.step - self.first_step)
+        pace = (time.monotonic() - self.started) / self._cost(self.first_step, self.step)
         return {"event": "progress", "task": self.run.config["task"], "step": self.step, "of": self.settings.steps,
-                "eta_s": round(pace * (self.settings.steps - self.step), 1), "metrics": metrics}
+                "eta_s": round(pace * self._cost(self.step, self.settings.steps), 1), "metrics": metrics}
+
+    def _cost(self, first: int, end: int) -> float:
+        """Of the steps from the first to the end (not included), in steps of cost 1."""
+        starts = [0, *(stage.end for stage in self.stages[:-1])]
+        return sum(stage.cost * max(0, min(end, stage.end) - max(first, start))
+                   for start, stage in zip(starts, self.stages, strict=True))
 
     def _batches(self) -> Iterator[tuple[Stage, Batch]]:
         """Every step's stage and share of its global batch, from the current step to the last."""

@@ -24,7 +24,7 @@ class Settings:
     body_rate scales that of the body, frozen_epochs leaves it as it is at first. ema: decay of the running mean of the
     weights that is validated and kept; 0 for none. patience: validations without a better one after which training
     stops; None for never. precision: bfloat16 where it is quicker and loses nothing that shows, on a GPU that has it;
-    on a CPU only if asked for.
+    on a CPU only if asked for, and if the CPU has it.
     """
 
     epochs: int
@@ -59,6 +59,8 @@ class Settings:
 
     def mixed(self, device: torch.device) -> bool:
         """Do convolutions run in bfloat16 on this device? Weights, losses and their sums stay in float32."""
+        if device.type == "cpu":
+            return self.precision == "bfloat16" and cpu_has_bfloat16()
         on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return self.precision == "bfloat16" or (self.precision == "auto" and on_gpu)
 
@@ -74,6 +76,14 @@ class Settings:
         """Share of the learning rate at a step, 0 .. 1."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         return warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+def cpu_has_bfloat16() -> bool:
+    """Can this processor compute in bfloat16? Without AVX-512 it is emulated, eight times as slow as float32."""
+    try:
+        return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except AttributeError:  # not among the documented calls: another torch may lack it
+        return False
 
 
 def choose_device(name: str = "auto") -> torch.device:
