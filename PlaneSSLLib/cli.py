@@ -152,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("cohort", type=Path, help="made by prepare, with the labels that the run was trained for")
     sub.add_argument("--split", choices=("train", "validation", "test"),
                      help="only that part of the run's own split (default: all of the cohort)")
+    sub.add_argument("--clean", action="store_true", help="measure the largest piece of every structure, as segment "
+                                                          "--clean keeps it")
     device(sub)
 
     sub = command("compare", "Finetune from several starts with few labels: a grid, resumable.")

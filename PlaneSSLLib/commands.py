@@ -179,7 +179,8 @@ def finetune(options: Namespace, console: Console) -> None:
 def evaluate(options: Namespace, console: Console) -> None:
     from .prediction.evaluating import evaluate as measure
 
-    document = measure(options.run, options.cohort, part=options.split, device=options.device, report=console.event)
+    document = measure(options.run, options.cohort, part=options.split, clean=options.clean, device=options.device,
+                       report=console.event)
 
     def text() -> str:
         if "metrics" in document:

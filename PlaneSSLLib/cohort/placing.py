@@ -23,6 +23,8 @@ class Augmentation:
     noise: float = 0.0  # standard deviation, in units of the stack's range
     blur_px: float = 0.0
     shading: float = 0.0  # strength of a smooth multiplicative field
+    shaded: float = 0.5  # share of the images that have one
+    curve: float = 0.0  # spread of the slopes of a random rising curve through which intensities are sent
 
     def motion(self, rng: np.random.Generator) -> np.ndarray:
         """(3, 3) matrix in mm about the grid's centre: where in the patient's image a point of the new image lies."""
@@ -39,7 +41,9 @@ class Augmentation:
 
     def intensities(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(rows, columns) float32 -> the same with changed contrast, noise and so on."""
-        if self.shading and rng.random() < 0.5:
+        if self.curve:
+            image = _through_curve(image, self.curve, rng)
+        if self.shading and rng.random() < self.shaded:
             coarse = rng.normal(0, self.shading, (4, 4))
             factors = [size / 4 for size in image.shape]
             image = image * np.exp(ndimage.zoom(coarse, factors, order=1, grid_mode=True, mode="nearest"))
@@ -56,6 +60,19 @@ class Augmentation:
 
 
 NONE = Augmentation()
+_KNOTS = np.linspace(-0.2, 1.4, 7)  # around the range that a plan's percentiles are scaled to
+
+
+def _through_curve(image: np.ndarray, spread: float, rng: np.random.Generator) -> np.ndarray:
+    """Intensities through a random rising curve: what is brighter stays so, but blood and muscle lose their own greys.
+
+    After Zhou et al., Models Genesis, Medical Image Analysis 2021, whose curves are Bezier's. Beyond the knots nothing
+    is stretched.
+    """
+    slopes = np.exp(rng.normal(0, spread, len(_KNOTS) - 1))
+    heights = _KNOTS[0] + np.concatenate([[0], slopes.cumsum()]) * (_KNOTS[-1] - _KNOTS[0]) / slopes.sum()
+    within = np.clip(image, _KNOTS[0], _KNOTS[-1])
+    return np.interp(within, _KNOTS, heights) + (image - within)
 
 
 def placement(plane: Plane, plan: Plan, motion: np.ndarray | None = None) -> np.ndarray:

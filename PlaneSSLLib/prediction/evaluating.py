@@ -11,6 +11,7 @@ from ..cohort import Cohort, PreparedStudy
 from ..training.finetuning import labelled_subjects
 from ..training.run import Run
 from .classifying import Classifier, evaluate_classes
+from .cleaning import largest_components
 from .metrics import agreement, bootstrap_interval
 from .pretext import evaluate_pretext
 from .segmenting import Segmenter
@@ -19,13 +20,14 @@ METRICS = ("dice", "hd95_mm", "assd_mm")
 
 
 def evaluate(
-    run_folder: Path, cohort_folder: Path, *, part: str | None = None, device: str = "auto",
+    run_folder: Path, cohort_folder: Path, *, part: str | None = None, clean: bool = False, device: str = "auto",
     report: Callable[[dict], None] = lambda event: None,
 ) -> dict:
     """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a study's figure is the
-    mean over its labelled stacks and phases; mean, sd and interval are over studies. All have "trained_on": how many of
+    mean over its labelled stacks and phases; mean, sd and interval are over studies; clean: keep the largest piece of
+    every structure first, as `segment` does where it is asked to. All have "trained_on": how many of
     the subjects the run was trained on, and "seen": how many it has learnt from without their labels, in this training
     or the one before; notices say so, too. Subjects of a cohort that was made anew have new
     pseudonyms and are not recognised.
@@ -45,7 +47,7 @@ def evaluate(
     if seen:
         report({"event": "notice", "text": f"The run has learnt from the images of {seen} of these {len(names)} "
                                            "subjects, without their labels."})
-    return {**_measured(run, cohort, names, device, report), "trained_on": trained_on, "seen": seen}
+    return {**_measured(run, cohort, names, clean, device, report), "trained_on": trained_on, "seen": seen}
 
 
 def _part(run: Run, cohort: Cohort, part: str) -> list[str]:
@@ -63,7 +65,10 @@ def _part(run: Run, cohort: Cohort, part: str) -> list[str]:
     return names
 
 
-def _measured(run: Run, cohort: Cohort, names: Sequence[str], device: str, report: Callable[[dict], None]) -> dict:
+def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, device: str,
+              report: Callable[[dict], None]) -> dict:
+    if clean and run.config["task"] != "segmentation":
+        raise PlaneSSLError(f"--clean is for runs that segment, and {run.folder} does not.")
     if run.config["stage"] == "pretraining":
         return evaluate_pretext(run, cohort, names, device, report)
     if run.config["task"] == "classification":
@@ -72,12 +77,12 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], device: str, repor
     segmenter = Segmenter(run, device)
     measured = []
     for i, study in enumerate(studies, start=1):
-        measured.append(_measure(segmenter, study))
+        measured.append(_measure(segmenter, study, clean))
         report({"event": "progress", "task": "evaluate", "step": i, "of": len(studies)})
     return _table(measured, [name for _, name in run.plan.labels])
 
 
-def _measure(segmenter: Segmenter, study: PreparedStudy) -> dict[str, list[dict[str, float]]]:
+def _measure(segmenter: Segmenter, study: PreparedStudy, clean: bool) -> dict[str, list[dict[str, float]]]:
     found: dict[str, list[dict[str, float]]] = {name: [] for _, name in segmenter.plan.labels}
     for stack in study.stacks:
         if not stack.labelled:
@@ -88,6 +93,7 @@ def _measure(segmenter: Segmenter, study: PreparedStudy) -> dict[str, list[dict[
         for phase in sorted({k for _, k in stack.labelled}):
             slices = [i for i, k in stack.labelled if k == phase]
             predicted = np.stack([labels[i, phase] for i in slices])
+            predicted = largest_components(predicted) if clean else predicted
             reference = np.stack([study.labels(stack, i, phase) for i in slices])
             spacing = (stack.step_mm or 1.0, *stack.planes[0].spacing)
             for value, name in segmenter.plan.labels:

@@ -86,3 +86,15 @@ def test_no_augmentation_moves_nothing():
     np.testing.assert_array_equal(Augmentation().motion(rng), np.eye(3))
     image = rng.random((20, 20)).astype(np.float32)
     np.testing.assert_array_equal(Augmentation().intensities(image, rng), image)
+
+
+def test_a_curve_changes_greys_and_never_their_order():
+    image = np.linspace(-1, 4, 501, dtype=np.float32)[None]
+    curved = [Augmentation(curve=0.8).intensities(image, np.random.default_rng(seed)) for seed in range(20)]
+    for one in curved:
+        assert one.dtype == np.float32
+        assert (np.diff(one) > 0).all()
+        beyond = (image < -0.2) | (image > 1.4)
+        np.testing.assert_allclose(one[beyond], image[beyond], atol=1e-6)
+    middle = np.array(curved)[:, 0, 160]  # of 0.6: somewhere else each time, on both sides
+    assert middle.std() > 0.1 and middle.min() < 0.5 and middle.max() > 0.7

@@ -3,13 +3,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from Testing.made_up_run import write_untrained_run
 from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.cohort import Cohort, PreparedStudy, prepare
 from PlaneSSLLib.prediction.evaluating import evaluate
+from PlaneSSLLib.prediction.segmenting import Segmenter
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,28 @@ def test_a_part_that_is_empty_and_one_of_another_cohort_are_told_apart(run, coho
         evaluate(run, cohorts[0], part="test")
     with pytest.raises(PlaneSSLError, match="holds none of the run's validation subjects"):
         evaluate(run, cohorts[1], part="validation")
+
+
+def test_what_is_found_astray_counts_unless_it_is_cleaned_away(run, cohorts, monkeypatch):
+    def outlined(shape: tuple[int, int]) -> np.ndarray:
+        labels = np.zeros(shape, np.uint8)
+        labels[10:20, 10:20] = 3
+        return labels
+
+    def astray(segmenter, images, planes) -> list[np.ndarray]:
+        found = [outlined(image.shape) for image in images]
+        found[0][0, :5] = 3
+        return found
+
+    monkeypatch.setattr(PreparedStudy, "labels", lambda study, stack, i, phase: outlined(stack.planes[i].shape))
+    monkeypatch.setattr(Segmenter, "segment", astray)
+    as_found, cleaned = (evaluate(run, cohorts[0], clean=clean)["structures"]["LV"] for clean in (False, True))
+    assert 0.9 < as_found["dice"]["mean"] < 0.999
+    assert cleaned["dice"]["mean"] == 1
+    assert cleaned["hd95_mm"]["mean"] == 0
+
+
+def test_only_what_segments_can_be_cleaned(tmp_path, cohorts):
+    made = write_untrained_run(tmp_path / "run", "lines")
+    with pytest.raises(PlaneSSLError, match="--clean is for runs that segment"):
+        evaluate(made, cohorts[0], clean=True)
