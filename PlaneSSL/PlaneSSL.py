@@ -83,13 +83,13 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic, self.ui, self.running, self.settings, self.sections = None, None, None, None, {}
-        self._guiTag = None
+        self.logic, self.ui, self.running, self.settings, self.sections, self.runs = None, None, None, None, {}, []
+        self._tags = ()
 
     def setup(self) -> None:
         """Build the panel from the .ui files."""
-        from PlaneSSLPanel import SECTIONS, Widgets
         from PlaneSSLPanel.running import Running
+        from PlaneSSLPanel.sections import SECTIONS, Widgets
 
         ScriptedLoadableModuleWidget.setup(self)
         self.logic, self.ui = PlaneSSLLogic(), Widgets()
@@ -125,6 +125,8 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def enter(self) -> None:
+        for section in self.sections.values():
+            section.entered()
         self.useSettings(self.logic.getParameterNode())
 
     def exit(self) -> None:
@@ -151,17 +153,17 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def useSettings(self, settings: PlaneSSLParameterNode | None) -> None:
         """Show and keep these settings, or none."""
         if self.settings is not None:
-            self.settings.disconnectGui(self._guiTag)
-            self.removeObserver(self.settings, vtk.vtkCommand.ModifiedEvent, self.onSettingsChanged)
+            self.settings.disconnectGui(self._tags[0])
+            self.settings.RemoveObserver(self._tags[1])  # the mixin would keep every wrapper until the end
         self.settings = settings
         if settings is not None:
-            self._guiTag = settings.connectGui(self.ui)
-            self.addObserver(settings, vtk.vtkCommand.ModifiedEvent, self.onSettingsChanged)
+            self._tags = (settings.connectGui(self.ui),
+                          settings.AddObserver(vtk.vtkCommand.ModifiedEvent, self.onSettingsChanged))
             self.refresh()
 
     def onSettingsChanged(self, caller=None, event=None) -> None:
         """A setting was changed, or what had to wait for work under way can be done."""
-        if self.settings is not None:
+        if self.settings is not None and not slicer.mrmlScene.IsImporting():  # then all comes at its end
             for section in self.sections.values():
                 section.settingsChanged()
             self.refresh()
@@ -169,6 +171,7 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def refresh(self) -> None:
         """Bring every section up to date with the settings and the scene."""
         if self.settings is not None:
+            self.runs = self.logic.runs()
             for section in self.sections.values():
                 section.refresh()
 
@@ -259,9 +262,13 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         return scenes.draw_study(study, scenes.Look(**look), any_frame=anyFrame).record
 
     def drawingSteps(self, study: Study, anyFrame: bool = False, **look: str) -> Iterator:
-        """What `drawStudy` does, one stack a step, so that nothing freezes meanwhile."""
+        """What `drawStudy` does, one stack a step, so that nothing freezes meanwhile; `showInViews` comes after it."""
         self.forgetViews()
-        return scenes.draw_in_steps(study, scenes.Look(**look), any_frame=anyFrame)
+        try:
+            yield from scenes.draw_in_steps(study, scenes.Look(**look), any_frame=anyFrame)
+        except BaseException:  # cancelled, or it failed: the studies that were there are followed again
+            self.followViews()
+            raise
 
     def showInViews(self, study: slicer.vtkMRMLScriptedModuleNode) -> None:
         """Show the foremost images in the slice views, with their lines, which follow what the views show."""
@@ -290,7 +297,9 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
             self._followers = [scenes.ViewLines(), *map(scenes.CineTextures, drawings)]
 
     def restoreViews(self) -> None:
-        """After a scene was loaded: bring the images in 3D back, since MRML does not save textures, and follow."""
+        """After a scene was loaded: images in 3D, which MRML does not save, come back; handles, held by none, go."""
+        self.releasePlane()
+        scenes.let_go()
         scenes.restore_textures()
         self.followViews()
 
@@ -376,12 +385,13 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
             made = []
         else:
             made = self.predictedTargets(study, stack) if predicted else scenes.draw_targets(self.drawing(study), stack)
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            scenes.overlay(view, made)
+        scenes.overlay_all(made)
         return made
 
     def clear(self, study: slicer.vtkMRMLScriptedModuleNode | None = None) -> None:
         """Take a drawn study, or all that PlaneSSL drew, out of the scene."""
         self.forgetViews()
         self.releasePlane()
+        scenes.overlay_all([])
         scenes.clear(None if study is None else self.drawing(study).key)
+        self.followViews()

@@ -32,7 +32,7 @@ class ApplySection(Section):
         ui = self.ui
         if self.settings is None:
             return
-        self._runs = {run.name: run for run in self.logic.runs() if run.usable}
+        self._runs = {run.name: run for run in self.panel.runs if run.usable}
         self.offer(
             run=[(f"{run.name} ({run.task}, {run.anatomy})", run.name) for run in self._runs.values()],
             applyStudy=[(study.GetName(), study.GetID()) for study in reversed(self.logic.studies())])

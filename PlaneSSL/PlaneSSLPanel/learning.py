@@ -104,7 +104,7 @@ class LearningLogic:
 
     def hasCohort(self, name: str) -> bool:
         """Is the cohort of the run of this name still there?"""
-        return self.workspace.cohort(name) in self.workspace.cohorts()
+        return name in {folder.name for folder in self.workspace.cohorts()}
 
     def isDrawn(self, volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
         """Does a volume belong to a drawn study, so that its anatomy and its view are known?"""

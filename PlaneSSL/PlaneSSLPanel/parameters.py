@@ -68,7 +68,10 @@ class PlaneSSLParameterNode:
 
 @parameterNodeGuiConnector
 class PathText(GuiConnector):
-    """A path line edit for a text parameter: the built-in connector would show an unset Path as '.'."""
+    """A path line edit for a text parameter: the built-in connector would show an unset Path as '.'.
+
+    currentPathChanged says nothing of a field that is emptied; its box tells of every text.
+    """
 
     @staticmethod
     def canRepresent(widget, datatype) -> bool:
@@ -83,10 +86,10 @@ class PathText(GuiConnector):
         self._widget = widget
 
     def _connect(self) -> None:
-        self._widget.currentPathChanged.connect(self.changed)
+        self._widget.comboBox().editTextChanged.connect(self.changed)
 
     def _disconnect(self) -> None:
-        self._widget.currentPathChanged.disconnect(self.changed)
+        self._widget.comboBox().editTextChanged.disconnect(self.changed)
 
     def widget(self):
         return self._widget

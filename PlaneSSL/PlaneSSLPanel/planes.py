@@ -44,12 +44,15 @@ class PlanesSection(Section):
 
     def sceneCloses(self) -> None:
         self._shown_for = None  # the next scene's study may have the same node's id
+        self.ui.targetsButton.checked = self.ui.predictedButton.checked = False
 
     def refresh(self) -> None:
         ui, study = self.ui, self.study
         if self.settings is None:
             return
         stacks = self.logic.drawnStacks(study) if study else []
+        if not study:
+            ui.targetsButton.checked = ui.predictedButton.checked = False
         self.offer(localizers=choices.visibilities(), others=choices.visibilities(), textures=choices.textures(),
                    planeStack=[(f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks])
         slices = next((stack["slices"] for stack in stacks if stack["id"] == chosen(ui.planeStack)), 1)

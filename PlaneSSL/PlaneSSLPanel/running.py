@@ -141,9 +141,11 @@ class Running:
 
     def _conclude(self, *results: list) -> None:
         self._finish(_("{title}: done.").format(title=self._title))
-        with slicer.util.tryWithErrorDisplay(_("{title} failed.").format(title=self._title)):
-            self._done(*results)
-        self._changed()  # what was done may be what a button waits for
+        try:
+            with slicer.util.tryWithErrorDisplay(_("{title} failed.").format(title=self._title)):
+                self._done(*results)
+        finally:
+            self._changed()  # what was done may be what a button waits for
 
     def _tell(self, event: dict) -> None:
         if event["event"] == "progress":

@@ -18,6 +18,9 @@ class Section:
     def settingsChanged(self) -> None:
         """A setting was changed, by the user, a script or a loaded scene."""
 
+    def entered(self) -> None:
+        """The user comes to the panel: what lies outside the scene may have changed meanwhile."""
+
     def sceneCloses(self) -> None:
         """All that is in the scene is about to go."""
 

@@ -21,7 +21,7 @@ class SetUpSection(Section):
         self.onClick(ui.installButton, _("The packages could not be installed."), installing.installPackages)
         self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch)
         self.onClick(ui.deleteButton, _("It could not be deleted."), self._delete)
-        self._kept = []
+        self._kept, self._weighed = [], None
 
     def refresh(self) -> None:
         if self.ui.setUpSection.collapsed:  # sizes of folders take time to add up
@@ -29,10 +29,12 @@ class SetUpSection(Section):
         fill_table(self.ui.packagesTable, [_("Package"), _("Wanted"), _("Installed")], [
             [one.name, one.wanted, one.installed or _("missing")] for one in installing.packages()])
         workspace = self.logic.workspace
-        self._kept = [*workspace.cohorts(), *(run.folder for run in self.logic.runs())]
-        fill_table(self.ui.keptTable, [_("Kind"), _("Name"), _("MB")], [
-            [_("run") if folder.parent.name == "runs" else _("cohort"), folder.name,
-             f"{workspace.size_mb(folder):.1f}"] for folder in self._kept])
+        self._kept = [*workspace.cohorts(), *(run.folder for run in self.panel.runs)]
+        if (self._kept, self.running.busy) != self._weighed:
+            self._weighed = list(self._kept), self.running.busy
+            fill_table(self.ui.keptTable, [_("Kind"), _("Name"), _("MB")], [
+                [_("run") if folder.parent.name == "runs" else _("cohort"), folder.name,
+                 f"{workspace.size_mb(folder):.1f}"] for folder in self._kept])
         self._allow()
 
     def _allow(self) -> None:
@@ -50,6 +52,7 @@ class SetUpSection(Section):
 
     def _opened(self, *_collapsed) -> None:
         installing.lookAgain()
+        self._weighed = None
         self.panel.refresh()
 
     def _move(self, folder: str) -> None:

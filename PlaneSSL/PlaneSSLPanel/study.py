@@ -24,6 +24,7 @@ class StudySection(Section):
         super().__init__(panel)
         self.study, self._read_as, self._kept = None, None, None
         self._shown: list[dict] = []  # the stacks in the table, row by row
+        self._database: list | None = None  # the studies in Slicer's DICOM database, listed when they are asked for
         ui = self.ui
         ui.studyFolder.filters = ctk.ctkPathLineEdit.Dirs
         self.keep("source", "dicomStudy", "anatomy")
@@ -39,8 +40,11 @@ class StudySection(Section):
             label = ui.studyForm.layout().labelForField(widget)
             if label:
                 label.setVisible(source == of)
-        if source == DICOM:
-            self.offer(dicomStudy=self.logic.dicomStudies())
+        if source != DICOM:
+            self._database = None
+        elif self._database is None:
+            self._database = self.logic.dicomStudies()
+        self.offer(dicomStudy=self._database or [])
         missing = self.running.busy or ("" if self._source() else {
             FOLDER: _("Choose the folder of a study first."),
             DICOM: _("The DICOM database holds no study: import one in the DICOM module first."),
@@ -57,6 +61,9 @@ class StudySection(Section):
             box.enabled = not self.running.busy
             if not self.running.busy:  # a correction that failed is none
                 fill(box, [(box.itemText(i), box.itemData(i)) for i in range(box.count)], stack["view"])
+
+    def entered(self) -> None:
+        self._database = None
 
     def sceneCloses(self) -> None:
         self.study, self._read_as, self._kept, self._shown = None, None, None, []

@@ -31,7 +31,7 @@ class TrainSection(Section):
         if settings is None:
             return
         self._training = self._training if self.running.busy else ""
-        runs = self.logic.runs()
+        runs = self.panel.runs
         if (runs, self._training) != self._listed:
             self._runs, self._listed = runs, (runs, self._training)
             self._list()

@@ -4,7 +4,7 @@ from .draw import draw_in_steps, draw_study, restyle
 from .drawing import Drawing, drawings
 from .figure import draw_figure, save_figure
 from .host import start
-from .inhand import PlaneInHand
+from .inhand import PlaneInHand, let_go
 from .labelling import is_drawn, outlines, save_labelled_study
 from .lines import Lines, crossing_lines, lines_in_scene
 from .nodes import clear
@@ -15,7 +15,7 @@ from .record import DrawnStudy, Look
 from .saving import load_scene, save_scene
 from .segmentations import add_segmentation, segmentation_steps
 from .tables import add_classes, add_measures, add_table
-from .targets import Target, draw_predicted_targets, draw_targets, overlay, targets_of
+from .targets import Target, draw_predicted_targets, draw_targets, overlay, overlay_all, targets_of
 from .textures import CineTextures, draw_textures, restore_textures
 from .viewlines import ViewLines, draw_view_lines, show_views
 from .views import show_image, view_named
@@ -24,8 +24,8 @@ __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
     "add_classes", "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves",
     "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
-    "draw_targets", "draw_textures", "draw_view_lines", "drawings", "is_drawn", "lines_in_scene", "load_scene",
-    "outlines", "overlay", "pairs", "restore_textures", "restyle", "save_figure", "save_labelled_study",
-    "save_scene", "segmentation_steps", "show_all", "show_image", "show_pair", "show_views", "start", "targets_of",
-    "view_named", "write_pairs",
+    "draw_targets", "draw_textures", "draw_view_lines", "drawings", "is_drawn", "let_go", "lines_in_scene",
+    "load_scene", "outlines", "overlay", "overlay_all", "pairs", "restore_textures", "restyle", "save_figure",
+    "save_labelled_study", "save_scene", "segmentation_steps", "show_all", "show_image", "show_pair", "show_views",
+    "start", "targets_of", "view_named", "write_pairs",
 ]

@@ -100,6 +100,17 @@ class PlaneInHand:
         set_lines(node, now, lines.take(~lines.of(number, self.index)) if without_this else lines)
 
 
+def let_go() -> None:
+    """Take away handles that nobody holds, as a scene has that was saved with a plane in hand; the planes stay."""
+    left = [node for role in ("handle", "lines in hand") for node in nodes.our_nodes(role)]
+    studies = {node.GetAttribute(nodes.STUDY) for node in left}
+    for node in left:
+        nodes.remove(node)
+    for drawing in drawings():
+        if drawing.key in studies and (lines := drawing.node("lines")) is not None:
+            set_lines(lines, drawing.now, crossing_lines(drawing.now))
+
+
 def _show_handle(handle, color: tuple[float, float, float]) -> None:
     handle.SetPlaneType(handle.PlaneTypePointNormal)
     handle.SetSizeMode(handle.SizeModeAbsolute)

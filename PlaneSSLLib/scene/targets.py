@@ -81,6 +81,17 @@ def overlay(slice_node, targets: Sequence, opacity: float = 0.7) -> None:
     composite.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Add if node else slicer.vtkMRMLSliceCompositeNode.Alpha)
 
 
+def overlay_all(targets: Sequence) -> None:
+    """`overlay` in every slice view that shows an image of ours; in others, what lies over the image is not ours."""
+    for view in nodes.nodes_of("vtkMRMLSliceNode"):
+        composite = composite_of(view)
+        layers = [nodes.scene().GetNodeByID(layer or "") for layer in (
+            composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())] if composite else []
+        ours = [bool(layer and layer.GetAttribute(nodes.ROLE)) for layer in layers]
+        if ours and (ours[1] or (targets and ours[0])):
+            overlay(view, targets)
+
+
 def _targets(drawing: Drawing, stack: str, anatomy: Anatomy) -> list[Target]:
     stacks = drawing.study.stacks
     number = [one.id for one in stacks].index(stack)

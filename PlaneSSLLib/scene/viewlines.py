@@ -61,17 +61,28 @@ class ViewLines:
     """
 
     def __init__(self, slice_nodes: Iterable | None = None) -> None:
-        """slice_nodes: vtkMRMLSliceNodes, by default all of the scene."""
-        self._views = list(nodes.nodes_of("vtkMRMLSliceNode") if slice_nodes is None else slice_nodes)
+        """slice_nodes: vtkMRMLSliceNodes, by default all of the scene, those of later layouts, too."""
+        self._views: list = []
         self._pages: dict[str, _Page] = {}  # by the view's id
         self._observers = Observers()
         self._observers.add(nodes.scene(), nodes.scene().StartCloseEvent, self.stop)
-        for view in self._views:
-            for node in filter(None, (view, composite_of(view))):
-                self._observers.add(node, "ModifiedEvent", lambda view=view: self._turn_page(view))
         for drawing in drawings():
             self._observers.add(drawing.record, "ModifiedEvent", lambda drawing=drawing: self._follow(drawing))
-        self.update()
+        if slice_nodes is None:
+            self._observers.add(nodes.scene(), nodes.scene().NodeAddedEvent, self._take_new)
+            slice_nodes = _whole_views()
+        self._take(slice_nodes)
+
+    def _take(self, views: Iterable) -> None:
+        for view in views:
+            self._views.append(view)
+            for node in filter(None, (view, composite_of(view))):
+                self._observers.add(node, "ModifiedEvent", lambda view=view: self._turn_page(view))
+            self._turn_page(view)
+
+    def _take_new(self) -> None:
+        """A node was added to the scene, which may be a view, or what it shows."""
+        self._take([view for view in _whole_views() if view not in self._views])
 
     def update(self) -> None:
         """Draw the lines of all views anew."""
@@ -113,6 +124,11 @@ def show_views(drawing: Drawing) -> list:
         draw_view_lines(view)
         views.append(view)
     return views
+
+
+def _whole_views() -> list:
+    """The slice views that have what says which images they show, which comes after them."""
+    return [view for view in nodes.nodes_of("vtkMRMLSliceNode") if composite_of(view) is not None]
 
 
 def _draw(drawing: Drawing, pages: Sequence[_Page]) -> None:

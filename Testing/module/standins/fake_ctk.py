@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Property, Signal
 from PySide6.QtWidgets import (
-    QDoubleSpinBox, QFileDialog, QGroupBox, QHBoxLayout, QLineEdit, QPushButton, QToolButton, QWidget,
+    QComboBox, QDoubleSpinBox, QFileDialog, QGroupBox, QHBoxLayout, QPushButton, QToolButton, QWidget,
 )
 
 from .fake_qt import kept, register
@@ -72,23 +72,29 @@ class ctkCollapsibleGroupBox(_Collapsing, QGroupBox):
 
 @register
 class ctkPathLineEdit(QWidget):
+    """As CTK's, it does not tell by currentPathChanged that it was emptied."""
+
     Dirs, Files = 1, 2
     currentPathChanged = Signal(str)
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self._edit, self._key = QLineEdit(self), ""
-        self._edit.textChanged.connect(self.currentPathChanged.emit)
+        self._edit, self._key = QComboBox(self), ""
+        self._edit.setEditable(True)
+        self._edit.editTextChanged.connect(lambda text: text and self.currentPathChanged.emit(text))
         button = QToolButton(self)
         button.setText("…")
-        button.clicked.connect(lambda: self._edit.setText(QFileDialog.getExistingDirectory(self)))
+        button.clicked.connect(lambda: self._edit.setEditText(QFileDialog.getExistingDirectory(self)))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._edit)
+        layout.addWidget(self._edit, 1)
         layout.addWidget(button)
 
+    def comboBox(self) -> QComboBox:
+        return self._edit
+
     filters, nameFilters = 0, ()
-    currentPath = Property(str, lambda self: self._edit.text, lambda self, value: self._edit.setText(value))
+    currentPath = Property(str, lambda self: self._edit.currentText, lambda self, value: self._edit.setEditText(value))
     settingKey = kept("_key", str)
 
     def addCurrentPathToHistory(self) -> None:
