@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         sys.stderr.close()
         return COULD_NOT
+    except OSError as error:  # a folder without rights, a name that is too long: the disk says it well enough
+        print(f"planessl: {error.filename or 'The disk'}: {error.strerror or error}.", file=sys.stderr)
+        return COULD_NOT
     return DONE
 
 

@@ -196,3 +196,17 @@ def test_the_demo_spares_a_folder_that_is_none_of_its_own(tmp_path, capsys):
     assert status == 1
     assert "holds no demo" in err
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_what_the_disk_refuses_is_one_line(tmp_path, capsys):
+    status, out, err = run("study", tmp_path / ("x" * 300), capsys=capsys)
+    assert (status, out) == (1, "")
+    assert err.startswith("planessl: ") and err.count("\n") == 1 and "too long" in err
+
+
+def test_a_preparation_that_finds_nothing_leaves_nothing(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    status, _, err = run("prepare", tmp_path / "empty", "--anatomy", "heart", "--out", tmp_path / "cohort",
+                         capsys=capsys)
+    assert status == 1 and "No study" in err
+    assert not (tmp_path / "cohort").exists()

@@ -15,13 +15,14 @@ LIBRARY = "PlaneSSLLib"
 
 # Room -> the rooms it may enter, besides PlaneSSLLib itself, which holds the version and PlaneSSLError. A new room is
 # written down here first.
-FLOOR = {"files", "resources", "steps"}  # what any room may stand on
+FLOOR = {"files", "pools", "resources", "steps"}  # what any room may stand on
 STUDY = FLOOR | {"geometry", "anatomy"}
 COHORT = STUDY | {"study"}
 TRAINING = COHORT | {"cohort"}
 PREDICTION = TRAINING | {"training"}
 DOORS = {
     "files": set(),
+    "pools": set(),
     "resources": set(),
     "steps": set(),
     "geometry": set(),

@@ -1,18 +1,18 @@
 """Studies -> a cohort: restartable, parallel, and a broken study never stops the others."""
 from __future__ import annotations
 
-import multiprocessing
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
 from ..files import beginning_folder, read_json, replacing_folder, write_json, write_text
+from ..pools import processes
 from ..study.document import read_document
 from ..study.recognition import FALLBACK
 from .plan import Plan, scaled_phase
@@ -37,11 +37,11 @@ def prepare(
     """
     chosen = anatomy.load(anatomy_name)
     new = not (out / "plan.json").is_file()
-    plan, salt = _open(out, chosen)
     below = {folder: study.find_studies(folder, damaged=True) for folder in folders}
     found = [path for paths in below.values() for path in paths]
     if not found:
         raise PlaneSSLError(f"No study was found below {', '.join(map(str, below))}.")
+    plan, salt = _open(out, chosen)
     nothing = [f"{folder}: holds no image, and nothing was taken from it" for folder, paths in below.items()
                if not paths and shard[0] == 0]
     mine = found[shard[0]::shard[1]]
@@ -108,13 +108,9 @@ def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
     if jobs <= 1 or len(work) == 1:
         yield from map(_prepare_one, work)
         return
-    # Forking a process that holds SimpleITK's or torch's threads can hang: start clean ones.
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
-    try:
+    with processes(jobs) as pool:
         for done in as_completed([pool.submit(_prepare_one, item) for item in work]):
             yield done.result()
-    finally:  # leaving a `with` would do all that waits first, also after Ctrl-C
-        pool.shutdown(cancel_futures=True)
 
 
 def _prepare_one(item: tuple) -> dict:
@@ -237,6 +233,4 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
 
 def _labels(label: study.LabelFile, stack: study.Stack, chosen: anatomy.Anatomy) -> np.ndarray:
     """(slices, rows, columns) uint8; PlaneSSLError for another grid, or for a value that the anatomy does not know."""
-    found = study.read_labels(label, stack)
-    study.require_known(found, label.file, chosen)
-    return found.astype(np.uint8)
+    return study.read_labels(label, stack, chosen)

@@ -6,12 +6,12 @@ seed does not depend on how many are made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 
 from .. import PlaneSSLError
 from ..files import refuse_existing, replacing_folder
+from ..pools import processes
 from .study import PhantomStudy, check_wish, make_study
 from .writing import write_study
 
@@ -39,15 +39,12 @@ def write_phantoms(anatomy: str, studies: int, seed: int, out: Path, phases: int
             if report:
                 report(done, studies)
         return folders
-    pool = ProcessPoolExecutor(min(jobs, studies), mp_context=get_context("spawn"))
-    try:
+    with processes(min(jobs, studies)) as pool:
         running = [pool.submit(_write_one, *item) for item in work]
         for done, future in enumerate(as_completed(running), start=1):
             future.result()
             if report:
                 report(done, studies)
-    finally:
-        pool.shutdown(cancel_futures=True)
     return folders
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
-from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient, require_known
+from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient
 from ..study.identity import with_ids
-from ..study.volumes import ENDINGS, VolumeFile, frames_of
+from ..study.scanning import files_below
+from ..study.volumes import ENDINGS, VolumeFile, frames_of, label_values, segments_of, structure_of
 from .results import Results, SegmentedStack
 
 _SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -32,7 +32,7 @@ def read(source: Path, anatomy: str | None = None) -> Results:
         raise PlaneSSLError(f"There is no file or folder {source}.")
     if source.is_file() and source.name.lower().endswith(ENDINGS):
         return _volume(source, anatomy)
-    segs = [file for file in ([source] if source.is_file() else sorted(source.glob("*.dcm"))) if _is_seg(file)]
+    segs = [file for file in ([source] if source.is_file() else files_below(source)[0]) if _is_seg(file)]
     if source.is_file() and not segs:
         raise PlaneSSLError(f"{source} cannot be measured. What can: a study's folder with labels, a label map "
                             f"({', '.join(ENDINGS)}), and DICOM SEG, a file or a folder of them.")
@@ -61,8 +61,7 @@ def _study(folder: Path, anatomy: str | None) -> Results:
 
 def _acquired(label: LabelFile, stack: Stack, anatomy: Anatomy) -> tuple[np.ndarray | None, ...]:
     """The labels of a phase, slice by slice; None where a slice lacks the phase, whatever the file says."""
-    labels = read_labels(label, stack)
-    require_known(labels, label.file, anatomy)
+    labels = read_labels(label, stack, anatomy)
     return tuple(found if label.phase < len(frames) else None
                  for found, frames in zip(labels, stack.frames, strict=True))
 
@@ -72,52 +71,16 @@ def _volume(file: Path, anatomy: str | None) -> Results:
         volume = VolumeFile(file)
     except ValueError as error:
         raise PlaneSSLError(f"{file} {error}.") from None
-    values = volume.array
-    if not np.array_equal(values, np.rint(values)) or values.min() < 0 or values.max() > 255:
-        raise PlaneSSLError(f"{file} holds numbers that are no labels (whole, 0 to 255): is it an image?")
-    segments = _segments_of(file)
+    segments = segments_of(file)
     if anatomy is None and not segments:
         raise PlaneSSLError(f"{file} does not say what its labels mean: name the anatomy with --anatomy.")
     chosen = load(anatomy) if anatomy else _anatomy_of([segment[:2] for segment in segments], file)
-    labels = values.astype(np.uint8)
-    if segments:
-        meaning = np.zeros(256, np.uint8)
-        for name, terminology, value in segments:
-            meaning[value] = _structure(chosen, name, terminology, file)
-        labels = meaning[labels]
-    else:
-        require_known(labels, file, chosen)
+    labels = label_values(volume.array, file, chosen)
     stack = Stack(id=re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]) or "labels", planes=volume.planes,
                   frames=frames_of([volume]), naming=Naming("", 0.0), thickness_mm=volume.thickness_mm)
     # Of a cine, phases that nobody has outlined are no empty hearts.
     phases = [k for k, phase in enumerate(labels) if phase.any()] or list(range(len(labels)))
     return _results(file, chosen, [SegmentedStack(stack, tuple(phases), tuple(tuple(labels[k]) for k in phases))])
-
-
-def _segments_of(file: Path) -> list[tuple[str, str, int]]:
-    """(name, terminology, label value) of the segments that Slicer keeps in a header; of one layer only."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
-    reader.ReadImageInformation()
-    header = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-    found = []
-    for i in range(sum(re.fullmatch(r"Segment\d+_ID", key) is not None for key in header)):
-        if header.get(f"Segment{i}_Layer", "0") != "0":
-            raise PlaneSSLError(f"The segments of {file} overlap each other and cannot be measured as one label map.")
-        name, value = header.get(f"Segment{i}_Name", ""), header.get(f"Segment{i}_LabelValue", "")
-        if not value.isdigit():
-            raise PlaneSSLError(f"The header of {file} does not say which voxels are the segment '{name}'.")
-        found.append((name, header.get(f"Segment{i}_Tags", ""), int(value)))
-    return found
-
-
-def _structure(anatomy: Anatomy, name: str, terminology: str, file: Path) -> int:
-    """The label value of the structure that a segment is; PlaneSSLError if the anatomy does not know it."""
-    found = anatomy.structure(name, terminology)
-    if found is None:
-        raise PlaneSSLError(f"The segment '{name}' of {file} is no structure of the anatomy '{anatomy.name}', which "
-                            f"has {', '.join(label.title for label in anatomy.labels) or 'none'}.")
-    return found.value
 
 
 def _is_seg(file: Path) -> bool:
@@ -129,7 +92,10 @@ def _is_seg(file: Path) -> bool:
 
 
 def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Results:
-    """Objects of one series are the phases of one stack, in the order of their instance numbers."""
+    """Objects of one series are the phases of one stack, in the order of their instance numbers.
+
+    Objects that follow each other with different structures are of one phase: some tools write one for each.
+    """
     objects = sorted((pydicom.dcmread(file) for file in files), key=lambda seg: int(seg.get("InstanceNumber") or 0))
     patients = {str(seg.get("PatientID", "")) for seg in objects} - {""}
     if len(patients) > 1:
@@ -160,7 +126,17 @@ def _stack_and_view(description: str) -> tuple[str, str]:
 
 def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -> SegmentedStack:
     """Named as it was when it was segmented, or after its series."""
-    phases = [dict(_slices(seg, anatomy, source)) for seg in segs]
+    phases: list[dict[tuple, tuple[Plane, np.ndarray]]] = []
+    held: set[tuple[str, str]] = set()
+    for seg in segs:
+        names = {_name_and_code(segment) for segment in seg.SegmentSequence}
+        if not phases or names & held:  # what the last phase has already comes again in the next one
+            phases.append({})
+            held = set()
+        held |= names
+        for key, (plane, labels) in _slices(seg, anatomy, source):
+            there = phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1]
+            there[labels > 0] = labels[labels > 0]
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
     first = next(iter(places.values()))
     keys = sorted(places, key=lambda key: first.distance(places[key].centre))
@@ -185,9 +161,11 @@ def _name_and_code(segment: pydicom.Dataset) -> tuple[str, str]:
 
 def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[tuple, tuple[Plane, np.ndarray]]]:
     """Place of a slice -> its plane and its labels."""
-    meaning = {int(s.SegmentNumber): _structure(anatomy, *_name_and_code(s), source) for s in seg.SegmentSequence}
+    meaning = {int(s.SegmentNumber): structure_of(anatomy, *_name_and_code(s), source) for s in seg.SegmentSequence}
     shared = seg.SharedFunctionalGroupsSequence[0]
     found: dict[tuple, tuple[Plane, np.ndarray]] = {}
+    # A fraction, or a probability, of a half and more is the structure's.
+    least = int(seg.MaximumFractionalValue) / 2 if seg.get("SegmentationType") == "FRACTIONAL" else 1
     pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     for groups, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
         position = groups.PlanePositionSequence[0].ImagePositionPatient
@@ -198,8 +176,9 @@ def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tu
         if key not in found:
             plane = Plane(position, directions[:3], directions[3:], tuple(spacing), (seg.Rows, seg.Columns))
             found[key] = plane, np.zeros(plane.shape, np.uint8)
-        number = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        found[key][1][mask > 0] = meaning[int(number)]
+        identified = groups if "SegmentIdentificationSequence" in groups else shared
+        number = identified.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        found[key][1][mask >= least] = meaning[int(number)]
     yield from found.items()
 
 

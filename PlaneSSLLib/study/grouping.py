@@ -151,7 +151,7 @@ def _stack(images: list[Image]) -> Stack:
         series=first.series.number, description=first.series.description or first.series.protocol,
         series_uid=first.series.uid, localizer=localizer_type(first), frame_of_reference=frame_of_reference,
         thickness_mm=first.thickness_mm, dimension=dimension,
-        notes=(*again, *notes, *frame_notes))
+        notes=(*again, *notes, *_other_moments(places), *frame_notes))
 
 
 def _last_cycles(places: list[list[Image]]) -> tuple[list[list[Image]], list[str]]:
@@ -169,6 +169,20 @@ def _last_cycles(places: list[list[Image]]) -> tuple[list[list[Image]], list[str
         repeated += again
         kept.append(cycles[max(cycles)] if again else place)
     return kept, [f"{repeated} of its slices were acquired again: their last cycle is taken"] if repeated else []
+
+
+def _other_moments(places: list[list[Image]]) -> list[str]:
+    """A note where slices of fewer phases than most lack some between others: these are not left open."""
+    usual = max(sorted(_counts(map(len, places)).items()), key=lambda item: item[1])[0]
+    times = [[image.time_ms for image in place] for place in places]
+    full = [place for place in times if len(place) == usual]
+    if usual < 2 or any(None in place for place in times):
+        return []
+    moments = np.median(full, axis=0)
+    off = sum(len(place) < usual and np.abs(np.array(place) - moments[:len(place)]).max() > np.diff(moments).min() / 2
+              for place in times)
+    note = f"{off} of its slices lack phases that others have: numbered as they come, they show other moments"
+    return [note] if off else []
 
 
 def _rank(image: Image, fields: list[str]) -> tuple:

@@ -3,16 +3,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 
+from ..pools import processes
 from .dicom import HeaderReader
 from .images import Image
 from .model import Problem
 from .volumes import ENDINGS as VOLUME_ENDINGS
 
+PACKED = (".dcm.gz", ".ima.gz", ".zip", ".tar", ".tar.gz", ".tgz")
 WORTH_WORKERS = 5000  # with fewer files, starting processes takes longer than reading
 # Label maps are looked for by name, not found by walking.
 SKIPPED_FOLDERS = {"labels", "labelsTr", "labelsTs", "__MACOSX"}
@@ -28,7 +28,7 @@ def scan(files: list[Path], workers: int = 1) -> tuple[list[Image], list[Path], 
         return _scan(files)
     size = -(-len(files) // (2 * workers))  # two parts each, so that a slow one does not hold up the rest
     parts = [files[start:start + size] for start in range(0, len(files), size)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes(workers) as pool:
         results = list(pool.map(_scan, parts))
     images, volumes, problems = (list(chain.from_iterable(kind)) for kind in zip(*results, strict=True))
     return images, volumes, problems
@@ -40,6 +40,9 @@ def _scan(files: list[Path]) -> tuple[list[Image], list[Path], list[Problem]]:
     for file in files:
         if file.name.lower().endswith(VOLUME_ENDINGS):
             volumes.append(file)
+            continue
+        if file.name.lower().endswith(PACKED):
+            problems.append(Problem(file, "is packed, and was not looked into: unpack it"))
             continue
         try:
             images += reader.images(file) or ()

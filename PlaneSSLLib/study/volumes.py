@@ -147,8 +147,60 @@ def label_phases(file: Path, phases: int) -> list[int]:
     return np.flatnonzero(outlined).tolist()
 
 
-def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
-    """(slices, rows, columns) of whole numbers: a label map in the order of the stack's planes and pixels.
+def segments_of(file: Path) -> list[tuple[str, str, int]]:
+    """(name, terminology, voxel value) of the segments that Slicer keeps in a .seg.nrrd's header; none in other files.
+
+    Slicer numbers segments as they were drawn, whatever they are. PlaneSSLError if they lie in several layers.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    reader.ReadImageInformation()
+    header = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    found = []
+    for i in range(sum(re.fullmatch(r"Segment\d+_ID", key) is not None for key in header)):
+        if header.get(f"Segment{i}_Layer", "0") != "0":
+            raise PlaneSSLError(f"The segments of {file} overlap each other and cannot be read as one label map.")
+        name, value = header.get(f"Segment{i}_Name", ""), header.get(f"Segment{i}_LabelValue", "")
+        if not value.isdigit():
+            raise PlaneSSLError(f"The header of {file} does not say which voxels are the segment '{name}'.")
+        found.append((name, header.get(f"Segment{i}_Tags", ""), int(value)))
+    return found
+
+
+def structure_of(anatomy: Anatomy, name: str, terminology: str, file: Path) -> int:
+    """The label value of the structure that a segment is; PlaneSSLError if the anatomy does not know it."""
+    found = anatomy.structure(name, terminology)
+    if found is None:
+        raise PlaneSSLError(f"The segment '{name}' of {file} is no structure of the anatomy '{anatomy.name}', which "
+                            f"has {', '.join(label.title for label in anatomy.labels) or 'none'}.")
+    return found.value
+
+
+def label_values(values: np.ndarray, file: Path, anatomy: Anatomy | None) -> np.ndarray:
+    """What a label file holds, as uint8 label values of an anatomy: by its segments' names where it names segments.
+
+    Without an anatomy, the file's own whole numbers. Numbers a thousandth off are whole: converters that scale to
+    integers and back leave them so. PlaneSSLError where they are not whole, or nothing that the anatomy knows.
+    """
+    if values.dtype.kind == "f":
+        whole = np.rint(values)
+        if not np.allclose(values, whole, rtol=1e-4, atol=1e-3):
+            raise PlaneSSLError(f"The label map {file} holds numbers that are not whole: is it an image?")
+        values = whole.astype(np.int32)
+    if anatomy is None:
+        return values
+    if not (segments := segments_of(file)):
+        require_known(values, file, anatomy)
+        return values.astype(np.uint8)
+    meaning = {value: structure_of(anatomy, name, terminology, file) for name, terminology, value in segments}
+    found = np.zeros(values.shape, np.uint8)
+    for value, structure in meaning.items():
+        found[values == value] = structure
+    return found
+
+
+def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) -> np.ndarray:
+    """(slices, rows, columns): a label map in the order of the stack's planes and pixels, its values as `label_values`.
 
     The file may be stored with its axes or its slices in another order; PlaneSSLError if it is on another grid.
     """
@@ -156,12 +208,7 @@ def read_labels(label: LabelFile, stack: Stack) -> np.ndarray:
         volume = VolumeFile(label.file)
     except ValueError as error:
         raise PlaneSSLError(f"The label map {label.file} {error}.") from None
-    values = volume.array[label.file_phase]
-    if values.dtype.kind == "f":
-        whole = np.rint(values)
-        if not np.array_equal(values, whole):
-            raise PlaneSSLError(f"The label map {label.file} holds numbers that are not whole: it is no label map.")
-        values = whole.astype(np.int32)
+    values = label_values(volume.array[label.file_phase], label.file, anatomy)
     inverse = np.linalg.inv(volume.matrix)
     labels = np.zeros((len(stack.planes), *stack.planes[0].shape), values.dtype)
     for i, plane in enumerate(stack.planes):

@@ -1,10 +1,8 @@
 """The panel on slicer-core with stand-ins; see standins for what that proves."""
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
-import weakref
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +24,6 @@ def nodes_of_others(host) -> int:
 def shown_views(panel) -> list[str]:
     table = panel.ui.stackTable
     return [table.cellWidget(row, 1).currentText for row in range(table.rowCount)]
-
-
-@pytest.fixture
-def later_view(host):
-    """A slice view of a layout that comes after the panel; it goes with the test."""
-    from PlaneSSLLib import scene
-
-    view = scene.view_named("Later")
-    yield view
-    for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
-        for node in host.util.getNodesByClass(kind):
-            if node.GetLayoutName() == "Later":
-                host.mrmlScene.RemoveNode(node)
 
 
 def select(table, row: int) -> None:
@@ -164,82 +149,6 @@ def test_a_saved_scene_brings_the_panel_back(panel, host, study_folder, tmp_path
     assert panel.settings.labelledVolume is not None
     assert (panel.ui.planeStack.currentData, panel.ui.applyStack.currentData) == chosen
     assert len(panel.logic.studies()) == 1
-
-
-def test_an_emptied_path_is_no_path(panel, tmp_path):
-    panel.ui.exportFolder.currentPath = str(tmp_path)
-    assert panel.settings.exportFolder == str(tmp_path)
-    panel.ui.exportFolder.currentPath = ""
-    panel.settings.surface = not panel.settings.surface
-    assert (panel.settings.exportFolder, panel.ui.exportFolder.currentPath) == ("", "")
-
-
-def test_the_panel_forgets_settings_that_it_no_longer_shows(panel):
-    shown = weakref.ref(panel.settings)
-    panel.exit()
-    gc.collect()
-    assert shown() is None
-
-
-def test_handles_of_a_saved_scene_hold_nothing_and_go(panel, host, study_folder, tmp_path):
-    from PlaneSSLLib import scene
-
-    draw(panel, study_folder)
-    panel.ui.takeButton.click()
-    scene.save_scene(tmp_path / "saved.mrb")
-    host.mrmlScene.Clear(0)
-    scene.load_scene(tmp_path / "saved.mrb")
-    panel.enter()
-    drawing, = scene.drawings()
-    assert drawing.nodes("handle") == drawing.nodes("lines in hand") == []
-    assert drawing.node("lines").GetPolyData().GetNumberOfLines() == 11
-    assert panel.ui.takeButton.enabled
-
-
-def test_clearing_gives_slice_views_back_as_they_were(panel, host, study_folder):
-    draw(panel, study_folder)
-    panel.ui.targetsButton.click()
-    panel.ui.clearButton.click()
-    composites = host.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-    assert {node.GetCompositing() for node in composites} == {host.vtkMRMLSliceCompositeNode.Alpha}
-    assert not panel.ui.targetsButton.checked
-
-
-def test_targets_leave_views_of_other_images_alone(panel, host, study_folder, later_view):
-    draw(panel, study_folder)
-    composite = next(node for node in host.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-                     if node.GetLayoutName() == later_view.GetLayoutName())
-    foreign = [host.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode").GetID() for _ in range(2)]
-    composite.SetBackgroundVolumeID(foreign[0])
-    composite.SetForegroundVolumeID(foreign[1])
-    composite.SetForegroundOpacity(0.3)
-    for _ in range(2):
-        panel.ui.targetsButton.click()
-        assert (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity()) == (foreign[1], 0.3)
-
-
-def test_what_was_drawn_before_is_followed_on_after_a_cancelled_drawing(panel, host, study_folder, tmp_path, request):
-    from PlaneSSLLib import scene
-
-    first = draw(panel, study_folder)
-    write_study(tmp_path / "other", seed=2, slices=3)
-    steps = panel.logic.drawingSteps(panel.logic.readStudy(tmp_path / "other"))
-    next(steps)
-    steps.close()
-    drawing = panel.logic.drawing(first)
-    view = request.getfixturevalue("later_view")
-    sax = next(stack["id"] for stack in panel.logic.drawnStacks(first) if stack["view"] == "SAX")
-    scene.show_image(view, drawing, sax, 2)
-    assert [node for node in drawing.nodes("view lines") if node.GetAttribute("PlaneSSL.view") == view.GetID()]
-
-
-def test_a_run_of_a_strange_name_closes_no_section(panel):
-    from Testing.made_up_run import write_run
-
-    write_run(panel.logic.workspace.folder / "runs" / "pretrained (copy)", finished=False)
-    panel.refresh()
-    select(panel.ui.runsTable, 0)
-    assert not panel.ui.resumeButton.enabled and "cohort" in panel.ui.resumeButton.toolTip
 
 
 def test_the_lines_and_images_of_a_loaded_scene_follow_what_is_shown(panel, host, study_folder, tmp_path):

@@ -95,6 +95,12 @@ def test_what_does_not_claim_to_be_an_image_is_passed_over(folder):
     assert read_study(folder).problems == ()
 
 
+def test_what_is_packed_is_told(folder):
+    for name in ("IM1.dcm.gz", "series.zip"):
+        (folder / name).write_bytes(b"PK")
+    assert {problem.file.name for problem in read_study(folder).problems} == {"IM1.dcm.gz", "series.zip"}
+
+
 def test_links_that_loop_or_lead_nowhere(folder):
     (folder / "again").symlink_to(folder, target_is_directory=True)
     (folder / "up").symlink_to(folder.parent, target_is_directory=True)

@@ -285,6 +285,18 @@ def test_inversion_times_of_an_enhanced_file(study_of):
     assert [frame.frame_number for frame in stack.frames[0]] == [2, 1, 3]
 
 
+@pytest.mark.parametrize(("missing", "noted"), [(0, True), (2, True), (5, False)])
+def test_a_phase_that_one_slice_lacks_is_told_where_it_shifts_others(tmp_path, missing, noted):
+    """The last phase shifts nothing."""
+    for n in range(4):
+        for k in range(6):
+            if (n, k) != (1, missing):
+                write(image(1 + 6 * n + k, ImagePositionPatient=[3.0 * n, 0, 0], TriggerTime=50 * k),
+                      tmp_path / f"{n}-{k}.dcm")
+    stack, = read_study(tmp_path).stacks
+    assert any("lack phases" in note for note in stack.notes) == noted
+
+
 def test_label_maps_that_study_json_names(tmp_path):
     folder = tmp_path / "study"
     for n in (1, 2, 3):

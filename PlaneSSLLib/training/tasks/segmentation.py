@@ -13,7 +13,9 @@ from ...cohort.store import PreparedStudy
 from ..networks import Head
 from .task import Batch, Outputs
 
-MOVES = Augmentation(rotation_deg=45, zoom=0.35, shift_mm=15, gamma=0.5, gain=0.25, noise=0.1, blur_px=1.2, shading=0.3)
+# Few patients show few brightnesses: blood near the coil, or dark in one ventricle, must not be new to the network.
+MOVES = Augmentation(rotation_deg=45, zoom=0.35, shift_mm=15, curve=0.6, gamma=0.5, gain=0.25, noise=0.1,
+                     blur_px=1.2, shading=0.5, shaded=0.8)
 
 OUTLINED = 0.06  # of an image, roughly: what the network says everywhere before it has learnt anything
 

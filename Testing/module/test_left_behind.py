@@ -1,0 +1,93 @@
+"""Nothing is left behind: by what was emptied, cleared, cancelled or saved; on slicer-core with stand-ins."""
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+from Testing.made_up_run import write_run
+from Testing.made_up_study import write_study
+from Testing.module.using import draw
+
+from PlaneSSLLib import scene
+
+
+@pytest.fixture
+def later_view(host):
+    """A slice view of a layout that comes after the panel; it goes with the test."""
+    view = scene.view_named("Later")
+    yield view
+    for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+        for node in host.util.getNodesByClass(kind):
+            if node.GetLayoutName() == "Later":
+                host.mrmlScene.RemoveNode(node)
+
+
+def test_an_emptied_path_is_no_path(panel, tmp_path):
+    panel.ui.exportFolder.currentPath = str(tmp_path)
+    assert panel.settings.exportFolder == str(tmp_path)
+    panel.ui.exportFolder.currentPath = ""
+    panel.settings.surface = not panel.settings.surface
+    assert (panel.settings.exportFolder, panel.ui.exportFolder.currentPath) == ("", "")
+
+
+def test_the_panel_forgets_settings_that_it_no_longer_shows(panel):
+    shown = weakref.ref(panel.settings)
+    panel.exit()
+    gc.collect()
+    assert shown() is None
+
+
+def test_handles_of_a_saved_scene_hold_nothing_and_go(panel, host, study_folder, tmp_path):
+    draw(panel, study_folder)
+    panel.ui.takeButton.click()
+    scene.save_scene(tmp_path / "saved.mrb")
+    host.mrmlScene.Clear(0)
+    scene.load_scene(tmp_path / "saved.mrb")
+    panel.enter()
+    drawing, = scene.drawings()
+    assert drawing.nodes("handle") == drawing.nodes("lines in hand") == []
+    assert drawing.node("lines").GetPolyData().GetNumberOfLines() == 11
+    assert panel.ui.takeButton.enabled
+
+
+def test_clearing_gives_slice_views_back_as_they_were(panel, host, study_folder):
+    draw(panel, study_folder)
+    panel.ui.targetsButton.click()
+    panel.ui.clearButton.click()
+    composites = host.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert {node.GetCompositing() for node in composites} == {host.vtkMRMLSliceCompositeNode.Alpha}
+    assert not panel.ui.targetsButton.checked
+
+
+def test_targets_leave_views_of_other_images_alone(panel, host, study_folder, later_view):
+    draw(panel, study_folder)
+    composite = next(node for node in host.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+                     if node.GetLayoutName() == later_view.GetLayoutName())
+    foreign = [host.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode").GetID() for _ in range(2)]
+    composite.SetBackgroundVolumeID(foreign[0])
+    composite.SetForegroundVolumeID(foreign[1])
+    composite.SetForegroundOpacity(0.3)
+    for _ in range(2):
+        panel.ui.targetsButton.click()
+        assert (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity()) == (foreign[1], 0.3)
+
+
+def test_what_was_drawn_before_is_followed_on_after_a_cancelled_drawing(panel, host, study_folder, tmp_path, request):
+    first = draw(panel, study_folder)
+    write_study(tmp_path / "other", seed=2, slices=3)
+    steps = panel.logic.drawingSteps(panel.logic.readStudy(tmp_path / "other"))
+    next(steps)
+    steps.close()
+    drawing = panel.logic.drawing(first)
+    view = request.getfixturevalue("later_view")
+    sax = next(stack["id"] for stack in panel.logic.drawnStacks(first) if stack["view"] == "SAX")
+    scene.show_image(view, drawing, sax, 2)
+    assert [node for node in drawing.nodes("view lines") if node.GetAttribute("PlaneSSL.view") == view.GetID()]
+
+
+def test_a_run_of_a_strange_name_closes_no_section(panel):
+    write_run(panel.logic.workspace.folder / "runs" / "pretrained (copy)", finished=False)
+    panel.refresh()
+    panel.ui.runsTable.setCurrentCell(0, 0)
+    assert not panel.ui.resumeButton.enabled and "cohort" in panel.ui.resumeButton.toolTip

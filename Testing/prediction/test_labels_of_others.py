@@ -1,0 +1,135 @@
+"""Label maps that other tools have written: segments in the order they were drawn, probabilities, an object each."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from Testing.prediction.geometries import volume
+
+from PlaneSSLLib import PlaneSSLError, calls
+from PlaneSSLLib.cohort import Cohort, prepare
+
+RV, MYO, LV = 1, 2, 3
+SHAPE = (4, 24, 20)
+
+
+def write_volume(array: np.ndarray, file: Path, **header: str) -> None:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing([1.5, 1.5, 10])
+    for key, value in header.items():
+        image.SetMetaData(key, value)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(file))
+
+
+@pytest.fixture
+def outlined(tmp_path):
+    """A NIfTI study whose outlines were drawn in Slicer, the left ventricle first, so that it is segment 1."""
+    rng = np.random.default_rng(0)
+    write_volume(rng.integers(0, 500, SHAPE, dtype=np.int16), tmp_path / "p1" / "sax.nii.gz")
+    drawn = np.zeros(SHAPE, np.uint8)
+    drawn[:, 4:10, 4:10] = 1
+    drawn[:, 14:18, 4:8] = 2
+    write_volume(drawn, tmp_path / "p1" / "labels" / "sax.seg.nrrd", **{
+        "Segment0_ID": "a", "Segment0_Name": "left ventricle", "Segment0_LabelValue": "1", "Segment0_Layer": "0",
+        "Segment1_ID": "b", "Segment1_Name": "right ventricle", "Segment1_LabelValue": "2", "Segment1_Layer": "0"})
+    (tmp_path / "p1" / "study.json").write_text(json.dumps(
+        {"subject": "p1", "anatomy": "heart", "views": {"SAX": ["sax.nii.gz"]},
+         "labels": [{"file": "labels/sax.seg.nrrd", "series": "SAX", "phase": 0}]}))
+    return tmp_path / "p1"
+
+
+def test_segments_are_known_by_their_names_in_a_studys_labels(outlined, tmp_path):
+    """36 and 16 pixels of 2.25 mm2 in 4 slices 10 mm apart."""
+    of_file = calls.measure(outlined / "labels" / "sax.seg.nrrd", anatomy="heart")["stacks"][0]["volumes_ml"]
+    of_study = calls.measure(outlined)["stacks"][0]["volumes_ml"]
+    for volumes in (of_file, of_study):
+        assert [*volumes["LV"], *volumes["RV"]] == pytest.approx([36 * 4 * 0.0225, 16 * 4 * 0.0225])
+    prepare([outlined], "heart", tmp_path / "cohort")
+    cohort = Cohort(tmp_path / "cohort")
+    study = cohort.studies[cohort.pseudonyms[0]]
+    labels = study.labels(study.stacks[0], 0, 0)
+    assert np.bincount(labels.ravel(), minlength=4).tolist() == [SHAPE[1] * SHAPE[2] - 52, 16, 0, 36]
+
+
+def test_labels_that_a_converter_has_scaled_are_whole_all_the_same(tmp_path):
+    """nibabel stores floats as int16 with a slope, and what comes back is 1.00005."""
+    labels = np.zeros(SHAPE, np.float32)
+    labels[:, :5, :5] = LV * 1.00005
+    write_volume(labels, tmp_path / "x.nii.gz")
+    volumes = calls.measure(tmp_path / "x.nii.gz", anatomy="heart")["stacks"][0]["volumes_ml"]
+    assert volumes["LV"] == pytest.approx([25 * 4 * 0.0225])
+    write_volume(labels * 0.8, tmp_path / "y.nii.gz")
+    with pytest.raises(PlaneSSLError, match="not whole"):
+        calls.measure(tmp_path / "y.nii.gz", anatomy="heart")
+
+
+@pytest.fixture
+def seg(truthful_run, tmp_path) -> Path:
+    """A DICOM SEG of one phase, and what was measured of it."""
+    volume(0).write_dicom(tmp_path / "source", phases=1)
+    calls.segment(truthful_run, tmp_path / "source", tmp_path / "seg")
+    file, = (tmp_path / "seg").iterdir()
+    return file
+
+
+def volumes_of(source: Path) -> dict[str, list[float]]:
+    return calls.measure(source, anatomy="heart")["stacks"][0]["volumes_ml"]
+
+
+def test_a_fraction_counts_from_a_half_on(seg, tmp_path):
+    whole = pydicom.dcmread(seg)
+    masks = whole.pixel_array > 0
+    weak = np.zeros_like(masks)
+    weak[:, ::2] = True  # every second row is found with a probability of a fifth only
+    for name, value in (("weak", 50), ("strong", 200)):
+        fraction = pydicom.dcmread(seg)
+        fraction.SegmentationType, fraction.MaximumFractionalValue = "FRACTIONAL", 255
+        fraction.BitsAllocated = fraction.BitsStored = 8
+        fraction.HighBit = 7
+        fraction.PixelData = np.where(masks, np.where(weak, value, 255), 0).astype(np.uint8).tobytes()
+        fraction.save_as(tmp_path / f"{name}.dcm")
+    full, some = volumes_of(seg), volumes_of(tmp_path / "weak.dcm")
+    assert volumes_of(tmp_path / "strong.dcm") == full
+    assert all(0 < some[name][0] < 0.8 * full[name][0] for name in full)
+
+
+def test_the_only_segment_may_be_named_for_all_frames_together(seg, tmp_path):
+    one = _of_segment(seg, 1)
+    shared = one.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence
+    for groups in one.PerFrameFunctionalGroupsSequence:
+        del groups.SegmentIdentificationSequence
+    one.SharedFunctionalGroupsSequence[0].SegmentIdentificationSequence = shared
+    one.save_as(tmp_path / "one.dcm")
+    assert volumes_of(tmp_path / "one.dcm")["RV"] == pytest.approx(volumes_of(seg)["RV"])
+
+
+def test_an_object_for_each_structure_is_one_phase(seg, tmp_path):
+    """Read as two phases, each ventricle would have emptied all its blood."""
+    for number in (1, 2, 3):
+        one = _of_segment(seg, number)
+        one.SOPInstanceUID = f"1.2.3.{number}"
+        one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+        one.InstanceNumber = number
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        one.save_as(tmp_path / "parts" / f"PART{number}")  # archives give names without an ending
+    assert volumes_of(tmp_path / "parts") == volumes_of(seg)
+
+
+def _of_segment(seg: Path, number: int) -> pydicom.Dataset:
+    """The same object with one of its segments alone."""
+    one = pydicom.dcmread(seg)
+    of = [groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+          for groups in one.PerFrameFunctionalGroupsSequence]
+    kept = [i for i, found in enumerate(of) if found == number]
+    masks = one.pixel_array[kept]
+    one.SegmentSequence = [segment for segment in one.SegmentSequence if segment.SegmentNumber == number]
+    one.PerFrameFunctionalGroupsSequence = [one.PerFrameFunctionalGroupsSequence[i] for i in kept]
+    one.NumberOfFrames = len(kept)
+    bits = np.packbits(masks.ravel(), bitorder="little").tobytes()
+    one.PixelData = bits + b"\0" * (len(bits) % 2)
+    return one
