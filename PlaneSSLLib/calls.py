@@ -76,6 +76,9 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     stacks = _chosen(study, run, stack, out, report)
     for one in stacks:
         require_phase(one, phase)
+        if off := one.out_of_step:
+            report({"event": "notice", "text": f"{one.id}: {len(off)} of its slices lack phases that others have, and "
+                                               "a phase of one number does not show one moment in all of them."})
     wanted = None if phase is None else (phase,)
     write, phases = _writer(out, stacks, wanted, run.anatomy, lambda: Author.network(run), overwrite, report)
     segmenter = Segmenter(run, device, report=report)

@@ -199,6 +199,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
         maps = {phase: _labels(label, stack, chosen) for (of, phase), label in labelled.items() if of == stack.id}
+        out_of_step = stack.out_of_step
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
         for i, frames in enumerate(stack.frames):
@@ -209,8 +210,9 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
                 pixels_at[i].append(sizes["pixels"])
                 pixels.append(slices[i].turn(image).astype(np.float16).ravel())
                 sizes["pixels"] += image.size
-                labels_at[i].append(sizes["labels"] if k in maps else -1)
-                if k in maps:
+                outlined = k in maps and i not in out_of_step
+                labels_at[i].append(sizes["labels"] if outlined else -1)
+                if outlined:
                     labels.append(slices[i].turn(maps[k][i]).ravel())
                     sizes["labels"] += image.size
         stacks.append({

@@ -11,7 +11,7 @@ import numpy as np
 
 from .images import Image
 from .likeness import SAME_PLACE_MM, classes_of, natural
-from .model import Frame, Naming, Problem, Stack
+from .model import Frame, Naming, Problem, Stack, out_of_step
 from .rejoining import rejoin
 
 SAME_SPOT_MM = 1.0  # within the plane: a slice that is shifted further than this is another slice
@@ -172,16 +172,9 @@ def _last_cycles(places: list[list[Image]]) -> tuple[list[list[Image]], list[str
 
 
 def _other_moments(places: list[list[Image]]) -> list[str]:
-    """A note where slices of fewer phases than most lack some between others: these are not left open."""
-    usual = max(sorted(_counts(map(len, places)).items()), key=lambda item: item[1])[0]
-    times = [[image.time_ms for image in place] for place in places]
-    full = [place for place in times if len(place) == usual]
-    if usual < 2 or any(None in place for place in times):
-        return []
-    moments = np.median(full, axis=0)
-    off = sum(len(place) < usual and np.abs(np.array(place) - moments[:len(place)]).max() > np.diff(moments).min() / 2
-              for place in times)
-    note = f"{off} of its slices lack phases that others have: numbered as they come, they show other moments"
+    off = out_of_step([[image.time_ms for image in place] for place in places])
+    note = (f"{len(off)} of its slices lack phases that others have: numbered as they come, theirs show other moments, "
+            "and no label map is taken for them")
     return [note] if off else []
 
 

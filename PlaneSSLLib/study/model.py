@@ -1,7 +1,8 @@
 """A study as the rest of the program sees it: stacks of planes whose pixels are read when asked for."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +41,22 @@ class Naming:
     given: bool = False  # by the caller of the reader, who knows better
 
 
+def out_of_step(times: Sequence[Sequence[float | None]]) -> frozenset[int]:
+    """The slices of fewer phases than most that lack some between others, which moves the numbers of the rest.
+
+    times: for each slice those of its frames, in order. Where a time is unknown, nothing can be told.
+    """
+    usual = Counter(sorted(map(len, times), reverse=True)).most_common(1)[0][0]
+    if usual < 2 or any(None in of_slice for of_slice in times):
+        return frozenset()
+    moments = np.median([of_slice for of_slice in times if len(of_slice) == usual], axis=0)
+    near = np.diff(moments).min() / 2
+    if near <= 0:
+        return frozenset()
+    return frozenset(i for i, of_slice in enumerate(times) if len(of_slice) < usual
+                     and np.abs(np.asarray(of_slice) - moments[:len(of_slice)]).max() > near)
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Parallel slices of one series: planes in canonical order, and per plane its frames in the order of the cycle.
@@ -69,6 +86,11 @@ class Stack:
     def phases(self) -> int:
         """The largest number of frames at one slice."""
         return max(len(frames) for frames in self.frames)
+
+    @property
+    def out_of_step(self) -> frozenset[int]:
+        """The slices whose phases are not those of the same number elsewhere; see `out_of_step`."""
+        return out_of_step([[frame.time_ms for frame in frames] for frames in self.frames])
 
     @property
     def central(self) -> int:

@@ -234,6 +234,9 @@ def require_known(labels: np.ndarray, file: Path, anatomy: Anatomy) -> None:
     known = [label.value for label in anatomy.labels]
     if sum(np.count_nonzero(labels == value) for value in (0, *known)) < labels.size:
         strange = sorted(set(np.unique(labels).tolist()) - {0, *known})
+        if len(strange) > 8:
+            raise PlaneSSLError(f"{file} holds {len(strange)} different numbers that are no labels of the anatomy "
+                                f"'{anatomy.name}': is it an image?")
         raise PlaneSSLError(f"The label map {file} holds the values {strange}, which the anatomy '{anatomy.name}' does "
                             f"not know; it knows {sorted(known)}.")
 

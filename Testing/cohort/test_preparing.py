@@ -13,6 +13,7 @@ from Testing.made_up_study import write_study
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.plan import intensity_range, scale
+from PlaneSSLLib.phantom import write_phantoms
 from PlaneSSLLib.study import read_study
 
 
@@ -313,3 +314,16 @@ def test_large_and_negative_intensities_keep_their_order():
 
 def test_plan_json_is_strict_json(cohort):
     json.loads((cohort.folder / "plan.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_images_of_another_moment_get_no_label(tmp_path):
+    """The end-diastole of one slice is missing, and its end-systole counts as phase 0."""
+    write_phantoms("heart", 1, 7, tmp_path / "hearts", phases=2)
+    folder, = (tmp_path / "hearts").iterdir()
+    sax = next(stack for stack in read_study(folder).stacks if stack.view == "SAX" and stack.phases == 2)
+    sax.frames[3][0].source.file.unlink()
+    prepare([folder], "heart", tmp_path / "cohort")
+    cohort = Cohort(tmp_path / "cohort")
+    stack = next(stack for stack in cohort.studies[cohort.pseudonyms[0]].stacks
+                 if stack.view == "SAX" and stack.labelled)
+    assert {i for i, _ in stack.labelled} == set(range(len(stack.planes))) - {3}

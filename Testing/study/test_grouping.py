@@ -295,6 +295,7 @@ def test_a_phase_that_one_slice_lacks_is_told_where_it_shifts_others(tmp_path, m
                       tmp_path / f"{n}-{k}.dcm")
     stack, = read_study(tmp_path).stacks
     assert any("lack phases" in note for note in stack.notes) == noted
+    assert stack.out_of_step == (frozenset({1}) if noted else frozenset())
 
 
 def test_label_maps_that_study_json_names(tmp_path):
