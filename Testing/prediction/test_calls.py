@@ -272,7 +272,7 @@ def test_a_full_disk_leaves_nothing_behind(truthful_run, tmp_path, monkeypatch, 
 def test_what_cannot_be_measured_is_said(tmp_path, cine):
     for match, source, more in (
             ("There is no file", tmp_path / "absent", {}), ("has no labels to measure", cine, {}),
-            ("numbers that are no labels of the anatomy 'heart': is it an image", cine / "sax.nii.gz", {"anatomy": "heart"}),
+            ("numbers that are no labels of .* is it an image", cine / "sax.nii.gz", {"anatomy": "heart"}),
             ("no anatomy 'hart'", cine, {"anatomy": "hart"}), (r"\.json or \.csv", cine, {"out": tmp_path / "m.txt"})):
         with pytest.raises(PlaneSSLError, match=match):
             calls.measure(source, **more)
