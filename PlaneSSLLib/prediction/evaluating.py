@@ -29,8 +29,8 @@ def evaluate(
     mean over its labelled stacks and phases; mean, sd and interval are over studies; clean: keep the largest piece of
     every structure first, as `segment` does where it is asked to. All have "trained_on": how many of
     the subjects the run was trained on, and "seen": how many it has learnt from without their labels, in this training
-    or the one before; notices say so, too. Subjects of a cohort that was made anew have new
-    pseudonyms and are not recognised.
+    or the one before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects that
+    are prepared anew have other pseudonyms, and nobody can tell whether they are the same.
     """
     run, cohort = Run.open(run_folder), Cohort(cohort_folder)
     run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")
@@ -40,7 +40,13 @@ def evaluate(
         names = [name for name in names if name in labelled]
         if not names:
             raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
-    trained_on, seen = (len(set(names) & of) for of in (set(run.split.train), run.seen - set(run.split.train)))
+    known = run.seen | {*run.split.train, *run.split.validation, *run.split.test}
+    if known.isdisjoint(cohort.pseudonyms):
+        trained_on = seen = None
+        report({"event": "notice", "text": "This is not the cohort that the run was trained on: whether some of its "
+                                           "subjects are the same cannot be told."})
+    else:
+        trained_on, seen = (len(set(names) & of) for of in (set(run.split.train), run.seen - set(run.split.train)))
     if trained_on and part != "train":
         report({"event": "notice", "text": f"The run was trained on {trained_on} of these {len(names)} subjects: what "
                                            "it does with them says nothing about others."})

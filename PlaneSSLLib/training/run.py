@@ -49,9 +49,9 @@ class Run:
         if run.folder.exists() and not (run.folder / "config.json").is_file() and any(run.folder.iterdir()):
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
         make_folder(run.folder)
-        for name in ("results.json", "evaluation.json", "weights.safetensors", "state.pt", "metrics.csv",
-                     "events.jsonl"):
-            (run.folder / name).unlink(missing_ok=True)
+        for file in run.folder.iterdir():  # of the run that is replaced: pictures and reports of it, too
+            if file.is_file():
+                file.unlink()
         write_json(run.folder / "plan.json", plan.as_json())
         write_text(run.folder / "anatomy.toml", anatomy_toml)
         write_json(run.folder / "splits.json", {**split.as_json(), "seen": sorted({*split.train, *seen})})

@@ -41,10 +41,16 @@ def test_subjects_that_were_trained_on_are_counted_and_said(run, cohorts):
     assert [event["text"] for event in said if event["event"] == "notice"] == [
         "The run was trained on 2 of these 3 subjects: what it does with them says nothing about others."]
     said.clear()
-    for unseen in (evaluate(run, cohorts[0], part="validation", report=said.append),
-                   evaluate(run, cohorts[1], report=said.append)):
-        assert unseen["trained_on"] == 0
+    assert evaluate(run, cohorts[0], part="validation", report=said.append)["trained_on"] == 0
     assert all(event["event"] == "progress" for event in said)
+
+
+def test_nobody_is_called_new_who_may_have_been_prepared_twice(run, cohorts):
+    """The second cohort holds the same three, under other pseudonyms."""
+    said: list[dict] = []
+    twice = evaluate(run, cohorts[1], report=said.append)
+    assert (twice["trained_on"], twice["seen"]) == (None, None)
+    assert ["cannot be told" in event["text"] for event in said if event["event"] == "notice"] == [True]
 
 
 def test_a_part_that_is_empty_and_one_of_another_cohort_are_told_apart(run, cohorts):
