@@ -4,12 +4,18 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from PlaneSSLLib import anatomy as anatomies
+from PlaneSSLLib.scene.record import TEXTURES, VISIBILITIES
 
 from .sources import DICOM, FOLDER, VOLUMES
 
 GUESS = "guess"  # the anatomy that fits a study best
 ANATOMIES = anatomies.load_all()[0]  # those that can be read: an own file that is wrong closes no panel
 Choices = list[tuple[str, str]]
+
+
+def values(choices: Choices) -> list[str]:
+    """What is kept."""
+    return [value for _text, value in choices]
 
 
 def sources() -> Choices:
@@ -29,12 +35,12 @@ def study_anatomies() -> Choices:
 
 def visibilities() -> Choices:
     """How planes are shown."""
-    return [(_("shown"), "show"), (_("dim"), "dim"), (_("hidden"), "hide")]
+    return list(zip((_("shown"), _("dim"), _("hidden")), VISIBILITIES, strict=True))
 
 
 def textures() -> Choices:
     """Which planes carry their image in 3D."""
-    return [(_("on no plane"), "none"), (_("on the central planes"), "central"), (_("on all planes"), "all")]
+    return list(zip((_("on no plane"), _("on the central planes"), _("on all planes")), TEXTURES, strict=True))
 
 
 def networks() -> Choices:

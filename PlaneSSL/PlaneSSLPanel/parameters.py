@@ -9,15 +9,11 @@ from slicer.parameterNodeWrapper import (
     Choice, GuiConnector, WithinRange, parameterNodeGuiConnector, parameterNodeWrapper,
 )
 
-from PlaneSSLLib.scene.record import TEXTURES, VISIBILITIES
-
-from .choices import ANATOMIES, GUESS
-from .sources import SOURCES
+from . import choices
+from .choices import ANATOMIES, GUESS, values
+from .sources import FOLDER
 
 _LABELLED = [name for name, anatomy in ANATOMIES.items() if anatomy.labels]
-NETWORKS = ("small", "unet", "resnet50")
-DEVICES = ("auto", "cuda", "mps", "cpu")
-TASKS = ("segmentation", "classification")
 Epochs = Annotated[int, WithinRange(1, 1000)]
 
 
@@ -25,22 +21,22 @@ Epochs = Annotated[int, WithinRange(1, 1000)]
 class PlaneSSLParameterNode:
     """Names are those of the widgets (SlicerParameterName in the .ui files, or `Section.keep`). Empty text is none."""
 
-    source: Annotated[str, Choice(list(SOURCES))] = SOURCES[0]
+    source: Annotated[str, Choice(values(choices.sources()))] = FOLDER
     studyFolder: str = ""
     dicomStudy: str = ""
     sceneVolume: slicer.vtkMRMLScalarVolumeNode
-    anatomy: Annotated[str, Choice([GUESS, *ANATOMIES])] = GUESS
+    anatomy: Annotated[str, Choice(values(choices.study_anatomies()))] = GUESS
 
-    localizers: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
-    others: Annotated[str, Choice(list(VISIBILITIES))] = "dim"
-    textures: Annotated[str, Choice(list(TEXTURES))] = "none"
+    localizers: Annotated[str, Choice(values(choices.visibilities()))] = "dim"
+    others: Annotated[str, Choice(values(choices.visibilities()))] = "dim"
+    textures: Annotated[str, Choice(values(choices.textures()))] = "none"
     anyFrame: bool = False
     planeStack: str = ""
     planeSlice: Annotated[int, WithinRange(1, 10000)] = 1
 
-    trainingAnatomy: Annotated[str, Choice(list(ANATOMIES))] = [*_LABELLED, *ANATOMIES][0]
-    network: Annotated[str, Choice(list(NETWORKS))] = NETWORKS[0]
-    device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
+    trainingAnatomy: Annotated[str, Choice(values(choices.known_anatomies()))] = [*_LABELLED, *ANATOMIES][0]
+    network: Annotated[str, Choice(values(choices.networks()))] = "small"
+    device: Annotated[str, Choice(values(choices.devices()))] = "auto"
     pretrainingFolder: str = ""
     taskLines: bool = True
     taskLocation: bool = True
@@ -51,7 +47,7 @@ class PlaneSSLParameterNode:
     labelledVolume: slicer.vtkMRMLScalarVolumeNode
     labelledSegmentation: slicer.vtkMRMLSegmentationNode
     labelledView: str = ""
-    task: Annotated[str, Choice(list(TASKS))] = TASKS[0]
+    task: Annotated[str, Choice(values(choices.tasks()))] = "segmentation"
     startingRun: str = ""
     subjects: Annotated[int, WithinRange(0, 1000)] = 0
     finetuningEpochs: Epochs = 40

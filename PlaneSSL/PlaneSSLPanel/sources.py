@@ -11,7 +11,7 @@ import slicer
 
 from PlaneSSLLib import PlaneSSLError
 
-SOURCES = FOLDER, DICOM, VOLUMES = "folder", "dicom", "volumes"  # where a study may be
+FOLDER, DICOM, VOLUMES = "folder", "dicom", "volumes"  # where a study may be
 
 _gathered: set[Path] = set()  # folders with patients' images that this process has made
 

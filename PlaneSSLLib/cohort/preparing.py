@@ -198,7 +198,8 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             continue
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
-        maps = {phase: _labels(label, stack, chosen) for (of, phase), label in labelled.items() if of == stack.id}
+        maps = {phase: study.read_labels(label, stack, chosen)
+                for (of, phase), label in labelled.items() if of == stack.id}
         out_of_step = stack.out_of_step
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
@@ -231,8 +232,3 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             np.save(side / "labels.npy", np.concatenate(labels))
         write_json(side / "study.json", document)
     return document, notes
-
-
-def _labels(label: study.LabelFile, stack: study.Stack, chosen: anatomy.Anatomy) -> np.ndarray:
-    """(slices, rows, columns) uint8; PlaneSSLError for another grid, or for a value that the anatomy does not know."""
-    return study.read_labels(label, stack, chosen)

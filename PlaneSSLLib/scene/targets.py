@@ -85,11 +85,14 @@ def overlay_all(targets: Sequence) -> None:
     """`overlay` in every slice view that shows an image of ours; in others, what lies over the image is not ours."""
     for view in nodes.nodes_of("vtkMRMLSliceNode"):
         composite = composite_of(view)
-        layers = [nodes.scene().GetNodeByID(layer or "") for layer in (
-            composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())] if composite else []
-        ours = [bool(layer and layer.GetAttribute(nodes.ROLE)) for layer in layers]
-        if ours and (ours[1] or (targets and ours[0])):
+        if composite is not None and (_is_ours(composite.GetForegroundVolumeID()) or (
+                targets and _is_ours(composite.GetBackgroundVolumeID()))):
             overlay(view, targets)
+
+
+def _is_ours(node_id: str | None) -> bool:
+    node = nodes.scene().GetNodeByID(node_id or "")
+    return node is not None and node.GetAttribute(nodes.ROLE) is not None
 
 
 def _targets(drawing: Drawing, stack: str, anatomy: Anatomy) -> list[Target]:
