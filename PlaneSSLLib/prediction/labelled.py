@@ -138,11 +138,16 @@ def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -
             there = phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1]
             there[labels > 0] = labels[labels > 0]
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
-    first = next(iter(places.values()))
-    keys = sorted(places, key=lambda key: first.distance(places[key].centre))
     measures = segs[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     description = str(segs[0].get("SeriesDescription") or "")
     name, view = _stack_and_view(str(segs[0].get("ContentDescription") or ""))
+    if not name:
+        places = _with_empty_ones(places)
+        for phase in phases:
+            phase.update({key: (plane, np.zeros(plane.shape, np.uint8))
+                          for key, plane in places.items() if key not in phase})
+    first = next(iter(places.values()))
+    keys = sorted(places, key=lambda key: first.distance(places[key].centre))
     stack = Stack(
         id=name or re.sub(r"[^A-Za-z0-9_-]+", "-", description).strip("-") or "seg",
         planes=tuple(places[key] for key in keys),
@@ -151,6 +156,24 @@ def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -
         thickness_mm=float(measures.SliceThickness) if measures.get("SliceThickness") else None)
     return SegmentedStack(stack, tuple(range(len(phases))), tuple(
         tuple(phase[key][1] if key in phase else None for key in keys) for phase in phases))
+
+
+def _with_empty_ones(places: dict[tuple, Plane]) -> dict[tuple, Plane]:
+    """Places of slices, and those between them, a smallest gap apart.
+
+    PlaneSSL writes every slice that was acquired; most tools leave out those in which nothing is outlined, whose width
+    their neighbours would be measured with.
+    """
+    first = next(iter(places.values()))
+    planes = sorted(places.values(), key=lambda plane: first.distance(plane.centre))
+    gaps = np.diff([first.distance(plane.centre) for plane in planes])
+    found = dict(places)
+    for plane, after, gap in zip(planes, planes[1:], gaps, strict=False):
+        steps = round(gap / gaps.min())
+        for i in range(1, steps):
+            position = plane.position + (after.position - plane.position) * i / steps
+            found[tuple(position.tolist())] = replace(plane, position=position)
+    return found
 
 
 def _name_and_code(segment: pydicom.Dataset) -> tuple[str, str]:

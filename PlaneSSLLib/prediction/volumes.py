@@ -71,8 +71,8 @@ def require_fit(path: Path, stack: Stack, phases: Sequence[int]) -> None:
 def write_stack(segmented: SegmentedStack, structures: Sequence[Label], path: Path, overwrite: bool = False) -> None:
     """Write the label maps of a stack as one volume; a cine's phases are its fourth dimension.
 
-    Slices that come from a volume file keep the order that they have there, so that the arrays match, too. In a
-    .seg.nrrd lie names, colours and codes. PlaneSSLError as of `require_fit`, or where the file cannot be written.
+    Slices that come from a volume file keep the order and the axis that they have there, so that the arrays match, too.
+    In a .seg.nrrd lie names, colours and codes. PlaneSSLError as of `require_fit`, or where the file cannot be written.
     """
     require_fit(path, segmented.stack, segmented.phases)
     refuse_existing(path, overwrite)
@@ -105,7 +105,9 @@ def _image(segmented: SegmentedStack) -> sitk.Image:
     image.SetSpacing([first.spacing[1], first.spacing[0], distance, *time])
     image.SetOrigin([*first.position, *(0.0 for _ in time)])
     image.SetDirection(direction.ravel())
-    return image
+    volume = getattr(stack.frames[0][0].source, "volume", None)
+    axes = [0, 1, 2] if volume is None else volume.axes
+    return sitk.PermuteAxes(image, [*map(int, np.argsort(axes)), *range(3, image.GetDimension())])
 
 
 def _segments(structures: Sequence[Label], size: Sequence[int]) -> dict[str, str]:

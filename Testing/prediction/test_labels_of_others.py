@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,14 +122,51 @@ def test_an_object_for_each_structure_is_one_phase(seg, tmp_path):
     assert volumes_of(tmp_path / "parts") == volumes_of(seg)
 
 
+def test_empty_slices_that_were_left_out_are_empty(truthful_run, tmp_path):
+    """Most tools write no frame in which nothing is outlined: neither volumes nor ejection may depend on it."""
+    made = volume(0)
+    hollow = made.labels.copy()
+    hollow[len(hollow) // 2] = 0
+    hollow[len(hollow) // 2 - 1][hollow[len(hollow) // 2 - 1] == LV] = 0
+    replace(made, labels=hollow).write_dicom(tmp_path / "source", phases=2)
+    calls.segment(truthful_run, tmp_path / "source", tmp_path / "seg")
+    (tmp_path / "others").mkdir()
+    left_out = 0
+    for phase, file in enumerate(sorted((tmp_path / "seg").iterdir())):
+        masks = pydicom.dcmread(file).pixel_array.any((1, 2))
+        if phase:  # in one phase the next slice is empty, too
+            masks &= _positions(file) != max(_positions(file)[masks])
+        sparse = _of_frames(file, np.flatnonzero(masks))
+        sparse.ContentDescription = "by another tool"
+        sparse.save_as(tmp_path / "others" / file.name)
+        left_out += len(masks) - masks.sum()
+    whole, found = (calls.measure(tmp_path / name, anatomy="heart")["stacks"][0] for name in ("seg", "others"))
+    assert left_out > 2
+    for name, (first, second) in whole["volumes_ml"].items():
+        assert found["volumes_ml"][name][0] == pytest.approx(first)
+        assert found["volumes_ml"][name][1] <= second
+    assert found["cavities"]["LV"]["ef_percent"] is not None
+
+
+def _positions(seg: Path) -> np.ndarray:
+    """How far along x the slice of each frame lies; any direction tells slices apart."""
+    return np.array([groups.PlanePositionSequence[0].ImagePositionPatient[0]
+                     for groups in pydicom.dcmread(seg).PerFrameFunctionalGroupsSequence])
+
+
 def _of_segment(seg: Path, number: int) -> pydicom.Dataset:
     """The same object with one of its segments alone."""
-    one = pydicom.dcmread(seg)
     of = [groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-          for groups in one.PerFrameFunctionalGroupsSequence]
-    kept = [i for i, found in enumerate(of) if found == number]
-    masks = one.pixel_array[kept]
+          for groups in pydicom.dcmread(seg).PerFrameFunctionalGroupsSequence]
+    one = _of_frames(seg, [i for i, found in enumerate(of) if found == number])
     one.SegmentSequence = [segment for segment in one.SegmentSequence if segment.SegmentNumber == number]
+    return one
+
+
+def _of_frames(seg: Path, kept: Sequence[int]) -> pydicom.Dataset:
+    """The same object with some of its frames alone."""
+    one = pydicom.dcmread(seg)
+    masks = one.pixel_array[kept]
     one.PerFrameFunctionalGroupsSequence = [one.PerFrameFunctionalGroupsSequence[i] for i in kept]
     one.NumberOfFrames = len(kept)
     bits = np.packbits(masks.ravel(), bitorder="little").tobytes()

@@ -55,6 +55,22 @@ def test_volume_files_hold_the_labels_on_the_voxels_of_their_image(truthful_run,
         assert dice(sitk.GetArrayFromImage(written) == 3, made.labels == 3) > 0.98  # in the file's order
 
 
+@pytest.mark.parametrize("order", [[2, 0, 1], [0, 2, 1], [1, 2, 0]])
+@pytest.mark.parametrize("phases", [1, 2])
+def test_a_file_with_its_slices_on_another_axis_gets_labels_of_its_own_shape(truthful_run, tmp_path, order, phases):
+    made = next(made for made in map(volume, SEEDS) if np.linalg.norm(made.step) > 2 * max(made.planes[0].spacing))
+    values = np.repeat(made.labels[None], phases, 0) if phases > 1 else made.labels
+    made.write(tmp_path / "image.nii.gz", values.astype(np.float32))
+    image = sitk.PermuteAxes(sitk.ReadImage(str(tmp_path / "image.nii.gz")), [*order, 3][:values.ndim])
+    sitk.WriteImage(image, str(tmp_path / "image.nii.gz"))
+    calls.segment(truthful_run, tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz")
+    written = sitk.ReadImage(str(tmp_path / "labels.nii.gz"))
+    assert written.GetSize() == image.GetSize()
+    np.testing.assert_allclose(written.GetOrigin(), image.GetOrigin(), atol=1e-3)
+    np.testing.assert_allclose(written.GetDirection(), image.GetDirection(), atol=1e-5)
+    assert dice(sitk.GetArrayFromImage(written) == 3, sitk.GetArrayFromImage(image) == 3) > 0.98
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_dicom_seg_holds_every_phase_exactly_even_of_tilted_stacks(truthful_run, tmp_path, seed):
     made = volume(seed)
