@@ -83,7 +83,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                     raise
     finally:
         if os.path.lexists(path):
-            _remove(old)
+            remove(old)
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def _beside(path: Path, ending: str = "") -> Path:
     return path.parent / f".{uuid4().hex}{ending}"
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

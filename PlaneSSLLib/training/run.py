@@ -20,7 +20,7 @@ from .. import PlaneSSLError, __version__, anatomy
 from ..anatomy import Anatomy
 from ..cohort.plan import Plan
 from ..cohort.splits import Split
-from ..files import make_folder, read_json, read_numbers, refuse_existing, replacing, write_json, write_text
+from ..files import make_folder, read_json, read_numbers, refuse_existing, remove, replacing, write_json, write_text
 from .networks import Head, Network, build
 
 
@@ -39,7 +39,8 @@ class Run:
                seen: Iterable[str] = ()) -> Run:
         """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run.
 
-        seen: see `Run.seen`; those who train need not be named.
+        A finished run that is to be replaced is kept in a folder within until `finish`. seen: see `Run.seen`; those who
+        train need not be named.
         """
         run = cls(folder)
         if (run.folder / "config.json").is_file() and not run.finished and not overwrite:
@@ -49,9 +50,7 @@ class Run:
         if run.folder.exists() and not (run.folder / "config.json").is_file() and any(run.folder.iterdir()):
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
         make_folder(run.folder)
-        for file in run.folder.iterdir():  # of the run that is replaced: pictures and reports of it, too
-            if file.is_file():
-                file.unlink()
+        run._put_aside()
         write_json(run.folder / "plan.json", plan.as_json())
         write_text(run.folder / "anatomy.toml", anatomy_toml)
         write_json(run.folder / "splits.json", {**split.as_json(), "seen": sorted({*split.train, *seen})})
@@ -101,6 +100,29 @@ class Run:
     @property
     def finished(self) -> bool:
         return (self.folder / "results.json").is_file()
+
+    @property
+    def replaced(self) -> Path:
+        """Where the finished run lies that this one is to replace, if there was one, as long as this one trains."""
+        return self.folder / "replaced"
+
+    def _put_aside(self) -> None:
+        """Keep a finished run until the next one is; what a broken-off one has left goes, pictures of it, too."""
+        own = [path for path in self.folder.iterdir() if path.is_file() or path.name == "tensorboard"]
+        if not self.finished:
+            for left in own:
+                remove(left)
+            return
+        if (self.replaced / "results.json").is_file():  # else this is what an interruption has left to be moved
+            remove(self.replaced)
+        make_folder(self.replaced)
+        for path in sorted(own, key=lambda path: path.name == "results.json"):
+            path.replace(self.replaced / path.name)
+
+    def finish(self, results: dict) -> None:
+        """Write results.json, which says that the training has ended, and let go of the run that it replaces."""
+        write_json(self.folder / "results.json", {**results, "run": self.folder.name})
+        remove(self.replaced)
 
     def event(self, event: dict) -> None:
         """Add a line to events.jsonl, and the metrics to TensorBoard's files where that package is there."""

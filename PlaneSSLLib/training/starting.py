@@ -13,7 +13,6 @@ from torch.utils.data import Dataset
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
 from ..cohort.samples import Drawn, Listed, Mixed, Place
-from ..files import write_json
 from .engine import Engine, Report, Stage
 from .memory import keep_freed_memory
 from .networks import Network, build
@@ -85,6 +84,8 @@ def run_training(
         run = _start(out, choices, cohort, split, seen, overwrite, resume, processes)
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
+        if run.replaced.exists() and processes.first:
+            report({"event": "notice", "text": f"The run that was there is kept in {run.replaced} until this ends."})
 
         def drawn(one: Task, count: int) -> Dataset:
             samples = Drawn(cohort, training, one.sample, settings.seed, count)
@@ -101,7 +102,7 @@ def run_training(
                    "validation": {k: v for k, v in last.items() if k != "epoch" and not k.startswith("loss_")},
                    **transfer}
         if processes.first:
-            write_json(out / "results.json", {**results, "run": out.name})
+            run.finish(results)
     return results
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from Testing.made_up_study import write_study
 
 from PlaneSSLLib.anatomy import load
 from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.training.pretraining import pretrain
+from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings
 
 # Few steps teach little, but they teach it in seconds: a small grid, small batches.
@@ -37,3 +42,21 @@ def cohort_folder(coarse, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def cohort(cohort_folder) -> Cohort:
     return Cohort(cohort_folder)
+
+
+@pytest.fixture(scope="session")
+def pretrained(cohort_folder, tmp_path_factory) -> Path:
+    """A run long enough to have learnt both tasks."""
+    out = tmp_path_factory.mktemp("runs") / "pretrained"
+    pretrain(cohort_folder, out, settings=replace(QUICK, epochs=8, batch=8, validate_every=4))
+    return out
+
+
+def rows_of(run: Path) -> list[dict]:
+    with open(run / "metrics.csv", newline="") as rows:
+        return list(csv.DictReader(rows))
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, two = Run.open(first).weights(), Run.open(second).weights()
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)

@@ -2,10 +2,8 @@
 from __future__ import annotations
 
 import copy
-import csv
 import json
 import os
-import pickle
 import re
 import shutil
 import signal
@@ -30,28 +28,10 @@ from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks.planes import Planes
 
-from .conftest import QUICK
+from .conftest import QUICK, rows_of, same_weights
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
 COMMAND = [sys.executable, "-m", "PlaneSSLLib", "pretrain"]
-
-
-def rows_of(run: Path) -> list[dict]:
-    with open(run / "metrics.csv", newline="") as rows:
-        return list(csv.DictReader(rows))
-
-
-def same_weights(first: Path, second: Path) -> bool:
-    one, two = Run.open(first).weights(), Run.open(second).weights()
-    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-@pytest.fixture(scope="module")
-def pretrained(cohort_folder, tmp_path_factory) -> Path:
-    """A run long enough to have learnt both tasks."""
-    out = tmp_path_factory.mktemp("runs") / "pretrained"
-    pretrain(cohort_folder, out, settings=replace(QUICK, epochs=8, batch=8, validate_every=4))
-    return out
 
 
 def test_both_tasks_are_learnt(pretrained):
@@ -291,60 +271,6 @@ def test_a_full_disk_leaves_the_last_checkpoint(pretrained, monkeypatch):
         Run.open(pretrained).save_state({"step": 1})
     assert (pretrained / "state.pt").read_bytes() == before
     assert not [path for path in pretrained.iterdir() if path.name.startswith(".")]
-
-
-class Malice:
-    def __reduce__(self):
-        return os.system, ("touch should-not-exist",)
-
-
-def test_pickled_code_is_refused(pretrained, tmp_path):
-    shutil.copytree(pretrained, tmp_path / "run")
-    torch.save({"step": Malice()}, tmp_path / "run" / "state.pt")
-    with pytest.raises(PlaneSSLError, match="was not loaded"):
-        Run(tmp_path / "run").state()
-    (tmp_path / "run" / "weights.safetensors").write_bytes(pickle.dumps(Malice()))
-    with pytest.raises(PlaneSSLError, match="damaged"):
-        Run(tmp_path / "run").network()
-
-
-def test_weights_of_another_network_show_both_sides(pretrained, tmp_path):
-    shutil.copytree(pretrained, tmp_path / "run")
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    config["heads"]["lines"]["channels"] = 9
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(PlaneSSLError, match=r"network \(36,.*file \(16,"):
-        Run(tmp_path / "run").network()
-
-
-def test_a_run_on_another_grid_is_refused_with_both_sides(pretrained, cohort_folder, tmp_path):
-    shutil.copytree(pretrained, tmp_path / "run")
-    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
-    (tmp_path / "run" / "plan.json").write_text(json.dumps({**plan, "spacing": [1.0, 1.0]}))
-    with pytest.raises(PlaneSSLError, match=r"spacing: \(1\.0, 1\.0\) and \(2\.0, 2\.0\)"):
-        finetune(cohort_folder, tmp_path / "out", init=tmp_path / "run", settings=QUICK)
-    assert not (tmp_path / "out").exists()
-
-
-def test_resuming_with_other_choices_is_refused(pretrained, cohort_folder):
-    with pytest.raises(PlaneSSLError, match="task: lines,location and location"):
-        pretrain(cohort_folder, pretrained, tasks=("location",), settings=QUICK, resume=True)
-
-
-def test_existing_runs_are_not_overwritten_silently(pretrained, cohort_folder):
-    before = (pretrained / "weights.safetensors").read_bytes()
-    with pytest.raises(PlaneSSLError, match="exists already"):
-        pretrain(cohort_folder, pretrained, settings=QUICK)
-    assert (pretrained / "weights.safetensors").read_bytes() == before
-
-
-def test_a_finished_run_is_replaced_when_asked(pretrained, cohort_folder, tmp_path):
-    """As make demo does, each time but the first."""
-    shutil.copytree(pretrained, tmp_path / "run")
-    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
-    assert told["epochs"] == 1
-    assert len(rows_of(tmp_path / "run")) == 1
-    assert not same_weights(tmp_path / "run", pretrained)
 
 
 def test_training_never_opens_the_test_split(cohort_folder, tmp_path):

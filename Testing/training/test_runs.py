@@ -1,0 +1,88 @@
+"""What a run's folder holds, and what is neither lost, overwritten nor believed."""
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.training.finetuning import finetune
+from PlaneSSLLib.training.pretraining import pretrain
+from PlaneSSLLib.training.run import Run
+from PlaneSSLLib.training.tasks.planes import Planes
+
+from .conftest import QUICK, rows_of, same_weights
+
+
+class Malice:
+    def __reduce__(self):
+        return os.system, ("touch should-not-exist",)
+
+
+def test_pickled_code_is_refused(pretrained, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    torch.save({"step": Malice()}, tmp_path / "run" / "state.pt")
+    with pytest.raises(PlaneSSLError, match="was not loaded"):
+        Run(tmp_path / "run").state()
+    (tmp_path / "run" / "weights.safetensors").write_bytes(pickle.dumps(Malice()))
+    with pytest.raises(PlaneSSLError, match="damaged"):
+        Run(tmp_path / "run").network()
+
+
+def test_weights_of_another_network_show_both_sides(pretrained, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["heads"]["lines"]["channels"] = 9
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(PlaneSSLError, match=r"network \(36,.*file \(16,"):
+        Run(tmp_path / "run").network()
+
+
+def test_a_run_on_another_grid_is_refused_with_both_sides(pretrained, cohort_folder, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    (tmp_path / "run" / "plan.json").write_text(json.dumps({**plan, "spacing": [1.0, 1.0]}))
+    with pytest.raises(PlaneSSLError, match=r"spacing: \(1\.0, 1\.0\) and \(2\.0, 2\.0\)"):
+        finetune(cohort_folder, tmp_path / "out", init=tmp_path / "run", settings=QUICK)
+    assert not (tmp_path / "out").exists()
+
+
+def test_resuming_with_other_choices_is_refused(pretrained, cohort_folder):
+    with pytest.raises(PlaneSSLError, match="task: lines,location and location"):
+        pretrain(cohort_folder, pretrained, tasks=("location",), settings=QUICK, resume=True)
+
+
+def test_existing_runs_are_not_overwritten_silently(pretrained, cohort_folder):
+    before = (pretrained / "weights.safetensors").read_bytes()
+    with pytest.raises(PlaneSSLError, match="exists already"):
+        pretrain(cohort_folder, pretrained, settings=QUICK)
+    assert (pretrained / "weights.safetensors").read_bytes() == before
+
+
+def test_a_finished_run_is_replaced_when_asked(pretrained, cohort_folder, tmp_path):
+    """As make demo does, each time but the first."""
+    shutil.copytree(pretrained, tmp_path / "run")
+    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
+    assert told["epochs"] == 1
+    assert len(rows_of(tmp_path / "run")) == 1
+    assert not same_weights(tmp_path / "run", pretrained)
+
+
+def test_a_run_is_kept_until_the_one_that_replaces_it_has_ended(pretrained, cohort_folder, tmp_path, monkeypatch):
+    """A training that fails must not have cost a month's work; what others put into the folder stays as well."""
+    shutil.copytree(pretrained, tmp_path / "run")
+    (tmp_path / "run" / "mine").mkdir()
+    with monkeypatch.context() as broken:
+        broken.setattr(Planes, "sums", lambda task, outputs, batch: {"lines": outputs["lines"].sum() * float("nan")})
+        for _ in range(2):  # a second attempt replaces the first one's remains, not what is kept
+            with pytest.raises(PlaneSSLError, match="no longer a number"):
+                pretrain(cohort_folder, tmp_path / "run", tasks=("lines",), settings=QUICK, overwrite=True)
+            assert same_weights(tmp_path / "run" / "replaced", pretrained)
+            assert Run.open(tmp_path / "run" / "replaced").finished and not Run.open(tmp_path / "run").finished
+    pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
+    assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} - {"tensorboard"} == {"mine"}
