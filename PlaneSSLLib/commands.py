@@ -140,7 +140,7 @@ def prepare(options: Namespace, console: Console) -> None:
         return "\n".join([head, *left, *document["notes"]])
 
     console.result(document, text)
-    if not document["prepared"]:
+    if document["studies"] and not document["prepared"]:  # of few studies, a shard of many has none, and is done
         raise PlaneSSLError(f"Not one of {counted(document['studies'], 'study', 'studies')} could be prepared.")
 
 

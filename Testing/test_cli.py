@@ -35,6 +35,14 @@ def study(tmp_path):
     return write_study(tmp_path / "study", 1, phases=2)
 
 
+def test_a_shard_for_which_no_study_is_left_has_done_its_work(study, tmp_path, capsys):
+    prepare = ("prepare", study, "--anatomy", "heart", "--out", tmp_path / "c")
+    status, out, _ = run(*prepare, "--shard", "1/2", capsys=capsys)
+    assert status == 0 and "0 of 0 studies" in out
+    status, out, _ = run(*prepare, "--shard", "0/2", capsys=capsys)
+    assert status == 0 and "1 of 1 studies" in out
+
+
 def test_study_is_the_contracts_document(study, capsys):
     status, out, _ = run("study", study, "--json", capsys=capsys)
     document = json.loads(out)

@@ -44,6 +44,8 @@ def _scan(files: list[Path]) -> tuple[list[Image], list[Path], list[Problem]]:
         if file.name.lower().endswith(PACKED):
             problems.append(Problem(file, "is packed, and was not looked into: unpack it"))
             continue
+        if file.name.upper() == "DICOMDIR":  # a disc's table of contents, whose files are found without it
+            continue
         try:
             images += reader.images(file) or ()
         except OSError as error:

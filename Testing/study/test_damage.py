@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from made_images import image, write
 from pydicom.dataset import Dataset
+from pydicom.fileset import FileSet
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
@@ -93,6 +94,18 @@ def test_what_does_not_claim_to_be_an_image_is_passed_over(folder):
     for name in ("notes.txt", "LICENSE", "table.csv", "report.pdf", "picture.png", "settings.json", ".DS_Store"):
         (folder / name).write_text("nothing to see")
     assert read_study(folder).problems == ()
+
+
+def test_a_discs_table_of_contents_is_no_broken_image(tmp_path):
+    disc = FileSet()
+    for number in (1, 2, 3):
+        disc.add(write(image(number, PatientID="p", StudyDate="20200101", StudyTime="120000", StudyID="1"),
+                       tmp_path / "study" / f"{number}.dcm"))
+    disc.write(tmp_path / "disc")
+    assert (tmp_path / "disc" / "DICOMDIR").is_file()
+    study = read_study(tmp_path / "disc")
+    assert [len(stack.planes) for stack in study.stacks] == [3]
+    assert not study.problems
 
 
 def test_what_is_packed_is_told(folder):
