@@ -34,9 +34,14 @@ def add_node(class_name: str, name: str, role: str, study: str, stack: str | Non
     """Add a node of ours. study: a study_key; stack: a stack's id; index: a slice, for a node that shows only one."""
     node = scene().CreateNodeByClass(class_name)
     node.UnRegister(None)
-    node.SetName(name)
+    node.SetName(_text(name))
     mark(node, role, study, stack, index)
     return scene().AddNode(node)
+
+
+def _text(name: str) -> str:
+    """A name without what is no UTF-8, of which folders' names may be and with which VTK would end the process."""
+    return name.encode(errors="replace").decode()
 
 
 def mark(node, role: str, study: str, stack: str | None = None, index: int | None = None) -> None:
@@ -121,7 +126,7 @@ def _folder(study: str, kind: str, parent: int, create, name: str) -> int:
     for item in _our_folders(study):
         if hierarchy.GetItemAttribute(item, ROLE) == kind:
             return item
-    item = create(parent, name)
+    item = create(parent, _text(name))
     hierarchy.SetItemAttribute(item, ROLE, kind)
     hierarchy.SetItemAttribute(item, STUDY, study)
     return item

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -147,6 +149,22 @@ def test_series_lie_in_folders_under_the_patient():
     assert path(drawing.node("volume", "two")) == ["2: two", "2: two", "made-up", "nobody"]
     assert path(drawing.node("planes", "two")) == ["2CH planes", "2: two", "made-up", "nobody"]
     assert path(drawing.node("lines")) == ["Crossing lines", "made-up", "nobody"]
+
+
+def test_a_folder_whose_name_is_no_text_is_drawn():
+    """In a child process, since VTK ends it when it is given such a name."""
+    made = """
+from dataclasses import replace
+from pathlib import Path
+from PlaneSSLLib import scene
+from Testing.scene.made_up import heart
+name = b"J\\xfcrgen".decode(errors="surrogateescape")
+scene.start()
+scene.draw_study(replace(heart(), folder=Path(name), subject=name))
+print(len(scene.nodes.our_nodes()))
+"""
+    done = subprocess.run([sys.executable, "-c", made], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and int(done.stdout.split()[-1]) > 10, done.stderr
 
 
 def test_starting_again_changes_nothing():
