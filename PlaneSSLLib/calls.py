@@ -76,13 +76,10 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     stacks = _chosen(study, run, stack, out, report)
     for one in stacks:
         require_phase(one, phase)
-        if off := one.out_of_step:
-            report({"event": "notice", "text": f"{one.id}: {len(off)} of its slices lack phases that others have, and "
-                                               "a phase of one number does not show one moment in all of them."})
     wanted = None if phase is None else (phase,)
     write, phases = _writer(out, stacks, wanted, run.anatomy, lambda: Author.network(run), overwrite, report)
     segmenter = Segmenter(run, device, report=report)
-    counts = [sum(len(frames) if phase is None else phase < len(frames) for frames in one.frames) for one in stacks]
+    counts = [sum(phase in (None, k) for i in range(len(one.planes)) for k in one.acquired(i)) for one in stacks]
     found = []
     for i, one in enumerate(stacks):
         def progress(done: int, of: int, before: int = sum(counts[:i])) -> None:
@@ -137,7 +134,7 @@ def _require_other(out: Path, study: Study) -> None:
     """PlaneSSLError if what is to be written is an image of the study."""
     if not out.exists():
         return
-    images = {frame.source.file for stack in study.stacks for frames in stack.frames for frame in frames}
+    images = {frame.source.file for stack in study.stacks for frame in stack.every_frame}
     if out.resolve() in {file.resolve() for file in (study.folder, *images)}:
         raise PlaneSSLError(f"{out} is the image itself: choose another name for what is found in it.")
 
@@ -145,7 +142,7 @@ def _require_other(out: Path, study: Study) -> None:
 def _tell_empty(one: SegmentedStack, report: Report) -> None:
     """A slice that nobody has outlined at a phase is written as one in which there is nothing."""
     for phase, labels in zip(one.phases, one.labels, strict=True):
-        lacking = [i for i, image in enumerate(labels) if image is None and phase < len(one.stack.frames[i])]
+        lacking = [i for i, image in enumerate(labels) if image is None and one.stack.has(i, phase)]
         if lacking:
             report({"event": "notice", "text": f"{one.stack.id}, phase {phase}: written as empty, since nobody has "
                                                f"outlined them: slices {', '.join(map(str, lacking))} (from 0)."})

@@ -52,9 +52,9 @@ def compare(run: str, device: str, images: Path, drawn: Path) -> dict:
     widths = slice_widths(stack)
     both, either = Counter(), Counter()
     volumes = {"drawn": defaultdict(float), "found": defaultdict(float)}
-    for i, frames in enumerate(stack.frames):
+    for i in range(len(stack.planes)):
         pixel_ml = widths[i] * np.prod(stack.planes[i].spacing) / 1000
-        for k, frame in enumerate(frames):
+        for k, frame in stack.acquired(i).items():
             number = int("".join(filter(str.isdigit, frame.source.file.stem)))
             if number not in inner:
                 continue

@@ -158,9 +158,8 @@ def _marks(read: study.Study, salt: str) -> dict:
         told = file.stat()
         return place(file), told.st_size, told.st_mtime_ns
 
-    images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frames in stack.frames
-                                for frame in frames}))
-    views = [(stack.view, place(stack.frames[0][0].source.file)) for stack in read.stacks]
+    images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frame in stack.every_frame}))
+    views = [(stack.view, place(next(stack.every_frame).source.file)) for stack in read.stacks]
     labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
     return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
             "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
@@ -200,20 +199,22 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             frames_of_reference.append(stack.frame_of_reference)
         maps = {phase: study.read_labels(label, stack, chosen)
                 for (of, phase), label in labelled.items() if of == stack.id}
-        out_of_step = stack.out_of_step
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
         for i, frames in enumerate(stack.frames):
             pixels_at.append([])
             labels_at.append([])
-            for k in range(len(frames)):
+            for k, frame in enumerate(frames):
+                if frame is None:
+                    pixels_at[i].append(-1)
+                    labels_at[i].append(-1)
+                    continue
                 image = images[k][i]
                 pixels_at[i].append(sizes["pixels"])
                 pixels.append(slices[i].turn(image).astype(np.float16).ravel())
                 sizes["pixels"] += image.size
-                outlined = k in maps and i not in out_of_step
-                labels_at[i].append(sizes["labels"] if outlined else -1)
-                if outlined:
+                labels_at[i].append(sizes["labels"] if k in maps else -1)
+                if k in maps:
                     labels.append(slices[i].turn(maps[k][i]).ravel())
                     sizes["labels"] += image.size
         stacks.append({

@@ -31,7 +31,7 @@ def frames(study: PreparedStudy, views: Sequence[str] = (), labelled: bool = Fal
         if views and stack.view not in views:
             continue
         of_stack = stack.labelled if labelled else [
-            (i, k) for i, starts in enumerate(stack.pixels_at) for k in range(len(starts))]
+            (i, k) for i, starts in enumerate(stack.pixels_at) for k, at in enumerate(starts) if at >= 0]
         places += [Place(study.pseudonym, s, i, k) for i, k in of_stack]
     return places
 

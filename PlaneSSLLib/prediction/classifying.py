@@ -64,7 +64,7 @@ def classify(classifier: Classifier, study: Study) -> dict:
     stacks = [stack for stack in study.stacks if not stack.localizer] or list(study.stacks)
     images, places = [], []
     for stack in stacks:
-        frames = [(i, k) for i, of_slice in enumerate(stack.frames) for k in range(len(of_slice))]
+        frames = [(i, k) for i in range(len(stack.planes)) for k in stack.acquired(i)]
         chosen, slices = _spread(frames, len(stacks)), upright_slices(stack, classifier.anatomy)
         scaled = {k: scaled_phase(stack, k, classifier.plan) for k in {k for _, k in chosen}}
         for i, k in chosen:

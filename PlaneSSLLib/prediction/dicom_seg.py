@@ -61,8 +61,8 @@ class Source:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self._headers: dict[Path, Dataset] = {}
-        for frames in stack.frames:
-            for frame in frames:
+        for i in range(len(stack.planes)):
+            for frame in stack.acquired(i).values():
                 self._header(frame)
         self._check()
 
@@ -71,7 +71,7 @@ class Source:
 
         Several single images, or one multi-frame image cut down to the frames of the phase.
         """
-        slices = [i for i, frames in enumerate(self.stack.frames) if phase < len(frames)]
+        slices = self._slices(phase)
         frames = [self.stack.frames[i][phase] for i in slices]
         headers = [self._header(frame) for frame in frames]
         numbers = [frame.frame_number for frame in frames]
@@ -85,6 +85,9 @@ class Source:
         cut = _changed(headers[0], SharedFunctionalGroupsSequence=[shared], PerFrameFunctionalGroupsSequence=groups,
                        NumberOfFrames=len(numbers))
         return [cut], slices, numbers
+
+    def _slices(self, phase: int) -> list[int]:
+        return [i for i in range(len(self.stack.planes)) if self.stack.has(i, phase)]
 
     def series_of(self) -> dict[str, str]:
         """SOP instance UID -> series instance UID of every image."""
@@ -123,7 +126,7 @@ class Source:
                     f"{pydicom.datadict.dictionary_description(keyword)}, and a DICOM SEG can belong to one only; "
                     f"{_OTHER_FORMS}.")
         for phase in range(self.stack.phases):
-            files = {frames[phase].source.file for frames in self.stack.frames if phase < len(frames)}
+            files = {self.stack.frames[i][phase].source.file for i in self._slices(phase)}
             several = [self._headers[file] for file in files if self._headers[file].get("NumberOfFrames", 1) > 1]
             if several and (len(files) > 1 or "PerFrameFunctionalGroupsSequence" not in several[0]):
                 raise PlaneSSLError(f"A phase of {self.stack.id} is neither in one enhanced multi-frame image nor in "

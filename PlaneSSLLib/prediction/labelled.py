@@ -61,9 +61,8 @@ def _study(folder: Path, anatomy: str | None) -> Results:
 
 def _acquired(label: LabelFile, stack: Stack, anatomy: Anatomy) -> tuple[np.ndarray | None, ...]:
     """The labels of a phase, slice by slice; None where a slice lacks the phase, whatever the file says."""
-    labels, out_of_step = read_labels(label, stack, anatomy), stack.out_of_step
-    return tuple(found if label.phase < len(frames) and i not in out_of_step else None
-                 for i, (found, frames) in enumerate(zip(labels, stack.frames, strict=True)))
+    return tuple(found if stack.has(i, label.phase) else None
+                 for i, found in enumerate(read_labels(label, stack, anatomy)))
 
 
 def _volume(file: Path, anatomy: str | None) -> Results:

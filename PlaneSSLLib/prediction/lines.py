@@ -53,9 +53,9 @@ class LinePredictor:
     def answers(self, stack: Stack, phase: int = 0) -> Answers:
         """What the run sees in one phase of a stack, each slice for itself: lines are fitted to their heatmaps.
 
-        A slice with fewer phases shows its last one.
+        A slice that lacks it shows the one before.
         """
-        shown = [min(phase, len(frames) - 1) for frames in stack.frames]
+        shown = [stack.shown(i, phase) for i in range(len(stack.planes))]
         scaled = {k: scaled_phase(stack, k, self.plan) for k in set(shown)}
         matrices = np.array([one.placement(self.plan) for one in upright_slices(stack, self.anatomy)])
         images = [resample(scaled[k][i], matrix, self.plan.size)

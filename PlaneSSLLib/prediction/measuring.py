@@ -88,8 +88,7 @@ def _ejection(volumes: Sequence[float | None], phases: Sequence[int]) -> dict:
 
 
 def _times(segmented: SegmentedStack) -> list[float] | None:
-    frames = max(segmented.stack.frames, key=len)
-    times = [frames[phase].time_ms if phase < len(frames) else None for phase in segmented.phases]
+    times = [segmented.stack.times_ms[phase] for phase in segmented.phases]
     return None if None in times else times
 
 

@@ -124,7 +124,7 @@ def _same_stack(study: Study, name: str, places: np.ndarray | None, path: Path) 
 def _of_stack(stack: Stack, images: dict[tuple[int, int], np.ndarray], anatomy: Anatomy, path: Path) -> SegmentedStack:
     for (phase, i), image in images.items():
         place = f"the label map of slice {i} at phase {phase} of {stack.id} in {path}"
-        if i >= len(stack.planes) or phase >= len(stack.frames[i]):
+        if i >= len(stack.planes) or not stack.has(i, phase):
             raise PlaneSSLError(f"There is no image to {place} (both counted from 0).")
         if image.shape != stack.planes[i].shape or image.dtype != np.uint8:
             raise PlaneSSLError(f"{place[0].upper()}{place[1:]} is {image.dtype} of {image.shape} pixels, and must be "

@@ -29,19 +29,19 @@ def best_stack(stacks: Sequence[Stack]) -> Stack:
 
 def whole_phases(stack: Stack) -> tuple[int, ...]:
     """The phases that all slices have."""
-    return tuple(range(min(len(frames) for frames in stack.frames)))
+    return tuple(phase for phase in range(stack.phases) if not _slices_without(stack, [phase]))
 
 
 def what_is_left_out(stack: Stack) -> str:
     """In words, the phases that only some slices of a stack have."""
-    left = range(len(whole_phases(stack)), stack.phases)
+    left = sorted({*range(stack.phases)} - {*whole_phases(stack)})
     slices = _listed("slice", _slices_without(stack, left))
     return (f"holds the phases that all slices of {stack.id} have. Left out: {_listed('phase', left)}, not acquired in "
             f"{slices} (all counted from 0); .mrb and DICOM SEG hold all.")
 
 
 def _slices_without(stack: Stack, phases: Sequence[int]) -> list[int]:
-    return [i for i, frames in enumerate(stack.frames) if max(phases) >= len(frames)]
+    return [i for i in range(len(stack.planes)) if not all(stack.has(i, phase) for phase in phases)]
 
 
 def _listed(what: str, numbers: Sequence[int]) -> str:
@@ -90,7 +90,8 @@ def write_stack(segmented: SegmentedStack, structures: Sequence[Label], path: Pa
 
 def _image(segmented: SegmentedStack) -> sitk.Image:
     stack = segmented.stack
-    order = np.argsort([getattr(frames[0].source, "slice_index", i) for i, frames in enumerate(stack.frames)])
+    sources = [next(iter(stack.acquired(i).values())).source for i in range(len(stack.planes))]
+    order = np.argsort([getattr(source, "slice_index", i) for i, source in enumerate(sources)])
     labels = np.stack([segmented.filled(n)[order] for n in range(len(segmented.phases))])
     image = sitk.GetImageFromArray(labels if len(labels) > 1 else labels[0], isVector=False)
     first, last = stack.planes[order[0]], stack.planes[order[-1]]
@@ -105,7 +106,7 @@ def _image(segmented: SegmentedStack) -> sitk.Image:
     image.SetSpacing([first.spacing[1], first.spacing[0], distance, *time])
     image.SetOrigin([*first.position, *(0.0 for _ in time)])
     image.SetDirection(direction.ravel())
-    volume = getattr(stack.frames[0][0].source, "volume", None)
+    volume = getattr(sources[0], "volume", None)
     axes = [0, 1, 2] if volume is None else volume.axes
     return sitk.PermuteAxes(image, [*map(int, np.argsort(axes)), *range(3, image.GetDimension())])
 

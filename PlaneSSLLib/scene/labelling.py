@@ -61,7 +61,7 @@ def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple
             labels = _labels(segmentation, volumes[phase], (slices, rows, columns), anatomy)
             if labels.any():
                 numbered = enumerate(labels, start=0 if index is None else int(index))
-                yield phase, {i: image for i, image in numbered if phase < len(stack.frames[i])}
+                yield phase, {i: image for i, image in numbered if stack.has(i, phase)}
 
 
 def _to_lps(volume) -> np.ndarray:

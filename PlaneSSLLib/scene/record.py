@@ -110,7 +110,7 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
             "color": model.view(stack.view).color if stack.view not in unnamed
             else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
             "title": stack.view if stack.view in unnamed else model.view(stack.view).title,
-            "times": [[frame.time_ms for frame in frames] for frames in stack.frames],
+            "times": [[frame is not None and frame.time_ms for frame in frames] for frames in stack.frames],
             "planes": [plane.as_json() for plane in stack.planes],
         } for stack in study.stacks],
     })
@@ -134,7 +134,7 @@ def _as_acquired(text: str) -> DrawnStudy:
     document = json.loads(text)
     stacks = tuple(Stack(
         id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
-        frames=tuple(tuple(Frame(None, time) for time in times) for times in one["times"]),
+        frames=tuple(tuple(None if time is False else Frame(None, time) for time in times) for times in one["times"]),
         naming=Naming(one["view"], one["confidence"], given=one.get("given", False)), notes=tuple(one["notes"]),
         **{name: one[name] for name in _SERIES},
     ) for one in document["stacks"])

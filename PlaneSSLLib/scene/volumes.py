@@ -64,12 +64,9 @@ class _Part:
         return name if self.index is None else f"{name} slice {self.index + 1}"
 
     def pixels(self, phase: int) -> np.ndarray:
-        """(slices, rows, columns) of one phase. A slice with fewer phases than others repeats its own."""
+        """(slices, rows, columns) of one phase. A slice that lacks it goes on showing the one before."""
         slices = range(len(self.stack.planes)) if self.index is None else [self.index]
-        counts = [len(self.stack.frames[i]) for i in slices]
-        images = [self.stack.pixels(i, phase * count // self.stack.phases)
-                  for i, count in zip(slices, counts, strict=True)]
-        return _smallest_type(np.stack(images))
+        return _smallest_type(np.stack([self.stack.pixels(i, self.stack.shown(i, phase)) for i in slices]))
 
 
 def _parts(stack: Stack) -> list[_Part]:
@@ -114,7 +111,7 @@ def _show(volume, phases: list[np.ndarray]) -> None:
 
 
 def _times(stack: Stack) -> list[float] | None:
-    times = [frame.time_ms for frame in stack.frames[0]]
+    times = stack.times_ms
     rising = None not in times and all(a < b for a, b in pairwise(times))
     return times if rising and len(times) == stack.phases else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def hand_over(study: Study, folder: Path, report: Callable[[int, int], None] = l
     with replacing_folder(folder) as side:
         for number, stack in enumerate(study.stacks):
             for i, frames in enumerate(stack.frames):
-                pixels = np.stack([frame.source.read() for frame in frames])
+                pixels = np.stack([frame.source.read() for frame in frames if frame is not None])
                 whole = pixels.astype(np.int16) if np.abs(pixels).max() < 2**15 else pixels
                 np.save(side / f"{number}-{i}.npy", whole if np.array_equal(whole, pixels) else pixels)
                 done += 1
@@ -88,7 +89,7 @@ def _document(stack: Stack) -> dict:
         **{name: getattr(stack, name) for name in _PLAIN}, "notes": list(stack.notes),
         "naming": [stack.naming.view, stack.naming.confidence, list(stack.naming.reasons), stack.naming.given],
         "planes": [plane.as_json() for plane in stack.planes],
-        "frames": [[[str(frame.source.file), frame.time_ms, frame.sop_instance_uid, frame.frame_number]
+        "frames": [[frame and [str(frame.source.file), frame.time_ms, frame.sop_instance_uid, frame.frame_number]
                     for frame in frames] for frames in stack.frames]}
 
 
@@ -97,8 +98,9 @@ def _stack(document: dict, folder: Path, number: int) -> Stack:
     frames = []
     for i, of_slice in enumerate(document["frames"]):
         pixels = _Slice(folder / f"{number}-{i}.npy")
-        frames.append(tuple(Frame(KeptImage(Path(file), pixels, phase), *rest)
-                            for phase, (file, *rest) in enumerate(of_slice)))
+        kept = count()
+        frames.append(tuple(frame and Frame(KeptImage(Path(frame[0]), pixels, next(kept)), *frame[1:])
+                            for frame in of_slice))
     planes = tuple(Plane(**plane) for plane in document["planes"])
     return Stack(planes=planes, frames=tuple(frames), naming=Naming(view, confidence, tuple(reasons), given),
                  notes=tuple(document["notes"]), **{name: document[name] for name in _PLAIN})

@@ -11,7 +11,7 @@ from .model import Stack
 def irregularities(stack: Stack) -> tuple[str, ...]:
     """Uneven, missing or repeated positions, shear, unequal numbers of frames; empty where all is regular."""
     notes = []
-    counts = sorted({len(frames) for frames in stack.frames})
+    counts = sorted({len(stack.acquired(i)) for i in range(len(stack.planes))})
     if len(counts) > 1:
         notes.append(f"the slices have different numbers of {stack.dimension}s: {counts[0]} to {counts[-1]}")
     if len(stack.planes) < 2:

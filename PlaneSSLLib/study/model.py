@@ -1,8 +1,7 @@
 """A study as the rest of the program sees it: stacks of planes whose pixels are read when asked for."""
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -41,33 +40,18 @@ class Naming:
     given: bool = False  # by the caller of the reader, who knows better
 
 
-def out_of_step(times: Sequence[Sequence[float | None]]) -> frozenset[int]:
-    """The slices of fewer phases than most that lack some between others, which moves the numbers of the rest.
-
-    times: for each slice those of its frames, in order. Where a time is unknown, nothing can be told.
-    """
-    usual = Counter(sorted(map(len, times), reverse=True)).most_common(1)[0][0]
-    if usual < 2 or any(None in of_slice for of_slice in times):
-        return frozenset()
-    moments = np.median([of_slice for of_slice in times if len(of_slice) == usual], axis=0)
-    near = np.diff(moments).min() / 2
-    if near <= 0:
-        return frozenset()
-    return frozenset(i for i, of_slice in enumerate(times) if len(of_slice) < usual
-                     and np.abs(np.asarray(of_slice) - moments[:len(of_slice)]).max() > near)
-
-
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Parallel slices of one series: planes in canonical order, and per plane its frames in the order of the cycle.
 
+    A frame's number is its phase in all slices alike; None stands where a slice lacks a phase that others have.
     id: unique in the study, made of letters, digits, '-' and '_'. dimension: what tells the frames of one slice apart
     ("phase", "echo", "b-value", ...). notes: what a reader should know (uneven steps, missing slices, ...).
     """
 
     id: str
     planes: tuple[Plane, ...]
-    frames: tuple[tuple[Frame, ...], ...]
+    frames: tuple[tuple[Frame | None, ...], ...]
     naming: Naming
     series: str = ""  # the series number, as text; empty where there is none
     description: str = ""
@@ -87,10 +71,30 @@ class Stack:
         """The largest number of frames at one slice."""
         return max(len(frames) for frames in self.frames)
 
+    def acquired(self, slice_index: int) -> dict[int, Frame]:
+        """The frames of a slice by their phases; a phase that it lacks is missing."""
+        return {phase: frame for phase, frame in enumerate(self.frames[slice_index]) if frame is not None}
+
+    def has(self, slice_index: int, phase: int) -> bool:
+        """Was this slice imaged at this phase?"""
+        frames = self.frames[slice_index]
+        return phase < len(frames) and frames[phase] is not None
+
+    def shown(self, slice_index: int, phase: int) -> int:
+        """The phase of a slice to show at a phase: itself, or where the slice lacks it the one before, or its first."""
+        there = self.acquired(slice_index)
+        return max((one for one in there if one <= phase), default=min(there))
+
     @property
-    def out_of_step(self) -> frozenset[int]:
-        """The slices whose phases are not those of the same number elsewhere; see `out_of_step`."""
-        return out_of_step([[frame.time_ms for frame in frames] for frames in self.frames])
+    def every_frame(self) -> Iterator[Frame]:
+        """All frames that were acquired, slice by slice."""
+        return (frame for i in range(len(self.planes)) for frame in self.acquired(i).values())
+
+    @property
+    def times_ms(self) -> list[float | None]:
+        """Of each phase, its trigger time in the first slice that has it."""
+        return [next(frames[phase].time_ms for i, frames in enumerate(self.frames) if self.has(i, phase))
+                for phase in range(self.phases)]
 
     @property
     def central(self) -> int:
@@ -103,8 +107,8 @@ class Stack:
         return mean_step(self.planes)
 
     def pixels(self, slice_index: int, phase: int = 0) -> np.ndarray:
-        """(rows, columns) float32 of one frame; IndexError where that slice has fewer phases."""
-        return self.frames[slice_index][phase].source.read()
+        """(rows, columns) float32 of one frame; KeyError where that slice lacks the phase."""
+        return self.acquired(slice_index)[phase].source.read()
 
     def is_volume(self, tolerance_mm: float = 0.05) -> bool:
         """Do the planes fill a regular grid (same directions, shape and spacing; equal steps along the normal)?"""

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from Testing.made_up_study import write_study
+from Testing.prediction.geometries import volume
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.plan import intensity_range, scale
-from PlaneSSLLib.phantom import write_phantoms
+from PlaneSSLLib.cohort.samples import frames
 from PlaneSSLLib.study import read_study
 
 
@@ -165,6 +166,27 @@ def test_several_processes_make_the_same_cohort(studies, tmp_path):
         np.testing.assert_array_equal(first.image(first.stacks[0], 0, 0), second.image(second.stacks[0], 0, 0))
 
 
+def test_a_phase_that_a_slice_lacks_is_a_gap_in_the_cohort_too(tmp_path):
+    """It is no image to learn from, and takes no label; what follows keeps the label of its own moment."""
+    made = volume(0)
+    grey = np.random.default_rng(0).integers(0, 1000, made.planes[0].shape, "<u2")
+    made.write_dicom(tmp_path / "study", phases=3, PixelData=grey.tobytes())
+    (tmp_path / "study" / "01-01.dcm").unlink()
+    stack_id = read_study(tmp_path / "study").stacks[0].id
+    (tmp_path / "study" / "labels").mkdir()
+    made.write(tmp_path / "study" / "labels" / "all.nii.gz",
+               np.stack([(made.labels > 0) * np.uint8(value) for value in (1, 2, 3)]))
+    (tmp_path / "study" / "study.json").write_text(json.dumps(
+        {"anatomy": "heart", "labels": [{"file": "labels/all.nii.gz", "series": stack_id}]}))
+    prepare([tmp_path / "study"], "heart", tmp_path / "c")
+    study = next(iter(Cohort(tmp_path / "c").studies.values()))
+    (stack,) = study.stacks
+    lacking = next(i for i, starts in enumerate(stack.pixels_at) if -1 in starts)
+    there = [(i, k) for i in range(len(stack.planes)) for k in range(3) if (i, k) != (lacking, 1)]
+    assert [(place.slice, place.phase) for place in frames(study)] == there == stack.labelled
+    assert all(study.labels(stack, i, k).max() == k + 1 for i, k in there)
+
+
 def test_a_broken_study_is_left_out_and_named(studies, tmp_path):
     folder = tmp_path / "studies"
     shutil.copytree(studies / "s0", folder / "s0")
@@ -314,16 +336,3 @@ def test_large_and_negative_intensities_keep_their_order():
 
 def test_plan_json_is_strict_json(cohort):
     json.loads((cohort.folder / "plan.json").read_text(), parse_constant=pytest.fail)
-
-
-def test_images_of_another_moment_get_no_label(tmp_path):
-    """The end-diastole of one slice is missing, and its end-systole counts as phase 0."""
-    write_phantoms("heart", 1, 7, tmp_path / "hearts", phases=2)
-    folder, = (tmp_path / "hearts").iterdir()
-    sax = next(stack for stack in read_study(folder).stacks if stack.view == "SAX" and stack.phases == 2)
-    sax.frames[3][0].source.file.unlink()
-    prepare([folder], "heart", tmp_path / "cohort")
-    cohort = Cohort(tmp_path / "cohort")
-    stack = next(stack for stack in cohort.studies[cohort.pseudonyms[0]].stacks
-                 if stack.view == "SAX" and stack.labelled)
-    assert {i for i, _ in stack.labelled} == set(range(len(stack.planes))) - {3}

@@ -176,7 +176,7 @@ def slice_volume_ml(files: list[Path]) -> float:
 def measured(folder: Path, outlines: dict[str, list[tuple[int, np.ndarray]]]) -> tuple[dict, dict[str, int]]:
     """`measure_stack` of a series in which outlines are filled, later ones over earlier; image number -> phase."""
     (found,) = read_study(folder).stacks
-    place = {frame.source.file: (i, k) for i, frames in enumerate(found.frames) for k, frame in enumerate(frames)}
+    place = {frame.source.file: (i, k) for i in range(len(found.planes)) for k, frame in found.acquired(i).items()}
     places = {number: place[image_file(folder, number)] for number in outlines}
     phases = sorted({k for _, k in places.values()})
     maps = [[np.zeros(plane.shape, np.uint8) for plane in found.planes] for _ in phases]

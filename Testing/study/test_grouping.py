@@ -285,17 +285,30 @@ def test_inversion_times_of_an_enhanced_file(study_of):
     assert [frame.frame_number for frame in stack.frames[0]] == [2, 1, 3]
 
 
-@pytest.mark.parametrize(("missing", "noted"), [(0, True), (2, True), (5, False)])
-def test_a_phase_that_one_slice_lacks_is_told_where_it_shifts_others(tmp_path, missing, noted):
-    """The last phase shifts nothing."""
+@pytest.mark.parametrize("missing", [{0}, {2}, {5}, {1, 2, 4}])
+@pytest.mark.parametrize("scatter_ms", [0, 12])
+def test_a_phase_that_one_slice_lacks_is_a_gap(tmp_path, missing, scatter_ms):
+    """Phases of one number show one moment in all slices, whatever one of them lacks."""
     for n in range(4):
         for k in range(6):
-            if (n, k) != (1, missing):
-                write(image(1 + 6 * n + k, ImagePositionPatient=[3.0 * n, 0, 0], TriggerTime=50 * k),
-                      tmp_path / f"{n}-{k}.dcm")
+            if n != 1 or k not in missing:
+                write(image(1 + 6 * n + k, ImagePositionPatient=[3.0 * n, 0, 0],
+                            TriggerTime=50 * k + scatter_ms * (n == 1)), tmp_path / f"{n}-{k}.dcm")
     stack, = read_study(tmp_path).stacks
-    assert any("lack phases" in note for note in stack.notes) == noted
-    assert stack.out_of_step == (frozenset({1}) if noted else frozenset())
+    assert stack.phases == 6 and {k for k in range(6) if not stack.has(1, k)} == missing
+    for n in range(4):
+        for k, frame in stack.acquired(n).items():
+            assert frame.time_ms == 50 * k + scatter_ms * (n == 1)
+            assert frame.source.file.name == f"{n}-{k}.dcm"
+    assert any("different numbers of phases" in note for note in stack.notes)
+
+
+def test_phases_without_times_are_numbered_as_they_come(tmp_path):
+    for n in range(3):
+        for k in range(4 - (n == 1)):
+            write(image(1 + 4 * n + k, ImagePositionPatient=[3.0 * n, 0, 0]), tmp_path / f"{n}-{k}.dcm")
+    stack, = read_study(tmp_path).stacks
+    assert [list(stack.acquired(n)) for n in range(3)] == [[0, 1, 2, 3], [0, 1, 2], [0, 1, 2, 3]]
 
 
 def test_label_maps_that_study_json_names(tmp_path):
