@@ -34,7 +34,7 @@ def volumes_in_steps(study: Study, drawing: Drawing) -> Iterator[list]:
         for stack in group:
             parent, volumes = drawing.folder(stack.id), []
             for part in _parts(stack):
-                phases = [part.pixels(phase) for phase in range(stack.phases)]
+                phases = _smallest_type([part.pixels(phase) for phase in range(stack.phases)])
                 volume = nodes.add_node("vtkMRMLScalarVolumeNode", part.name, "volume", key, stack.id, part.index)
                 volume.SetIJKToRASMatrix(vtk_matrix(part.matrix))
                 volume.SetAndObserveImageData(image_data(phases[0]))
@@ -66,7 +66,7 @@ class _Part:
     def pixels(self, phase: int) -> np.ndarray:
         """(slices, rows, columns) of one phase. A slice that lacks it goes on showing the one before."""
         slices = range(len(self.stack.planes)) if self.index is None else [self.index]
-        return _smallest_type(np.stack([self.stack.pixels(i, self.stack.shown(i, phase)) for i in slices]))
+        return np.stack([self.stack.pixels(i, self.stack.shown(i, phase)) for i in slices])
 
 
 def _parts(stack: Stack) -> list[_Part]:
@@ -79,14 +79,16 @@ def _parts(stack: Stack) -> list[_Part]:
             for i, plane in enumerate(stack.planes)]
 
 
-def _smallest_type(pixels: np.ndarray) -> np.ndarray:
-    """Whole numbers that fit are kept in 16 bits, as scanners write them; nothing is rounded."""
-    low, high = pixels.min(), pixels.max()
-    if -32768 <= low and high <= 32767:
-        whole = pixels.astype(np.int16)
-        if np.array_equal(whole, pixels):
+def _smallest_type(phases: list[np.ndarray]) -> list[np.ndarray]:
+    """Whole numbers that fit are kept in 16 bits, as scanners write them; nothing is rounded.
+
+    All phases are of one type, or their sequence could not be saved.
+    """
+    if all(-32768 <= pixels.min() and pixels.max() <= 32767 for pixels in phases):
+        whole = [pixels.astype(np.int16) for pixels in phases]
+        if all(map(np.array_equal, whole, phases)):
             return whole
-    return pixels
+    return phases
 
 
 def image_data(pixels: np.ndarray) -> vtkImageData:
@@ -102,7 +104,7 @@ def image_data(pixels: np.ndarray) -> vtkImageData:
 
 def _show(volume, phases: list[np.ndarray]) -> None:
     """Grey levels for all phases alike, so that a playing cine does not flicker."""
-    low, high = np.percentile(np.stack(phases)[:, :, ::2, ::2], (0.5, 99.5))
+    low, high = np.nan_to_num(np.nanpercentile(np.stack(phases)[:, :, ::2, ::2], (0.5, 99.5)))
     volume.CreateDefaultDisplayNodes()
     display = volume.GetDisplayNode()
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")

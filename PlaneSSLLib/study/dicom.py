@@ -62,7 +62,9 @@ TAGS = {int(tag): tag for tag in (
 
 NOT_ACQUIRED = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD", "SR", "PR", "KO", "DOC", "REG", "FID"}
 _COMPONENTS = {"P": "phase map", "PHASE": "phase map", "PHASE MAP": "phase map", "R": "real", "REAL": "real",
-               "I": "imaginary", "IMAGINARY": "imaginary"}
+               "I": "imaginary", "IMAGINARY": "imaginary",  # and of Dixon's method:
+               "W": "water", "WATER": "water", "F": "fat", "FAT": "fat", "IP": "in phase", "IN_PHASE": "in phase",
+               "OP": "out of phase", "OPP_PHASE": "out of phase", "OUT_PHASE": "out of phase"}
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class HeaderReader:
         if modality in NOT_ACQUIRED:
             raise ValueError(f"holds no acquired image ({modality})")
         rows, columns = _whole(header, _ROWS), _whole(header, _COLUMNS)
+        if "MOSAIC" in _text(header, _SERIES["image_type"]).split("\\"):
+            raise ValueError("is a mosaic of slices in one picture: convert it to a volume file first (dcm2niix)")
         if rows is None or columns is None:
             raise ValueError(f"holds no image ({modality or 'no readable header'})")
         samples = _whole(header, _SAMPLES)
@@ -309,8 +313,12 @@ def _whole(header: Dataset, tag) -> int | None:
 
 
 def _flattened(groups: Dataset) -> list:
-    """The elements of one item of functional groups, whichever macro they are in."""
-    return [element for group in groups if group.VR == "SQ" and group.value for element in group.value[0]]
+    """The elements of one item of functional groups, whichever macro they are in.
+
+    Philips repeats positions in private ones, half a pixel off the standard's.
+    """
+    return [element for group in groups if group.VR == "SQ" and not group.tag.is_private and group.value
+            for element in group.value[0]]
 
 
 def _first_line(error: Exception) -> str:

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .images import Image
 from .likeness import SAME_PLACE_MM, classes_of, natural
 from .model import Frame, Naming, Problem, Stack
+from .phases import in_step
 from .rejoining import rejoin
 
 SAME_SPOT_MM = 1.0  # within the plane: a slice that is shifted further than this is another slice
@@ -143,13 +143,13 @@ def _stack(images: list[Image]) -> Stack:
     dimension, fields, notes = _dimension(places)
     fields = [*fields, *(name for name, _ in (*TIMES, *COUNTERS) if name not in fields)]
     places = [sorted(place, key=lambda image: _rank(image, fields)) for place in places]
-    in_step = _in_step(places)
+    times = [[image.time_ms for image in place] for place in places]
     first = places[0][0]
     frame_of_reference, frame_notes = _frame_of_reference(images)
     return Stack(
         id="", naming=Naming("", 0.0), planes=tuple(place[0].plane for place in places),
         frames=tuple(tuple(None if i is None else Frame(i.source, i.time_ms, i.sop_instance_uid, i.frame_number)
-                           for i in place) for place in in_step),
+                           for i in place) for place in in_step(places, times)),
         series=first.series.number, description=first.series.description or first.series.protocol,
         series_uid=first.series.uid, localizer=localizer_type(first), frame_of_reference=frame_of_reference,
         thickness_mm=first.thickness_mm, dimension=dimension,
@@ -171,28 +171,6 @@ def _last_cycles(places: list[list[Image]]) -> tuple[list[list[Image]], list[str
         repeated += again
         kept.append(cycles[max(cycles)] if again else place)
     return kept, [f"{repeated} of its slices were acquired again: their last cycle is taken"] if repeated else []
-
-
-def _in_step(places: list[list[Image]]) -> list[list[Image | None]]:
-    """The images of each place at the phases that they show, by their times: None where a slice lacks a phase.
-
-    Numbered as they come, all that follows a gap would stand for another moment than in other slices.
-    """
-    usual = max(sorted(_counts(map(len, places)).items()), key=lambda item: item[1])[0]
-    times = [[image.time_ms for image in place] for place in places]
-    if usual < 2 or any(None in of_slice for of_slice in times):
-        return places
-    moments = np.median([of_slice for of_slice in times if len(of_slice) == usual], axis=0)
-    if np.diff(moments).min() <= 0:
-        return places
-    aligned = []
-    for place, of_slice in zip(places, times, strict=True):
-        if len(place) < usual:  # to the nearest moments on the whole; of sorted times no two change places
-            apart = np.abs(np.subtract.outer(of_slice, moments))
-            at = dict(zip(sorted(linear_sum_assignment(apart)[1].tolist()), place, strict=True))
-            place = [at.get(phase) for phase in range(max(at) + 1)]
-        aligned.append(place)
-    return aligned
 
 
 def _rank(image: Image, fields: list[str]) -> tuple:

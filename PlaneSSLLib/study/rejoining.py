@@ -10,6 +10,7 @@ import numpy as np
 
 from .likeness import SAME_PLACE_MM, classes_of, natural
 from .model import Stack
+from .phases import in_step
 
 MOST_GAP = 3.0  # slices further apart than so many thicknesses are not neighbours
 
@@ -66,7 +67,9 @@ def _joined(row: list[Stack]) -> Stack:
     first = min(row, key=lambda stack: natural(stack.series))
     row = sorted(row, key=lambda stack: float(stack.planes[0].position @ normal))
     frames = {stack.frame_of_reference for stack in row} - {""}
+    slices = [stack.frames[0] for stack in row]
+    aligned = in_step(slices, [[frame.time_ms for frame in of_slice] for of_slice in slices])
     return replace(
-        first, planes=tuple(stack.planes[0] for stack in row), frames=tuple(stack.frames[0] for stack in row),
+        first, planes=tuple(stack.planes[0] for stack in row), frames=tuple(map(tuple, aligned)),
         frame_of_reference=frames.pop() if len(frames) == 1 else "",
         notes=(*first.notes, f"joined from {len(row)} series of one slice each ({numbers[0]} to {numbers[-1]})"))

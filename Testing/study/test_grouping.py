@@ -8,27 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from made_images import image, write
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.study import lines_of, read_labels, read_patient, read_study
 
 AXIAL = [1, 0, 0, 0, 1, 0]
-
-
-@pytest.fixture
-def study_of(tmp_path):
-    """study_of(images) writes them as one study, in an order that says nothing, and reads it."""
-
-    def read(images, folder="study", **named):
-        order = np.random.default_rng(1).permutation(len(images))
-        for name, i in enumerate(order):
-            write(images[i], tmp_path / folder / f"{name:04d}")
-        return read_study(tmp_path / folder, **named)
-
-    return read
 
 
 def shape(study) -> list[tuple]:
@@ -117,6 +102,20 @@ def test_a_cine_of_magnitudes_and_phase_maps_becomes_two_cines(study_of):
     images = [image(k, ImagePositionPatient=[0, 0, 0], TriggerTime=40 * t, ImageType=["ORIGINAL", "PRIMARY", kind])
               for k, (t, kind) in enumerate(((t, kind) for t in range(4) for kind in "MP"), start=1)]
     assert shape(study_of(images)) == [("3", 1, 4, "phase")] * 2
+
+
+def test_dixons_images_are_no_phases_of_a_cycle(study_of):
+    """Told apart by their instance numbers alone, four kinds of image would have an ejection fraction."""
+    kinds = [["ORIGINAL", "PRIMARY", kind, kind, "DERIVED"] for kind in ("W", "F", "IP", "OP")]
+    stack, = study_of([image(1 + 4 * n + k, ImagePositionPatient=[3.0 * n, 0, 0], ImageType=kind)
+                       for n in range(3) for k, kind in enumerate(kinds)]).stacks
+    assert (stack.phases, stack.dimension) == (4, "component")
+
+
+def test_a_mosaic_is_no_slice(study_of):
+    study = study_of([image(1), image(2), image(3, ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])])
+    assert [len(stack.planes) for stack in study.stacks] == [2]
+    assert "mosaic" in study.problems[0].reason
 
 
 def test_diffusion_directions_stay_with_their_b_value(study_of):
@@ -241,74 +240,6 @@ def test_deflated_files(study_of):
         made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     stack, = study_of(images).stacks
     assert [stack.pixels(i)[0, 0] for i in range(2)] == [1, 2]
-
-
-def sequence(**elements) -> Sequence:
-    """One item of these elements."""
-    item = Dataset()
-    for name, value in elements.items():
-        setattr(item, name, value)
-    return Sequence([item])
-
-
-def enhanced(frames: list[dict[str, Sequence]]) -> Dataset:
-    """A multi-frame file of sagittal 2 x 2 images; the pixels of frame k are k."""
-    made = image(1, ImagePositionPatient=None, ImageOrientationPatient=None, PixelSpacing=None, SliceThickness=None,
-                 NumberOfFrames=len(frames), Rows=2, Columns=2)
-    made.PixelData = np.repeat(np.arange(len(frames), dtype="<u2"), 4).tobytes()
-    made.SharedFunctionalGroupsSequence = sequence(
-        PlaneOrientationSequence=sequence(ImageOrientationPatient=[0, 1, 0, 0, 0, -1]),
-        PixelMeasuresSequence=sequence(PixelSpacing=[2, 1], SliceThickness=7))
-    made.PerFrameFunctionalGroupsSequence = Sequence([sequence(**groups)[0] for groups in frames])
-    return made
-
-
-def test_each_frame_of_an_enhanced_file_has_its_own_geometry_time_and_rescale(study_of):
-    stack, = study_of([enhanced([{
-        "PlanePositionSequence": sequence(ImagePositionPatient=[5.0 * (k % 2), 0, 0]),
-        "CardiacSynchronizationSequence": sequence(NominalCardiacTriggerDelayTime=90.0 - 40 * (k // 2)),
-        "PixelValueTransformationSequence": sequence(RescaleSlope=10 + k, RescaleIntercept=0.5)}
-        for k in range(4)])]).stacks
-    assert (len(stack.planes), stack.phases, stack.dimension, stack.thickness_mm) == (2, 2, "phase", 7)
-    assert [[frame.frame_number for frame in place] for place in stack.frames] == [[3, 1], [4, 2]]
-    assert [frame.time_ms for frame in stack.frames[0]] == [50, 90]
-    assert stack.pixels(1, 0)[0, 0] == 3 * 13 + 0.5
-    assert stack.planes[0].spacing == (2, 1)
-
-
-def test_inversion_times_of_an_enhanced_file(study_of):
-    stack, = study_of([enhanced([{
-        "PlanePositionSequence": sequence(ImagePositionPatient=[0, 0, 0]),
-        "MRModifierSequence": sequence(InversionRecovery="YES", InversionTimes=[time])}
-        for time in (180.0, 100.0, 2600.0)])]).stacks
-    assert (stack.phases, stack.dimension) == (3, "inversion")
-    assert [frame.frame_number for frame in stack.frames[0]] == [2, 1, 3]
-
-
-@pytest.mark.parametrize("missing", [{0}, {2}, {5}, {1, 2, 4}])
-@pytest.mark.parametrize("scatter_ms", [0, 12])
-def test_a_phase_that_one_slice_lacks_is_a_gap(tmp_path, missing, scatter_ms):
-    """Phases of one number show one moment in all slices, whatever one of them lacks."""
-    for n in range(4):
-        for k in range(6):
-            if n != 1 or k not in missing:
-                write(image(1 + 6 * n + k, ImagePositionPatient=[3.0 * n, 0, 0],
-                            TriggerTime=50 * k + scatter_ms * (n == 1)), tmp_path / f"{n}-{k}.dcm")
-    stack, = read_study(tmp_path).stacks
-    assert stack.phases == 6 and {k for k in range(6) if not stack.has(1, k)} == missing
-    for n in range(4):
-        for k, frame in stack.acquired(n).items():
-            assert frame.time_ms == 50 * k + scatter_ms * (n == 1)
-            assert frame.source.file.name == f"{n}-{k}.dcm"
-    assert any("different numbers of phases" in note for note in stack.notes)
-
-
-def test_phases_without_times_are_numbered_as_they_come(tmp_path):
-    for n in range(3):
-        for k in range(4 - (n == 1)):
-            write(image(1 + 4 * n + k, ImagePositionPatient=[3.0 * n, 0, 0]), tmp_path / f"{n}-{k}.dcm")
-    stack, = read_study(tmp_path).stacks
-    assert [list(stack.acquired(n)) for n in range(3)] == [[0, 1, 2, 3], [0, 1, 2], [0, 1, 2, 3]]
 
 
 def test_label_maps_that_study_json_names(tmp_path):
