@@ -309,7 +309,7 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
 
     def drawing(self, study: slicer.vtkMRMLScriptedModuleNode) -> Drawing:
         """What the library's scene functions take for a drawn study."""
-        return next(drawing for drawing in scenes.drawings() if drawing.record.GetID() == study.GetID())
+        return scenes.drawing_of(study)
 
     def folder(self, study: slicer.vtkMRMLScriptedModuleNode) -> Path:
         """The folder that a drawn study was read from."""

@@ -81,13 +81,15 @@ class ApplySection(Section):
 
     def _gone(self, study) -> str:
         there = self.logic.folder(study).exists()
-        return "" if there else _("The files of this study are no longer there: read and draw it again.")
+        return "" if there else _("The files of this study are no longer there: read it again, under Study.")
 
     def _study(self):
         return next((study for study in self.logic.studies() if study.GetID() == chosen(self.ui.applyStudy)), None)
 
     def _segment(self) -> None:
         settings, study, run = self.settings, self._study(), chosen(self.ui.run)
+        if not self.mayReplace([study]):
+            return
         folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
         found = Path(folder.name, "found.npz")
         job = self.logic.segmentationJob(run, study, found, chosen(self.ui.applyStack) or None, settings.clean,

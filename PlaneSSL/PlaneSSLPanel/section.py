@@ -1,8 +1,11 @@
 """What the sections of the panel have in common."""
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 
 class Section:
@@ -41,6 +44,14 @@ class Section:
         """Fill kept combo boxes, by name, with (text, value) items, and show what the settings say."""
         for name, items in choices.items():
             fill(getattr(self.ui, name), items, getattr(self.settings, name))
+
+    def mayReplace(self, studies: Iterable) -> bool:
+        """May the segmentations of these studies go? Where there are any, the user is asked: they may be corrected."""
+        if not any(self.logic.segmentations(study) for study in studies):
+            return True
+        return slicer.util.confirmOkCancelDisplay(_(
+            "The segmentation that is in the scene, with all that was corrected in it by hand, is taken away. Export "
+            "or save it first if it is to be kept."))
 
     def onClick(self, button, failed: str, action, waits: bool = False) -> None:
         """Connect a button: an error in the action is shown under `failed`, and the panel is brought up to date."""

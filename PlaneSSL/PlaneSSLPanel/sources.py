@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import slicer
 
@@ -13,6 +14,7 @@ from PlaneSSLLib import PlaneSSLError
 
 FOLDER, DICOM, VOLUMES = "folder", "dicom", "volumes"  # where a study may be
 
+_TOKEN = "PlaneSSL.source"
 _gathered: set[Path] = set()  # folders with patients' images that this process has made
 
 
@@ -41,15 +43,22 @@ def gatherDicom(study: str) -> Path:
 
 
 def gatherVolumes(volume: slicer.vtkMRMLScalarVolumeNode) -> Path:
-    """A folder with a volume of the scene, and all volumes beside it in the subject hierarchy, as NRRD files."""
-    folder = _empty_folder(volume.GetID())
+    """A folder with a volume of the scene, and all volumes beside it in the subject hierarchy, as NRRD files.
+
+    Each is a stack of its own, as it is a node of its own.
+    """
+    if not volume.GetAttribute(_TOKEN):  # its id may be another patient's after the scene was closed
+        volume.SetAttribute(_TOKEN, uuid4().hex)
+    folder = _empty_folder(volume.GetAttribute(_TOKEN))
     for number, node in enumerate(_beside(volume)):
         if node.GetParentTransformNode() is not None:
             raise PlaneSSLError(f"{node.GetName()} lies under a transform: harden it first, so that its planes are "
                                 "where they are shown.")
+        file = folder / f"{number:02}"  # a folder each: names that differ in numbers would make phases of them
+        file.mkdir()
         name = "".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in node.GetName())
         # Not saveNode: the volume would count as saved there, where it does not stay. The dictionary is its to fill.
-        if not slicer.util.exportNode(node, str(folder / f"{number:02} {name}.nrrd"), {}):
+        if not slicer.util.exportNode(node, str(file / f"{name.strip() or 'volume'}.nrrd"), {}):
             raise PlaneSSLError(f"The volume {node.GetName()} could not be written to {folder}: is there room?")
     return folder
 
@@ -64,10 +73,14 @@ def _beside(volume) -> list:
             and hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == parent and node.GetImageData()]
 
 
+def gathered_folder(key: str) -> Path:
+    """The same folder for the same study, so that it is known again when it is drawn anew."""
+    return Path(slicer.app.temporaryPath, "PlaneSSL-sources", hashlib.sha256(key.encode()).hexdigest()[:12])
+
+
 def _empty_folder(key: str) -> Path:
-    """The same folder for the same study, so that it is known again when it is drawn anew. It goes when Slicer does."""
-    name = hashlib.sha256(key.encode()).hexdigest()[:12]
-    folder = Path(slicer.app.temporaryPath, "PlaneSSL-sources", name)
+    """It goes when Slicer does."""
+    folder = gathered_folder(key)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     atexit.unregister(_remove_folders)

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from . import choices
 from .section import Section, allow, chosen, fill, fill_table
-from .sources import DICOM, FOLDER, VOLUMES
+from .sources import DICOM, FOLDER, VOLUMES, gathered_folder
 
 _VIEW, _SURE = 1, 2  # the column that can be corrected, and the one that says how sure it is, and why
 
@@ -30,7 +30,7 @@ class StudySection(Section):
         self.keep("source", "dicomStudy", "anatomy")
         self.onClick(ui.readButton, _("The study could not be read."), self.read)
         self.onClick(ui.drawButton, _("The study could not be drawn."), self.draw)
-        self.onClick(ui.clearButton, _("The scene could not be cleared."), self.logic.clear)
+        self.onClick(ui.clearButton, _("The scene could not be cleared."), self._clear)
 
     def refresh(self) -> None:
         ui, source = self.ui, self.settings.source
@@ -91,6 +91,9 @@ class StudySection(Section):
         any_frame, look = self.settings.anyFrame, self.panel.look()  # now: the user may leave the module meanwhile
 
         def draw() -> None:
+            if not self.mayReplace(study for study in self.logic.studies()
+                                   if self.logic.folder(study) == self.study.folder):
+                return
             steps = self.logic.drawingSteps(self.study, any_frame, **look)
             self.running.steps(_("Drawing"), steps, lambda: self.logic.showInViews(self.logic.studies()[-1]))
 
@@ -99,16 +102,21 @@ class StudySection(Section):
         else:
             draw()
 
+    def _clear(self) -> None:
+        if self.mayReplace(self.logic.studies()):
+            self.logic.clear()
+
     def _reading(self) -> tuple:
         """What is chosen, and as what it is to be read."""
         return self._source(), self.panel.anatomy()
 
     def _corrections(self) -> dict[str, str] | None:
-        """The views that were corrected when this folder was drawn, in a scene that was loaded, say."""
-        kind, folder = self._source()
-        for study in reversed(self.logic.studies() if kind == FOLDER else []):
+        """The views that were corrected when this study was drawn, in a scene that was loaded, say."""
+        kind, which = self._source()
+        folder = Path(which) if kind == FOLDER else gathered_folder(which) if kind == DICOM else None
+        for study in reversed(self.logic.studies()):
             drawn = self.logic.drawing(study).now.acquired
-            if drawn.folder == Path(folder) and self.panel.anatomy() in (None, drawn.anatomy):
+            if drawn.folder == folder and self.panel.anatomy() in (None, drawn.anatomy):
                 return drawn.corrected
         return None
 

@@ -1,7 +1,7 @@
 """The scene: the only place that knows MRML. It draws what it is given, in 3D Slicer and on slicer-core alike."""
 from .curves import draw_curves
 from .draw import draw_in_steps, draw_study, restyle
-from .drawing import Drawing, drawings
+from .drawing import Drawing, drawing_of, drawings
 from .figure import draw_figure, save_figure
 from .host import start
 from .inhand import PlaneInHand, let_go
@@ -24,8 +24,8 @@ __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
     "add_classes", "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves",
     "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
-    "draw_targets", "draw_textures", "draw_view_lines", "drawings", "is_drawn", "let_go", "lines_in_scene",
-    "load_scene", "outlines", "overlay", "overlay_all", "pairs", "restore_textures", "restyle", "save_figure",
-    "save_labelled_study", "save_scene", "segmentation_steps", "show_all", "show_image", "show_pair", "show_views",
-    "start", "targets_of", "view_named", "write_pairs",
+    "draw_targets", "draw_textures", "draw_view_lines", "drawing_of", "drawings", "is_drawn", "let_go",
+    "lines_in_scene", "load_scene", "outlines", "overlay", "overlay_all", "pairs", "restore_textures",
+    "restyle", "save_figure", "save_labelled_study", "save_scene", "segmentation_steps", "show_all",
+    "show_image", "show_pair", "show_views", "start", "targets_of", "view_named", "write_pairs",
 ]

@@ -17,9 +17,9 @@ from .volumes import volumes_in_steps
 def draw_study(study: Study, look: Look | None = None, any_frame: bool = False, volumes: bool = True) -> Drawing:
     """Draw a study: its volumes and cines, a rectangle for every plane, and every line in which two planes cut.
 
-    A study of this folder that is in the scene already is replaced. any_frame: also cut planes of different frames of
-    reference. volumes=False leaves the pixels unread. `Drawing.notes` says why where there is no line. PlaneSSLError
-    where a file cannot be decoded; the scene is then as if nothing had been drawn.
+    A study of this folder that is in the scene already is taken out first, with its segmentations. any_frame: also cut
+    planes of different frames of reference. volumes=False leaves the pixels unread. `Drawing.notes` says why where
+    there is no line. PlaneSSLError where a file cannot be decoded; then nothing of the study is in the scene.
     """
     *_, drawing = draw_in_steps(study, look, any_frame, volumes)
     return drawing
@@ -29,8 +29,8 @@ def draw_in_steps(study: Study, look: Look | None = None, any_frame: bool = Fals
                   volumes: bool = True) -> Iterator[Drawing]:
     """What `draw_study` does, one stack a step, for a program whose windows must not stand still meanwhile.
 
-    Yields the drawing after every step. Where a step fails, or the iterator is closed before its end, the scene is as
-    if nothing had been drawn.
+    Yields the drawing after every step. Where a step fails, or the iterator is closed before its end, nothing of the
+    study is in the scene.
     """
     key = nodes.study_key(study.folder)
     nodes.clear(key)

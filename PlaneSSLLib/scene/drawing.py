@@ -105,6 +105,14 @@ def drawings() -> list[Drawing]:
     return [Drawing(node.GetAttribute(nodes.STUDY)) for node in found]
 
 
+def drawing_of(record) -> Drawing:
+    """The drawn study that a node in the scene keeps; PlaneSSLError if it keeps none."""
+    for drawing in drawings():
+        if drawing.record.GetID() == record.GetID():
+            return drawing
+    raise PlaneSSLError("This study is no longer in the scene: draw it again.")
+
+
 def series_name(stack: Stack) -> str:
     """How Slicer's users know a series: its number and description."""
     return f"{stack.series}: {stack.description}" if stack.series else stack.description or stack.id

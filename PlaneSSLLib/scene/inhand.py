@@ -8,7 +8,7 @@ from ..geometry import Plane
 from . import nodes
 from .coordinates import to_lps, to_ras
 from .drawing import Drawing, drawings
-from .lines import crossing_lines, lines_of_plane, set_lines
+from .lines import lines_of_plane, set_lines, update_lines
 from .observing import Observers
 from .planes import show_model, update_plane
 
@@ -34,8 +34,8 @@ class PlaneInHand:
         for node in (self.handle, self._lines):
             nodes.file_under(node, drawing.folder(stack))
         self._place(plane)
-        self._redraw_others(without_this=True)
-        self._draw_own()
+        update_plane(drawing, stack, index)
+        update_lines(drawing)
         show_model(self._lines, now.colors[stack], line_width=2)
         self._observers = Observers()
         self._observers.add(self.handle, self.handle.PointModifiedEvent, self._moved)
@@ -68,7 +68,7 @@ class PlaneInHand:
         nodes.remove(self.handle)
         nodes.remove(self._lines)
         if self.drawing in drawings():
-            self._redraw_others(without_this=False)
+            update_lines(self.drawing)
 
     def _moved(self) -> None:
         self.drawing.move(self.stack, self.index, self.plane)
@@ -90,15 +90,6 @@ class PlaneInHand:
             now = self.drawing.now
             set_lines(self._lines, now, lines_of_plane(now, self.stack, self.index))
 
-    def _redraw_others(self, without_this: bool) -> None:
-        node = self.drawing.node("lines")
-        if node is None:
-            return
-        now = self.drawing.now
-        lines = crossing_lines(now)
-        number = [stack.id for stack in now.study.stacks].index(self.stack)
-        set_lines(node, now, lines.take(~lines.of(number, self.index)) if without_this else lines)
-
 
 def let_go() -> None:
     """Take away handles that nobody holds, as a scene has that was saved with a plane in hand; the planes stay."""
@@ -107,8 +98,8 @@ def let_go() -> None:
     for node in left:
         nodes.remove(node)
     for drawing in drawings():
-        if drawing.key in studies and (lines := drawing.node("lines")) is not None:
-            set_lines(lines, drawing.now, crossing_lines(drawing.now))
+        if drawing.key in studies:
+            update_lines(drawing)
 
 
 def _show_handle(handle, color: tuple[float, float, float]) -> None:

@@ -82,11 +82,16 @@ def draw_lines(drawing: Drawing):
 
 
 def update_lines(drawing: Drawing) -> None:
-    """Draw the lines anew, where the planes lie now and in the present look."""
-    node = drawing.node("lines")
-    if node is not None:
-        now = drawing.now
-        set_lines(node, now, crossing_lines(now))
+    """Draw the lines anew, where the planes lie now and in the present look; a plane in hand has a node for its own."""
+    now = drawing.now
+    lines = crossing_lines(now)
+    number = {stack.id: k for k, stack in enumerate(now.study.stacks)}
+    for node in drawing.nodes("lines in hand"):
+        own = lines.of(number[node.GetAttribute(nodes.STACK)], int(node.GetAttribute(nodes.SLICE)))
+        set_lines(node, now, lines.take(own))
+        lines = lines.take(~own)
+    if (node := drawing.node("lines")) is not None:
+        set_lines(node, now, lines)
 
 
 def set_lines(node, now: DrawnStudy, lines: Lines) -> None:

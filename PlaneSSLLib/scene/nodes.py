@@ -17,6 +17,8 @@ ROLE = "PlaneSSL.role"
 STUDY = "PlaneSSL.study"
 STACK = "PlaneSSL.stack"
 SLICE = "PlaneSSL.slice"
+_OURS = (ROLE, STUDY, STACK, SLICE)
+_ONE_OF_A_KIND = {"volume", "segmentation"}  # of a stack, or of one of its slices
 
 
 def scene():
@@ -54,11 +56,21 @@ def mark(node, role: str, study: str, stack: str | None = None, index: int | Non
 
 def our_nodes(role: str | None = None, study: str | None = None, stack: str | None = None,
               index: int | None = None, class_name: str = "vtkMRMLNode") -> list:
-    """Our nodes in the scene, those of a role, of a study, of a stack, of a slice; looked for among a class."""
+    """Our nodes in the scene, those of a role, of a study, of a stack, of a slice; looked for among a class.
+
+    A user's copy of an image or a segmentation carries our attributes, and is the user's: the first of several is ours.
+    """
     wanted = {ROLE: role, STUDY: study, STACK: stack, SLICE: None if index is None else str(index)}
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    return [node for node in nodes_of(class_name)
-            if node.GetAttribute(ROLE) and all(node.GetAttribute(name) == value for name, value in wanted.items())]
+    found: dict = {}
+    for node in nodes_of(class_name):
+        if node.GetAttribute(ROLE) and all(node.GetAttribute(name) == value for name, value in wanted.items()):
+            found.setdefault(_which(node) if node.GetAttribute(ROLE) in _ONE_OF_A_KIND else node.GetID(), node)
+    return list(found.values())
+
+
+def _which(node) -> tuple[str | None, ...]:
+    return tuple(node.GetAttribute(name) for name in _OURS)
 
 
 def nodes_of(class_name: str) -> list:
@@ -87,6 +99,11 @@ def remove(node) -> None:
         for i in range(children.GetNumberOfIds()):
             hierarchy.SetItemParent(children.GetId(i), hierarchy.GetItemParent(item))
         hierarchy.RemoveItem(item, False, False)
+    if node.GetAttribute(ROLE) in _ONE_OF_A_KIND:  # copies that a user has made of it are not to be taken for the next
+        for copy in nodes_of(node.GetClassName()):
+            if copy is not node and _which(copy) == _which(node):
+                for name in _OURS:
+                    copy.RemoveAttribute(name)
     scene().RemoveNode(node)
     for other in attached:
         if other is not None and scene().IsNodePresent(other):

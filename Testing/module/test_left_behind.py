@@ -4,12 +4,13 @@ from __future__ import annotations
 import gc
 import weakref
 
+import numpy as np
 import pytest
 from Testing.made_up_run import write_run
 from Testing.made_up_study import write_study
 from Testing.module.using import draw
 
-from PlaneSSLLib import scene
+from PlaneSSLLib import anatomy, scene
 
 
 @pytest.fixture
@@ -84,6 +85,29 @@ def test_what_was_drawn_before_is_followed_on_after_a_cancelled_drawing(panel, h
     sax = next(stack["id"] for stack in panel.logic.drawnStacks(first) if stack["view"] == "SAX")
     scene.show_image(view, drawing, sax, 2)
     assert [node for node in drawing.nodes("view lines") if node.GetAttribute("PlaneSSL.view") == view.GetID()]
+
+
+def test_outlines_go_only_where_the_user_says_so(panel, host, study_folder, monkeypatch):
+    draw(panel, study_folder)
+    (study,) = panel.logic.studies()
+    drawing = panel.logic.drawing(study)
+    stack = next(one for one in drawing.study.stacks if one.view == "SAX")
+    labels = np.zeros((len(stack.planes), *stack.planes[0].shape), np.uint8)
+    labels[:, 5:9, 5:9] = 3
+    node, = scene.add_segmentation(drawing, stack, labels, anatomy.load("heart").labels)
+    answers: list[bool] = []
+    monkeypatch.setattr(host.util, "confirmOkCancelDisplay", lambda text: answers.pop())
+    for button in (panel.ui.drawButton, panel.ui.clearButton):
+        answers.append(False)
+        button.click()
+        panel.running.finish()
+        assert not answers and host.mrmlScene.IsNodePresent(node)
+    answers.append(True)
+    panel.ui.clearButton.click()
+    assert not answers and not panel.logic.studies()
+    panel.ui.drawButton.click()  # nothing to lose: nobody is asked
+    panel.running.finish()
+    assert panel.logic.studies()
 
 
 def test_a_run_of_a_strange_name_closes_no_section(panel):

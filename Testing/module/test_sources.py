@@ -83,6 +83,27 @@ def test_volumes_in_one_folder_of_the_scene_are_one_study(sources, host, study_f
     assert len(read_study(sources.gatherVolumes(alone)).stacks) == 1
 
 
+def test_volumes_whose_names_differ_in_numbers_are_no_cine_and_no_several_patients(
+        sources, host, study_folder, monkeypatch):
+    monkeypatch.setattr(host.util, "exportNode", export_volume)
+    hierarchy = host.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(host.mrmlScene)
+    folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "a study")
+    for number in (301, 401, 501):
+        node = add_volume(host, study_folder / "sax_0.nii.gz", f"{number} knee")
+        hierarchy.CreateItem(folder, node)
+    study = read_study(sources.gatherVolumes(node))
+    assert [stack.phases for stack in study.stacks] == [1, 1, 1] and not study.mixed
+
+
+def test_volumes_of_one_id_after_another_are_not_taken_for_each_other(sources, host, study_folder, monkeypatch):
+    monkeypatch.setattr(host.util, "exportNode", export_volume)
+    first = add_volume(host, study_folder / "sax_0.nii.gz", "one")
+    folder = sources.gatherVolumes(first)
+    assert sources.gatherVolumes(first) == folder
+    host.mrmlScene.Clear(0)
+    assert sources.gatherVolumes(add_volume(host, study_folder / "sax_0.nii.gz", "another")) != folder
+
+
 def test_a_volume_under_a_transform_is_refused(sources, host, study_folder):
     volume = add_volume(host, study_folder / "sax_0.nii.gz", "moved")
     transform = host.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")

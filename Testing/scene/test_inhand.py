@@ -101,6 +101,19 @@ def test_a_moved_plane_stays_moved_in_a_saved_scene(tmp_path):
                                made.stack("four").planes[0].corners(), atol=1e-9)
 
 
+def test_a_plane_in_hand_keeps_its_lines_to_itself_whatever_else_is_shown():
+    """A new look must not draw its lines a second time, where they would stay when it is moved on."""
+    drawing = scene.draw_study(STUDIES["heart"]())
+    hand = scene.PlaneInHand(drawing, "sax", 1)
+    scene.restyle(drawing, textures="central")
+    drag(hand, moved(drawing.study.stack("sax").planes[1]))
+    np.testing.assert_allclose(all_segments(drawing), expected(drawing.study), atol=1e-9)
+    scene.show_pair(drawing, ("two", 0), ("four", 0))
+    assert drawing.node("lines in hand").GetPolyData().GetNumberOfLines() == 0
+    scene.show_all(drawing)
+    np.testing.assert_allclose(all_segments(drawing), expected(drawing.study), atol=1e-9)
+
+
 def test_deleting_the_handle_releases_the_plane():
     drawing = scene.draw_study(STUDIES["heart"]())
     before = all_segments(drawing)

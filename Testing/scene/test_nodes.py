@@ -74,6 +74,23 @@ def test_clearing_one_study_leaves_the_other_and_what_the_user_made():
     assert scene.drawings() == [] and slicer.mrmlScene.IsNodePresent(mine) and hierarchy.GetItemByDataNode(mine)
 
 
+def test_a_users_copies_of_our_nodes_are_the_users():
+    """Slicer copies attributes, too: a backup must not be measured, replaced or cleared for the original."""
+    drawing = full_drawing()
+    copies = []
+    for role in ("segmentation", "volume"):
+        copy = slicer.mrmlScene.CreateNodeByClass(drawing.node(role, "sax").GetClassName())
+        copy.UnRegister(None)
+        copy.Copy(drawing.node(role, "sax"))
+        copy.SetName(f"my {role}")
+        copies.append(slicer.mrmlScene.AddNode(copy))
+        assert copies[-1].GetAttribute("PlaneSSL.role") == role
+    assert len(drawing.nodes("segmentation", "sax")) == len(drawing.nodes("volume", "sax")) == 1
+    scene.add_segmentation(drawing, "sax", np.zeros((5, 64, 80), np.uint8), anatomy.load("heart").labels)
+    scene.clear()
+    assert all(map(slicer.mrmlScene.IsNodePresent, copies))
+
+
 def test_the_items_of_segments_go_with_their_segmentation():
     """Slicer's own plugin gives every segment an item in a virtual branch; imitated here, slicer-core has it not."""
     before = everything()

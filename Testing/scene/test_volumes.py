@@ -48,6 +48,25 @@ def test_a_regular_stack_is_one_volume_and_an_irregular_one_is_a_volume_a_slice(
     assert [len(drawing.nodes("volume", name)) for name in ("sheared", "uneven", "against")] == [4, 3, 1]
 
 
+def test_a_cine_whose_phases_need_another_type_is_saved_whole(tmp_path):
+    """The writer of volume sequences takes phases of one type only."""
+    one = stack("wide", "SAX", planes((1, 0, 0), (0, 1, 0), slices=2), phases=2)
+    one.frames[0][1].source.values[0, 0] = 40_000
+    scene.draw_study(study([one]))
+    scene.save_scene(tmp_path / "scene.mrb")
+    (back,) = scene.load_scene(tmp_path / "scene.mrb")
+    for phase in range(2):
+        shown = arrays(back.node("sequence").GetNthDataNode(phase))
+        np.testing.assert_array_equal(shown, [one.pixels(i, phase) for i in range(2)])
+
+
+def test_a_stack_that_leans_is_no_volume_that_would_be_straightened():
+    """Half a pixel aside over the whole stack, at 0.5 degrees: Slicer's volumes have no shear."""
+    leaning = stack("leaning", "SAX", planes((1, 0, 0), (0, 1, 0), slices=12, step=8.0, shear=0.07))
+    rounded = stack("rounded", "SAX", planes((1, 0, 0), (0, 1, 0), slices=12, step=8.0, shear=0.005))
+    assert (leaning.is_volume(), rounded.is_volume()) == (False, True)
+
+
 def test_a_slice_that_lacks_a_phase_goes_on_showing_the_one_before():
     one = stack("gap", "SAX", planes((1, 0, 0), (0, 1, 0), slices=2), phases=4)
     whole, other = one.frames
