@@ -45,6 +45,8 @@ class VolumeFile:
         except RuntimeError as error:
             raise ValueError(f"cannot be read as a volume ({_reason(error)})") from None
         size, dimension = reader.GetSize(), reader.GetDimension()
+        if reader.GetNumberOfComponents() > 1 and reader.HasMetaDataKey("Segment0_ID"):
+            raise ValueError("holds segments that overlap, which no label map can: let them not, in the Segment Editor")
         if dimension not in (2, 3, 4) or reader.GetNumberOfComponents() != 1:
             raise ValueError(f"holds no grey image (dimensions {dimension}, values per pixel "
                              f"{reader.GetNumberOfComponents()})")
@@ -150,7 +152,7 @@ def label_phases(file: Path, phases: int) -> list[int]:
 def segments_of(file: Path) -> list[tuple[str, str, int]]:
     """(name, terminology, voxel value) of the segments that Slicer keeps in a .seg.nrrd's header; none in other files.
 
-    Slicer numbers segments as they were drawn, whatever they are. PlaneSSLError if they lie in several layers.
+    Slicer numbers segments as they were drawn, whatever they are. PlaneSSLError if one has no value.
     """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
@@ -158,8 +160,6 @@ def segments_of(file: Path) -> list[tuple[str, str, int]]:
     header = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     found = []
     for i in range(sum(re.fullmatch(r"Segment\d+_ID", key) is not None for key in header)):
-        if header.get(f"Segment{i}_Layer", "0") != "0":
-            raise PlaneSSLError(f"The segments of {file} overlap each other and cannot be read as one label map.")
         name, value = header.get(f"Segment{i}_Name", ""), header.get(f"Segment{i}_LabelValue", "")
         if not value.isdigit():
             raise PlaneSSLError(f"The header of {file} does not say which voxels are the segment '{name}'.")

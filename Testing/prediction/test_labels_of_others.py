@@ -58,6 +58,15 @@ def test_segments_are_known_by_their_names_in_a_studys_labels(outlined, tmp_path
     assert np.bincount(labels.ravel(), minlength=4).tolist() == [SHAPE[1] * SHAPE[2] - 52, 16, 0, 36]
 
 
+def test_segments_in_several_layers_are_told(tmp_path):
+    """Slicer writes a volume of several values per voxel where segments overlap."""
+    layers = sitk.Compose([sitk.Image(*SHAPE, sitk.sitkUInt8)] * 2)
+    layers.SetMetaData("Segment0_ID", "a")
+    sitk.WriteImage(layers, str(tmp_path / "x.seg.nrrd"))
+    with pytest.raises(PlaneSSLError, match="segments that overlap"):
+        calls.measure(tmp_path / "x.seg.nrrd", anatomy="heart")
+
+
 def test_labels_that_a_converter_has_scaled_are_whole_all_the_same(tmp_path):
     """nibabel stores floats as int16 with a slope, and what comes back is 1.00005."""
     labels = np.zeros(SHAPE, np.float32)
