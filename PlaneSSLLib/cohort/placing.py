@@ -60,6 +60,9 @@ class Augmentation:
 
 
 NONE = Augmentation()
+# Few patients show few brightnesses: blood near the coil, or dark in one ventricle, must not be new to the network.
+STRONG = Augmentation(rotation_deg=45, zoom=0.35, shift_mm=20, curve=0.6, gamma=0.5, gain=0.25, noise=0.1, blur_px=1.2,
+                      shading=0.5, shaded=0.8)
 _KNOTS = np.linspace(-0.2, 1.4, 7)  # around the range that a plan's percentiles are scaled to
 
 

@@ -6,13 +6,13 @@ import torch
 from torch.nn import functional
 
 from ...anatomy import Anatomy
-from ...cohort.placing import Augmentation
+from ...cohort.placing import STRONG, Augmentation
 from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample, frames, working_image
 from ...cohort.store import PreparedStudy
 from ...geometry import in_millimetres, lines_hit, move_lines
 from ..networks import Head
-from .planes import MOVES, Planes
+from .planes import Planes
 from .task import Batch, Outputs
 
 
@@ -25,7 +25,7 @@ class Masked:
     SQUARES = 9  # along each side of the image, whatever its resolution
     HIDDEN = 0.6
 
-    def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
+    def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation = STRONG) -> None:
         self.plan, self.views, self.augmentation = plan, views, augmentation
         self.heads = {"pixels": Head(1)}
         self.weights = {"pixels": 1.0}
@@ -66,7 +66,7 @@ class Position(Planes):
     STEP_MM = 30.0
 
     def __init__(self, plan: Plan, anatomy: Anatomy, views: tuple[str, ...] = (),
-                 augmentation: Augmentation = MOVES) -> None:
+                 augmentation: Augmentation = STRONG) -> None:
         super().__init__(plan, anatomy, lines=True, location=False, views=views, augmentation=augmentation)
         self.heads = {"position": Head(10)}
         self.weights = {"position": 1.0}

@@ -6,7 +6,7 @@ import torch
 
 from ... import PlaneSSLError
 from ...anatomy import Anatomy
-from ...cohort.placing import Augmentation
+from ...cohort.placing import STRONG, Augmentation
 from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample, frames, working_image
 from ...cohort.store import PreparedStudy
@@ -14,8 +14,6 @@ from ...geometry import distance_to_lines, fit_lines, heatmaps, line_errors, lin
 from ...study.targets import SliceTargets, stack_targets
 from ..networks import Head
 from .task import Batch, Outputs
-
-MOVES = Augmentation(rotation_deg=45, zoom=0.3, shift_mm=20, gamma=0.4, gain=0.2, noise=0.05, blur_px=1.0, shading=0.2)
 
 
 class Planes:
@@ -27,7 +25,7 @@ class Planes:
     """
 
     def __init__(self, plan: Plan, anatomy: Anatomy, *, lines: bool = True, location: bool = True,
-                 views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
+                 views: tuple[str, ...] = (), augmentation: Augmentation = STRONG) -> None:
         self.plan, self.anatomy, self.views, self.augmentation = plan, anatomy, views, augmentation
         self.heads: dict[str, Head] = {}
         if lines:

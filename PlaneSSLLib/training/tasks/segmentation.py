@@ -1,22 +1,21 @@
 """Segmentation of single slices, whatever their view."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from monai.losses import DiceLoss
 from torch.nn import functional
 
-from ...cohort.placing import Augmentation, resample
+from ...cohort.placing import STRONG, Augmentation, resample
 from ...cohort.plan import Plan
 from ...cohort.samples import Place, Sample, frames, working_image
 from ...cohort.store import PreparedStudy
 from ..networks import Head
 from .task import Batch, Outputs
 
-# Few patients show few brightnesses: blood near the coil, or dark in one ventricle, must not be new to the network.
-MOVES = Augmentation(rotation_deg=45, zoom=0.35, shift_mm=15, curve=0.6, gamma=0.5, gain=0.25, noise=0.1,
-                     blur_px=1.2, shading=0.5, shaded=0.8)
-
+MOVES = replace(STRONG, shift_mm=15)
 OUTLINED = 0.06  # of an image, roughly: what the network says everywhere before it has learnt anything
 
 
