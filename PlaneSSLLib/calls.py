@@ -74,6 +74,10 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     if out is not None:
         _require_other(out, study)
     stacks = _chosen(study, run, stack, out, report)
+    if phase is None and any(one.dimension == "channel" for one in stacks):
+        phase = 0
+        report({"event": "notice", "text": "The files are channels of one image, not phases of a cycle: the first one, "
+                                           "to which labels belong, is segmented."})
     for one in stacks:
         require_phase(one, phase)
     wanted = None if phase is None else (phase,)

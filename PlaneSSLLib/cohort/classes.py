@@ -7,10 +7,11 @@ from pathlib import Path
 from .. import PlaneSSLError
 
 
-def read_classes(path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int]]:
+def read_classes(path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int | None]]:
     """A CSV with a column "subject" and one for each class, 0 or 1, empty where unknown -> subject -> class -> answer.
 
-    known: the classes of the anatomy. PlaneSSLError names the line and the column that is wrong.
+    An empty answer is None. known: the classes of the anatomy. PlaneSSLError names the line and the column that is
+    wrong.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -24,7 +25,7 @@ def read_classes(path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int]
         raise PlaneSSLError(f"The table of classes {path} needs a column 'subject' and columns among "
                             f"{', '.join(known) or 'the classes of an anatomy that has some'}; "
                             f"it has {', '.join(sorted(columns)) or 'none'}.")
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, int | None]] = {}
     for number, row in enumerate(rows, start=2):
         answers = {name: (row[name] or "").strip() for name in columns - {"subject"}}
         if None in row:
@@ -34,5 +35,5 @@ def read_classes(path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int]
             what = f"{wrong} is '{answers[wrong]}', not 0, 1 or empty" if wrong else (
                 f"the subject '{row['subject']}' is empty or stands twice")
             raise PlaneSSLError(f"{path}, line {number}: {what}.")
-        found[row["subject"]] = {name: int(answer) for name, answer in answers.items() if answer}
+        found[row["subject"]] = {name: int(answer) if answer else None for name, answer in answers.items()}
     return found

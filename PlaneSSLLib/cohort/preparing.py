@@ -124,15 +124,16 @@ def _prepare_one(item: tuple) -> dict:
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
-        known = {key: answer for key, answer in {**read.classes, **classes.get(read.subject, {})}.items()
-                 if key in chosen.classes}
         marks = _marks(read, salt)
         if document is not None and "content" in document and not _same_study(document, marks):
             return {"study": str(path), "reason": (
                 f"The cohort has another study of the same subject ({name}), and takes one a subject. If they are of "
                 "two subjects, name them in study.json; if its images were replaced, delete that study in the cohort.")}
-        if document is not None:
-            known = {**document["classes"], **known}  # some may have come from a table, earlier
+        # What the cohort has may have come from a table, earlier; an empty answer in this one takes it back.
+        table = classes.get(read.subject, {})
+        stored = {key: answer for key, answer in (document or {}).get("classes", {}).items() if key not in table}
+        answered = {key: answer for key, answer in table.items() if answer is not None}
+        known = {key: answer for key, answer in {**stored, **read.classes, **answered}.items() if key in chosen.classes}
         if document is None or document.get("content", marks["content"]) != marks["content"]:
             notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
             document, about = _write(read, chosen, plan, folder, {"pseudonym": name, **marks, "classes": known})

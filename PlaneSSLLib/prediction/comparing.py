@@ -112,7 +112,9 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
 
     One training after the other on each device. An interrupted one goes on from its checkpoint at the next call.
     """
-    Cohort(grid.evaluate_on)  # what is missing is said before an hour of work
+    if Cohort(grid.evaluate_on).folder.resolve() == grid.cohort.resolve():  # said before an hour of work
+        raise PlaneSSLError(f"The grid evaluates on the very cohort that it trains on, {grid.cohort}: name another one "
+                            "as evaluate_on.")
     if not devices:
         raise PlaneSSLError("Name at least one device to compare on.")
     make_folder(out)
@@ -184,7 +186,11 @@ def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str) ->
                  transfer=grid.transfer, subjects=subjects, network=grid.network,
                  settings=_settings(grid.finetuning, seed, device), resume=True)
     if not (run / "evaluation.json").is_file():
-        write_json(run / "evaluation.json", evaluate(run, grid.evaluate_on, device=device))
+        document = evaluate(run, grid.evaluate_on, device=device)
+        if document["trained_on"]:
+            raise PlaneSSLError(f"{document['trained_on']} subjects of {grid.evaluate_on} are among those that "
+                                f"{run.name} was trained on: evaluate on a cohort of others.")
+        write_json(run / "evaluation.json", document)
     return run.name
 
 

@@ -39,7 +39,7 @@ class LinePredictor:
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         require_head(run, LINES)
-        self.plan, self.anatomy, self.views = run.plan, run.anatomy, run.config["views"]
+        self.plan, self.anatomy, self.views = run.plan, run.anatomy, run.plane_views
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
 

@@ -36,7 +36,8 @@ def measure_stack(segmented: SegmentedStack, structures: Sequence[Label]) -> dic
 
     Returns {"stack", "view", "slices", "phases": [numbers], "times_ms": [..] or None, "volumes_ml": {name: one a phase,
     None where a slice lacks the phase}, "cavities": {name: {"ed_phase", "es_phase", "edv_ml", "esv_ml", "sv_ml",
-    "ef_percent" (None for an empty cavity)}}, "masses_g": {name: number}, "mass_phase": number or None, "notes"}.
+    "ef_percent" (None where fewer than two phases have it)}}, "masses_g": {name: number}, "mass_phase": number or None,
+    "notes"}.
     """
     stack, notes = segmented.stack, []
     widths = slice_widths(stack)
@@ -56,6 +57,11 @@ def measure_stack(segmented: SegmentedStack, structures: Sequence[Label]) -> dic
 
     cavities = {label.name: _ejection(volumes[label.name], segmented.phases) for label in structures
                 if label.ejects and sum(whole) > 1 and len(stack.planes) > 1 and stack.dimension == "phase"}
+    for name in cavities:
+        absent = [segmented.phases[n] for n, volume in enumerate(volumes[name]) if volume == 0]
+        if absent and any(volumes[name]):
+            notes.append(f"{name} is outlined nowhere in phases {', '.join(map(str, absent))} (from 0), which are not "
+                         "taken for its smallest")
     filled = [n for n, complete in enumerate(whole) if complete]
     together = {n: sum(volumes[label.name][n] for label in structures if label.ejects) for n in filled}
     fullest = max(filled, key=lambda n: together[n], default=None)
@@ -80,11 +86,14 @@ def slice_widths(stack: Stack) -> np.ndarray:
 
 
 def _ejection(volumes: Sequence[float | None], phases: Sequence[int]) -> dict:
-    measured = [n for n, volume in enumerate(volumes) if volume is not None]
+    # No cavity empties altogether: a phase in which none was outlined, or found, is none to eject by.
+    measured = [n for n, volume in enumerate(volumes) if volume] or [
+        n for n, volume in enumerate(volumes) if volume is not None]
     full, empty = max(measured, key=lambda n: volumes[n]), min(measured, key=lambda n: volumes[n])
     stroke = volumes[full] - volumes[empty]
+    ejected = 100 * stroke / volumes[full] if volumes[full] and len(measured) > 1 else None
     return {"ed_phase": phases[full], "es_phase": phases[empty], "edv_ml": volumes[full], "esv_ml": volumes[empty],
-            "sv_ml": stroke, "ef_percent": 100 * stroke / volumes[full] if volumes[full] else None}
+            "sv_ml": stroke, "ef_percent": ejected}
 
 
 def _times(segmented: SegmentedStack) -> list[float] | None:

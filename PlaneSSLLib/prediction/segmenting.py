@@ -9,14 +9,12 @@ from torch import Tensor
 
 from .. import PlaneSSLError
 from ..geometry import Plane
-from ..training.memory import keep_freed_memory
+from ..training.memory import is_out_of_memory, keep_freed_memory
 from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
 from .sampling import Sampler, extent
 from .suiting import SEGMENTATION, require_head
-
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
 
 
 class Segmenter:
@@ -78,7 +76,7 @@ class Segmenter:
             try:
                 return np.concatenate([self._labels_at_once(part, matrix) for part in images.split(self.batch)])
             except RuntimeError as error:
-                if not any(words in str(error).lower() for words in _NO_MEMORY):
+                if not is_out_of_memory(error):
                     raise
             self._make_do_with_less()  # not while the error is handled: it holds on to the tensors
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -137,7 +138,10 @@ def _subject(folder: Path, images: Sequence[Image]) -> str:
     found = next((image.series.subject for image in images if image.series.subject), "")
     if found or folder.is_file():
         return found or stem(folder)
-    return folder.resolve().parent.name if folder.name.lower() in UNTELLING else folder.name
+    folder = folder.resolve()
+    while folder.name.lower() in UNTELLING or re.match(r"ses(sion)?[-_]", folder.name.lower()):  # of BIDS, say
+        folder = folder.parent
+    return folder.name
 
 
 def _several(headers: Iterable[Series], mixed: str) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
+from .memory import is_out_of_memory
 from .networks import Network
 from .processes import Processes
 from .run import Run
@@ -60,11 +61,14 @@ class Engine:
         self.mixed = settings.mixed(device)
         self.step, self.pieces = 0, 1  # pieces: into how many parts a batch is cut for want of memory
         self.best: float | None = None
+        self.kept = 0  # the epoch of the weights that are kept
         self.since_best = 0
         self.history: list[dict] = []
 
-    def train(self) -> dict:
-        """Run to the end, or from the run's checkpoint to the end; returns the last row of metrics."""
+    def train(self) -> tuple[dict, dict]:
+        """Run to the end, or from the run's checkpoint to the end; returns the last row of metrics, and of the kept
+        weights the row of theirs.
+        """
         self._restore()
         self.started, self.first_step = time.monotonic(), self.step
         saved, saving = self.started, 0.0
@@ -88,7 +92,8 @@ class Engine:
             if stop:
                 break
         self.processes.wait()
-        return self.history[-1]
+        last = self.history[-1]
+        return last, next((row for row in self.history if row["epoch"] == self.kept), last)
 
     def _end_epoch(self, stage: Stage, losses: dict[str, float]) -> bool:
         """Validate when it is time, and tell; returns whether this epoch was the last."""
@@ -139,8 +144,9 @@ class Engine:
             try:
                 sums = self._backward(task, batch, counts)
                 break
-            except torch.OutOfMemoryError:
-                pass
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
             self._cut_smaller(len(batch["image"]))  # not while the error is handled: it holds on to the tensors
         self.processes.add_gradients(self.network.parameters())
         self.processes.add(*sums.values())
@@ -164,8 +170,9 @@ class Engine:
         totals = {name: torch.zeros((), device=self.device) for name in counts}
         size = -(-len(batch["image"]) // self.pieces)
         for start in range(0, len(batch["image"]), size):
+            # In float64 is what validation measures by, which losses do not read, and Apple's GPUs cannot hold.
             piece = {name: values[start: start + size].to(self.device, non_blocking=True)
-                     for name, values in batch.items()}
+                     for name, values in batch.items() if values.dtype != torch.float64}
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
                 outputs = self.network(piece["image"])
             sums = task.sums(outputs, piece)
@@ -207,7 +214,7 @@ class Engine:
         better = now is None or self.best is None or (now > self.best if more_is_better else now < self.best)
         self.since_best = 0 if better else self.since_best + 1
         if better:
-            self.best = now
+            self.best, self.kept = now, self.step // STEPS_PER_EPOCH
             self.run.save_weights({name: tensor.cpu() for name, tensor in network.state_dict().items()})
         return row
 
@@ -217,7 +224,7 @@ class Engine:
             self.run.save_state({
                 "step": self.step, "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
                 "mean": None if self.mean is None else self.mean.state_dict(), "pieces": self.pieces,
-                "best": self.best, "since_best": self.since_best, "history": self.history})
+                "best": self.best, "kept": self.kept, "since_best": self.since_best, "history": self.history})
 
     def _restore(self) -> None:
         state = self.run.state()
@@ -229,6 +236,7 @@ class Engine:
             self.mean.load_state_dict(state["mean"])
         self.step, self.pieces, self.best = state["step"], state["pieces"], state["best"]
         self.since_best, self.history = state["since_best"], state["history"]
+        self.kept = state.get("kept", 0)
 
     def _stalled(self) -> int:
         """Validations since the best one, as the first process, which alone validates, counts them."""

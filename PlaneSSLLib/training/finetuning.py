@@ -58,7 +58,9 @@ def finetune(
         transfer = "all"
     config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
               "init_task": start.config["task"] if start else "scratch", "transfer": transfer if start else None,
-              "views": labelled_views(cohort, split.train), **({"not_learnt": untold} if untold else {})}
+              "views": labelled_views(cohort, split.train),
+              **({"plane_views": list(pretext.views)} if pretext is not None else {}),
+              **({"not_learnt": untold} if untold else {})}
     return run_training(
         cohort, target, split, settings, name, Path(out), config,
         prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer),
@@ -91,7 +93,8 @@ def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
 def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     """The views that a segmentation of these subjects is trained on, in the anatomy's order."""
     there = {stack.view for name in subjects for stack in cohort.studies[name].stacks if stack.labelled}
-    return [view.name for view in cohort.anatomy.views if view.name in there]
+    named = [view.name for view in cohort.anatomy.views if view.name in there]
+    return [*named, *sorted(there.difference(named))]  # views that the anatomy does not name can be outlined, too
 
 
 def planes_of(run: Run | None, cohort: Cohort) -> Planes | None:
@@ -100,7 +103,7 @@ def planes_of(run: Run | None, cohort: Cohort) -> Planes | None:
     if not names & {"lines", "location"}:
         return None
     return Planes(cohort.plan, cohort.anatomy, lines="lines" in names, location="location" in names,
-                  views=tuple(run.config["views"]))
+                  views=run.plane_views)
 
 
 def take_over(network: Network, run: Run, transfer: str) -> dict:

@@ -1,9 +1,10 @@
-"""Keep the memory that every batch needs again."""
+"""Keep the memory that every batch needs again, and know when there is none left."""
 from __future__ import annotations
 
 import ctypes
 import sys
 
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
@@ -16,5 +17,11 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
-            mallopt(_MMAP_THRESHOLD, 1 << 30)
-            mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+            # Older ones refuse a threshold above 32 MB; one that is left as it was would be frozen by the next call.
+            if mallopt(_MMAP_THRESHOLD, 1 << 30) or mallopt(_MMAP_THRESHOLD, 32 << 20):
+                mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Does torch say by this that memory does not suffice? On a GPU of Apple's, and on CPUs, by words alone."""
+    return any(words in str(error).lower() for words in _NO_MEMORY)

@@ -75,6 +75,11 @@ class Run:
         return found
 
     @property
+    def plane_views(self) -> tuple[str, ...]:
+        """The views in whose images planes were learnt; empty for all. A segmentation beside them may be of others."""
+        return tuple(self.config.get("plane_views", self.config["views"]))
+
+    @property
     def plan(self) -> Plan:
         return Plan.read(self.folder / "plan.json")
 

@@ -96,10 +96,11 @@ def run_training(
             for end, one, cost in ((settings.coarse_steps, _coarser(task, network.body.multiple), COARSE_COST),
                                    (settings.steps, task, 1.0)) if end]
         engine = Engine(network, stages, settings, run, device, processes, report)
-        last = engine.train()
-        results = {"run": str(out), "epochs": last["epoch"], "train": len(split.train), "device": str(device),
+        last, kept = engine.train()
+        results = {"run": str(out), "epochs": last["epoch"], "kept_epoch": kept["epoch"],
+                   "train": len(split.train), "device": str(device),
                    "losses": {k: v for k, v in last.items() if k.startswith("loss_")},
-                   "validation": {k: v for k, v in last.items() if k != "epoch" and not k.startswith("loss_")},
+                   "validation": {k: v for k, v in kept.items() if k != "epoch" and not k.startswith("loss_")},
                    **transfer}
         if processes.first:
             run.finish(results)

@@ -16,7 +16,8 @@ KNOWN = ("normal", "dilated")
 
 def test_answers_and_unknown_ones(tmp_path):
     (tmp_path / "c.csv").write_text("\ufeffsubject,dilated,normal\na,1,0\nb,,1\n", encoding="utf-8")
-    assert read_classes(tmp_path / "c.csv", KNOWN) == {"a": {"dilated": 1, "normal": 0}, "b": {"normal": 1}}
+    assert read_classes(tmp_path / "c.csv", KNOWN) == {
+        "a": {"dilated": 1, "normal": 0}, "b": {"dilated": None, "normal": 1}}
 
 
 @pytest.mark.parametrize("text, words", [
@@ -50,6 +51,10 @@ def test_classes_reach_a_cohort_that_is_there_and_nobodys_are_told(studies, tmp_
     assert (told["prepared"], told["classified"]) == (4, 1)
     assert "1 of 2 subjects in the table of classes" in told["notes"][0] and "someone else" in told["notes"][0]
     assert prepare([studies], "heart", tmp_path / "c")["classified"] == 1  # without the table: nothing is lost
+    other = {"subject-002": {"dilated": 0}}
+    assert prepare([studies], "heart", tmp_path / "c", classes=other)["classified"] == 2
+    withdrawn = {"subject-001": {"dilated": None}}
+    assert prepare([studies], "heart", tmp_path / "c", classes=withdrawn)["classified"] == 1
 
 
 def test_what_is_odd_about_a_study_json_is_told(tmp_path):

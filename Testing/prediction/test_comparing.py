@@ -1,13 +1,16 @@
 """The grid of the evidence: resumable, paired, honest about what it compares."""
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from Testing.made_up_study import write_study
 from Testing.training.conftest import coarse, cohort_folder  # noqa: F401  (fixtures)
 
 from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.files import read_json
 from PlaneSSLLib.prediction import comparing
 from PlaneSSLLib.prediction.comparing import Grid, compare, paired_interval, table_text
@@ -64,9 +67,32 @@ def test_the_table_says_when_pretraining_loses():
     assert "| scratch | 0.500 |" in table_text(rows), "one draw has no deviation"
 
 
-def test_a_grid_is_done_once_and_goes_on_where_it_stopped(cohort_folder, tmp_path, monkeypatch):  # noqa: F811
+@pytest.fixture(scope="module")
+def others(coarse, tmp_path_factory):  # noqa: F811
+    """A cohort of two who are not in the other one."""
+    root = tmp_path_factory.mktemp("others")
+    for seed in (20, 21):
+        write_study(root / f"s{seed}", seed, phases=2)
+    prepare([root], str(coarse), root / "c")
+    return root / "c"
+
+
+def test_nobody_is_evaluated_on_whom_a_network_was_trained(cohort_folder, tmp_path):  # noqa: F811
+    grid = Grid(cohort_folder, cohort_folder / ".", subjects=(1,), draws=(1,))
+    with pytest.raises(PlaneSSLError, match="very cohort that it trains on"):
+        compare(grid, tmp_path / "same")
+    shutil.copytree(cohort_folder, tmp_path / "copy")
     short = {"epochs": 1, "batch": 2, "validate_every": 1}
-    grid = Grid(cohort_folder, cohort_folder, starts=("scratch", "lines"), subjects=(1,), draws=(1,), views=("SAX",),
+    everybody = len(Cohort(cohort_folder).pseudonyms)
+    grid = Grid(cohort_folder, tmp_path / "copy", starts=("scratch",), subjects=(everybody,), draws=(1,),
+                views=("SAX",), finetuning=short)
+    with pytest.raises(PlaneSSLError, match="are among those that"):
+        compare(grid, tmp_path / "copied")
+
+
+def test_a_grid_is_done_once_and_goes_on_where_it_stopped(cohort_folder, others, tmp_path, monkeypatch):  # noqa: F811
+    short = {"epochs": 1, "batch": 2, "validate_every": 1}
+    grid = Grid(cohort_folder, others, starts=("scratch", "lines"), subjects=(1,), draws=(1,), views=("SAX",),
                 pretraining=short, finetuning=short)
     results = compare(grid, tmp_path)
     assert [row["start"] for row in results["table"]] == ["scratch", "lines"]

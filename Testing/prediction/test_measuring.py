@@ -63,6 +63,17 @@ def test_a_slice_is_as_wide_as_half_the_way_to_its_neighbours(places, widths):
     np.testing.assert_allclose(slice_widths(stack(places, [1] * len(places))), widths)
 
 
+@pytest.mark.parametrize(("volumes", "es_phase", "ef_percent"), [
+    ([100, 0, 60], 2, 40.0), ([100, 0, 0], 0, None), ([0, 0, 0], 0, None), ([100, 60, 0], 1, 40.0)])
+def test_a_phase_in_which_a_cavity_was_not_found_is_no_end_systole(volumes, es_phase, ef_percent):
+    """It would have ejected all its blood, the very figure that one looks at."""
+    phases = tuple(labels({LV: count}, {}, {}) for count in volumes)
+    found = measure_stack(SegmentedStack(stack(), (0, 1, 2), phases), HEART.labels)
+    assert (found["cavities"]["LV"]["es_phase"], found["cavities"]["LV"]["ef_percent"]) == (
+        es_phase, ef_percent and pytest.approx(ef_percent))
+    assert any("outlined nowhere" in note for note in found["notes"]) == (max(volumes) > 0)
+
+
 def test_a_single_slice_has_no_ejection_and_says_so():
     one = SegmentedStack(stack((0,), (2,)), (0, 1), (labels({LV: 100}), labels({LV: 50})))
     found = measure_stack(one, HEART.labels)

@@ -21,6 +21,7 @@ from torch.nn import functional
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, Split
 from PlaneSSLLib.reports import write_report
+from PlaneSSLLib.training.engine import Engine
 from PlaneSSLLib.training.finetuning import finetune, take_over
 from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.pretraining import pretrain
@@ -37,11 +38,11 @@ COMMAND = [sys.executable, "-m", "PlaneSSLLib", "pretrain"]
 def test_both_tasks_are_learnt(pretrained):
     """Fails if a task stops learning, a mask is dropped, or images and targets part ways."""
     rows = rows_of(pretrained)
-    assert float(rows[-1]["loss_lines"]) < 0.35 * float(rows[0]["loss_lines"])
-    assert float(rows[-1]["loss_location"]) < 0.35 * float(rows[0]["loss_location"])
+    assert float(rows[-1]["loss_lines"]) < 0.5 * float(rows[0]["loss_lines"])
+    assert float(rows[-1]["loss_location"]) < 0.5 * float(rows[0]["loss_location"])
     assert float(rows[-1]["distance_mm_median"]) < 4
-    assert float(rows[-1]["angle_deg_median"]) < 4
-    assert float(rows[-1]["location_error_slices_median"]) < 0.8
+    assert float(rows[-1]["angle_deg_median"]) < 7
+    assert float(rows[-1]["location_error_slices_median"]) < 1
 
 
 def test_a_run_explains_itself_without_names(pretrained, cohort):
@@ -187,6 +188,19 @@ def test_what_stalls_on_wide_pixels_goes_on_to_the_fine_ones(cohort_folder, tmp_
     settings = replace(QUICK, epochs=8, coarse=0.5, validate_every=1, patience=1)
     results = pretrain(cohort_folder, tmp_path / "run", settings=settings)
     assert results["epochs"] == 6
+
+
+def test_the_figures_that_are_told_are_those_of_the_weights_that_are_kept(cohort_folder, tmp_path, monkeypatch):
+    found, validate = iter([3.0, 1.0, 2.0, 2.5]), Engine._validate
+
+    def validate_as_told(engine, stage):
+        now = next(found)
+        monkeypatch.setattr(Planes, "measure", lambda task, outputs, batch: {"distance_mm": [now]})
+        return validate(engine, stage)
+
+    monkeypatch.setattr(Engine, "_validate", validate_as_told)
+    results = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=4))
+    assert (results["kept_epoch"], results["validation"]["distance_mm"]) == (2, 1.0)
 
 
 def test_a_coarse_share_of_everything_is_refused():
