@@ -4,6 +4,8 @@ from __future__ import annotations
 import ctypes
 import sys
 
+import torch
+
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
@@ -24,4 +26,4 @@ def keep_freed_memory() -> None:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Does torch say by this that memory does not suffice? On a GPU of Apple's, and on CPUs, by words alone."""
-    return any(words in str(error).lower() for words in _NO_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
