@@ -38,11 +38,11 @@ COMMAND = [sys.executable, "-m", "PlaneSSLLib", "pretrain"]
 def test_both_tasks_are_learnt(pretrained):
     """Fails if a task stops learning, a mask is dropped, or images and targets part ways."""
     rows = rows_of(pretrained)
-    assert float(rows[-1]["loss_lines"]) < 0.5 * float(rows[0]["loss_lines"])
-    assert float(rows[-1]["loss_location"]) < 0.5 * float(rows[0]["loss_location"])
+    assert float(rows[-1]["loss_lines"]) < 0.35 * float(rows[0]["loss_lines"])
+    assert float(rows[-1]["loss_location"]) < 0.35 * float(rows[0]["loss_location"])
     assert float(rows[-1]["distance_mm_median"]) < 4
-    assert float(rows[-1]["angle_deg_median"]) < 7
-    assert float(rows[-1]["location_error_slices_median"]) < 1
+    assert float(rows[-1]["angle_deg_median"]) < 4
+    assert float(rows[-1]["location_error_slices_median"]) < 0.8
 
 
 def test_a_run_explains_itself_without_names(pretrained, cohort):
