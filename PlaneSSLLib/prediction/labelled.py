@@ -15,6 +15,7 @@ from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
 from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient
 from ..study.identity import with_ids
+from ..study.likeness import SAME_PLACE_MM
 from ..study.scanning import files_below
 from ..study.volumes import ENDINGS, VolumeFile, frames_of, label_values, segments_of, structure_of
 from .results import Results, SegmentedStack
@@ -166,9 +167,10 @@ def _with_empty_ones(places: dict[tuple, Plane]) -> dict[tuple, Plane]:
     first = next(iter(places.values()))
     planes = sorted(places.values(), key=lambda plane: first.distance(plane.centre))
     gaps = np.diff([first.distance(plane.centre) for plane in planes])
+    smallest = min(gaps[gaps > SAME_PLACE_MM], default=np.inf)  # some may lie beside each other in one plane
     found = dict(places)
     for plane, after, gap in zip(planes, planes[1:], gaps, strict=False):
-        steps = round(gap / gaps.min())
+        steps = round(gap / smallest)
         for i in range(1, steps):
             position = plane.position + (after.position - plane.position) * i / steps
             found[tuple(position.tolist())] = replace(plane, position=position)

@@ -157,6 +157,19 @@ def test_empty_slices_that_were_left_out_are_empty(truthful_run, tmp_path):
     assert found["cavities"]["LV"]["ef_percent"] is not None
 
 
+def test_frames_beside_each_other_in_one_plane_are_told_or_read(seg, tmp_path):
+    """No step lies between them by which empty slices could be counted."""
+    other = pydicom.dcmread(seg)
+    other.ContentDescription = "by another tool"
+    plane = other.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient
+    for groups in other.PerFrameFunctionalGroupsSequence[::2]:
+        position = groups.PlanePositionSequence[0]
+        position.ImagePositionPatient = [x + 0.5 * float(d) for x, d in zip(
+            map(float, position.ImagePositionPatient), plane[:3], strict=True)]
+    other.save_as(tmp_path / "other.dcm")
+    assert sum(map(sum, volumes_of(tmp_path / "other.dcm").values())) > 0
+
+
 def _positions(seg: Path) -> np.ndarray:
     """How far along x the slice of each frame lies; any direction tells slices apart."""
     return np.array([groups.PlanePositionSequence[0].ImagePositionPatient[0]
