@@ -83,7 +83,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     wanted = None if phase is None else (phase,)
     write, phases = _writer(out, stacks, wanted, run.anatomy, lambda: Author.network(run), overwrite, report)
     segmenter = Segmenter(run, device, report=report)
-    counts = [sum(phase in (None, k) for i in range(len(one.planes)) for k in one.acquired(i)) for one in stacks]
+    counts = [sum(len(one.imaged_at(k)) for k in range(one.phases) if phase in (None, k)) for one in stacks]
     found = []
     for i, one in enumerate(stacks):
         def progress(done: int, of: int, before: int = sum(counts[:i])) -> None:

@@ -164,6 +164,7 @@ def _beside(path: Path, ending: str = "") -> Path:
 
 
 def remove(path: Path) -> None:
+    """Delete a file, a link, or a folder with all that is in it; nothing happens where there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -88,7 +88,7 @@ def scaled_phase(stack: Stack, phase: int, plan: Plan) -> dict[int, np.ndarray]:
     Phases are scaled one by one, since those that come as a file each need not share a scale: in ACDC some differ by a
     factor of a hundred. Slices that lack the phase are left out. PlaneSSLError where pixels cannot be decoded.
     """
-    pixels = {i: stack.pixels(i, phase) for i in range(len(stack.planes)) if stack.has(i, phase)}
+    pixels = {i: stack.pixels(i, phase) for i in stack.imaged_at(phase)}
     span = intensity_range(list(pixels.values()), plan.percentiles)
     return {i: scale(image, span) for i, image in pixels.items()}
 

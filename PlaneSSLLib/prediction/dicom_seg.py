@@ -61,9 +61,8 @@ class Source:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self._headers: dict[Path, Dataset] = {}
-        for i in range(len(stack.planes)):
-            for frame in stack.acquired(i).values():
-                self._header(frame)
+        for frame in stack.every_frame:
+            self._header(frame)
         self._check()
 
     def images(self, phase: int) -> tuple[list[Dataset], list[int], list[int] | None]:
@@ -71,7 +70,7 @@ class Source:
 
         Several single images, or one multi-frame image cut down to the frames of the phase.
         """
-        slices = self._slices(phase)
+        slices = self.stack.imaged_at(phase)
         frames = [self.stack.frames[i][phase] for i in slices]
         headers = [self._header(frame) for frame in frames]
         numbers = [frame.frame_number for frame in frames]
@@ -85,9 +84,6 @@ class Source:
         cut = _changed(headers[0], SharedFunctionalGroupsSequence=[shared], PerFrameFunctionalGroupsSequence=groups,
                        NumberOfFrames=len(numbers))
         return [cut], slices, numbers
-
-    def _slices(self, phase: int) -> list[int]:
-        return [i for i in range(len(self.stack.planes)) if self.stack.has(i, phase)]
 
     def series_of(self) -> dict[str, str]:
         """SOP instance UID -> series instance UID of every image."""
@@ -126,7 +122,7 @@ class Source:
                     f"{pydicom.datadict.dictionary_description(keyword)}, and a DICOM SEG can belong to one only; "
                     f"{_OTHER_FORMS}.")
         for phase in range(self.stack.phases):
-            files = {self.stack.frames[i][phase].source.file for i in self._slices(phase)}
+            files = {self.stack.frames[i][phase].source.file for i in self.stack.imaged_at(phase)}
             several = [self._headers[file] for file in files if self._headers[file].get("NumberOfFrames", 1) > 1]
             if several and (len(files) > 1 or "PerFrameFunctionalGroupsSequence" not in several[0]):
                 raise PlaneSSLError(f"A phase of {self.stack.id} is neither in one enhanced multi-frame image nor in "

@@ -97,7 +97,8 @@ def _ejection(volumes: Sequence[float | None], phases: Sequence[int]) -> dict:
 
 
 def _times(segmented: SegmentedStack) -> list[float] | None:
-    times = [segmented.stack.times_ms[phase] for phase in segmented.phases]
+    of_stack = segmented.stack.times_ms
+    times = [of_stack[phase] for phase in segmented.phases]
     return None if None in times else times
 
 

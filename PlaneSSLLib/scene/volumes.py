@@ -115,7 +115,7 @@ def _show(volume, phases: list[np.ndarray]) -> None:
 def _times(stack: Stack) -> list[float] | None:
     times = stack.times_ms
     rising = None not in times and all(a < b for a, b in pairwise(times))
-    return times if rising and len(times) == stack.phases else None
+    return times if rising else None
 
 
 def index_values(stack: Stack) -> list[str]:

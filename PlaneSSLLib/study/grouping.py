@@ -143,13 +143,12 @@ def _stack(images: list[Image]) -> Stack:
     dimension, fields, notes = _dimension(places)
     fields = [*fields, *(name for name, _ in (*TIMES, *COUNTERS) if name not in fields)]
     places = [sorted(place, key=lambda image: _rank(image, fields)) for place in places]
-    times = [[image.time_ms for image in place] for place in places]
     first = places[0][0]
     frame_of_reference, frame_notes = _frame_of_reference(images)
     return Stack(
         id="", naming=Naming("", 0.0), planes=tuple(place[0].plane for place in places),
         frames=tuple(tuple(None if i is None else Frame(i.source, i.time_ms, i.sop_instance_uid, i.frame_number)
-                           for i in place) for place in in_step(places, times)),
+                           for i in place) for place in in_step(places)),
         series=first.series.number, description=first.series.description or first.series.protocol,
         series_uid=first.series.uid, localizer=localizer_type(first), frame_of_reference=frame_of_reference,
         thickness_mm=first.thickness_mm, dimension=dimension,

@@ -80,6 +80,10 @@ class Stack:
         frames = self.frames[slice_index]
         return phase < len(frames) and frames[phase] is not None
 
+    def imaged_at(self, phase: int) -> list[int]:
+        """The slices that were imaged at a phase."""
+        return [i for i in range(len(self.planes)) if self.has(i, phase)]
+
     def shown(self, slice_index: int, phase: int) -> int:
         """The phase of a slice to show at a phase: itself, or where the slice lacks it the one before, or its first."""
         there = self.acquired(slice_index)
@@ -93,8 +97,7 @@ class Stack:
     @property
     def times_ms(self) -> list[float | None]:
         """Of each phase, its trigger time in the first slice that has it."""
-        return [next(frames[phase].time_ms for i, frames in enumerate(self.frames) if self.has(i, phase))
-                for phase in range(self.phases)]
+        return [self.frames[self.imaged_at(phase)[0]][phase].time_ms for phase in range(self.phases)]
 
     @property
     def central(self) -> int:

@@ -3,21 +3,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-T = TypeVar("T")
 
 
-def in_step(slices: Sequence[Sequence[T]], times: Sequence[Sequence[float | None]]) -> list[list[T | None]]:
-    """The frames of each slice, in the order of their times (ms), at their phases; None where a slice lacks a phase.
+class Timed(Protocol):
+    time_ms: float | None
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def in_step(slices: Sequence[Sequence[T]]) -> list[list[T | None]]:
+    """The frames of each slice, in the order of their times, at their phases; None where a slice lacks a phase.
 
     Numbered as they come, all that follows a gap would stand for another moment than in other slices. They are numbered
     so all the same where times are missing, or do not rise.
     """
     slices = [list(frames) for frames in slices]
+    times = [[frame.time_ms for frame in frames] for frames in slices]
     usual = Counter(sorted(map(len, slices), reverse=True)).most_common(1)[0][0]
     if usual < 2 or any(None in of_slice for of_slice in times):
         return slices

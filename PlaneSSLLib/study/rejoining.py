@@ -67,9 +67,8 @@ def _joined(row: list[Stack]) -> Stack:
     first = min(row, key=lambda stack: natural(stack.series))
     row = sorted(row, key=lambda stack: float(stack.planes[0].position @ normal))
     frames = {stack.frame_of_reference for stack in row} - {""}
-    slices = [stack.frames[0] for stack in row]
-    aligned = in_step(slices, [[frame.time_ms for frame in of_slice] for of_slice in slices])
     return replace(
-        first, planes=tuple(stack.planes[0] for stack in row), frames=tuple(map(tuple, aligned)),
+        first, planes=tuple(stack.planes[0] for stack in row),
+        frames=tuple(map(tuple, in_step([stack.frames[0] for stack in row]))),
         frame_of_reference=frames.pop() if len(frames) == 1 else "",
         notes=(*first.notes, f"joined from {len(row)} series of one slice each ({numbers[0]} to {numbers[-1]})"))
