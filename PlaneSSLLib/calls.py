@@ -78,6 +78,10 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
         phase = 0
         report({"event": "notice", "text": "The files are channels of one image, not phases of a cycle: the first one, "
                                            "to which labels belong, is segmented."})
+    if phase is None and len(stacks) == 1 and len(of_file := _phases_in(source, stacks[0])) == 1 < stacks[0].phases:
+        phase = of_file[0]
+        report({"event": "notice", "text": f"{source.name} is one of its case's {stacks[0].phases} phases: it alone is "
+                                           "segmented."})
     for one in stacks:
         require_phase(one, phase)
     wanted = None if phase is None else (phase,)
@@ -132,6 +136,12 @@ def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str
     results = Results(study, results.anatomy, tuple(written))
     write(results)
     return results
+
+
+def _phases_in(file: Path, stack: Stack) -> list[int]:
+    """The phases of a stack that one file holds."""
+    return [k for k in range(stack.phases) if any(
+        stack.has(i, k) and stack.frames[i][k].source.file == file for i in range(len(stack.planes)))]
 
 
 def _require_other(out: Path, study: Study) -> None:

@@ -62,7 +62,7 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
             candidates.append(_Found(folder, (series,)))
         elif any(file.name.lower().endswith(ENDINGS) for file in members) and (
                 folder == root or not LABEL_FOLDER.fullmatch(folder.name)):
-            studies += cases(folder) or one_each(members) or [folder]
+            studies += [first for first, *_ in cases(folder).values()] or one_each(members) or [folder]
         elif damaged and unreadable:
             studies.append(folder)
     studies += [found.path for found in _merged(root, candidates)]

@@ -18,6 +18,8 @@ LABEL_PREFIX = re.compile(rf"^(?:{LABEL_WORDS})[-_. ]", re.IGNORECASE)
 LABEL_FOLDER = re.compile(LABEL_WORDS, re.IGNORECASE)
 IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
 PATIENT = re.compile(r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?$", re.IGNORECASE)
+PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
+CHANNEL = re.compile(r"_\d{4}$")
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
 UNNAMED = Naming("", 0.0)
 
@@ -138,33 +140,69 @@ def label_beside(image: Path) -> Path | None:
 
 
 def one_case(file: Path) -> Volumes:
-    """A lone volume file, or one case of a data set: imagesTr/CASE_0000.nii.gz, ..., labelsTr/CASE.nii.gz."""
+    """A lone volume file, or one case of a data set: imagesTr/CASE_0000.nii.gz, ..., labelsTr/CASE.nii.gz.
+
+    Cases of which the names tell phases, as ACDC's in the nnU-Net layout do (patient001_frame01, patient001_frame12),
+    are one together: a patient's heart that trains must not validate.
+    """
     found = Volumes()
-    if file not in cases(file.parent):
+    phases = cases(file.parent).get(case_of(file), [])
+    if file not in phases:
         if (volume := found.open(file)):
             found.add(stem(file), [(volume, label_beside(file))], UNNAMED)
         return found
-    case, ending = stem(file).removesuffix("_0000"), file.name[len(stem(file)):]
-    channels = [file] if case == stem(file) else sorted(
-        path for path in file.parent.iterdir()
-        if re.fullmatch(re.escape(case) + r"_\d{4}", stem(path)) and path.name.endswith(ending))
-    label = file.parent.with_name(file.parent.name.replace("images", "labels", 1)) / f"{case}{ending}"
-    opened = [volume for channel in channels if (volume := found.open(channel))]
-    found.add(case, [(volume, None if i else label) for i, volume in enumerate(opened)], UNNAMED, "channel")
+    labels = file.parent.with_name(file.parent.name.replace("images", "labels", 1))
+    opened = [(volume, labels / f"{_channelless(path)}{_ending(path)}")
+              for path in phases if (volume := found.open(path))]
+    if len(phases) == 1:
+        opened += [(volume, None) for path in _other_channels(file) if (volume := found.open(path))]
+        found.add(case_of(file), opened, UNNAMED, "channel")
+        return found
+    found.problems += [Problem(path, "is another channel of a case in several phases, of which the first is read")
+                       for phase in phases for path in _other_channels(phase)]
+    while opened:
+        same = [item for item in opened if item[0].slices_at(opened[0][0].planes)]
+        opened = [item for item in opened if item not in same]
+        found.add(case_of(file), same, UNNAMED)
     return found
 
 
-def cases(folder: Path) -> list[Path]:
-    """One file of every case, if the folder is imagesTr or imagesTs of a data set.
+def cases(folder: Path) -> dict[str, list[Path]]:
+    """Of every case, by its name, a file for each phase, if the folder is imagesTr or imagesTs of a data set.
 
     The first channel in the nnU-Net layout; where no name tells a channel, as in the Medical Segmentation Decathlon,
     every file.
     """
     if folder.name not in ("imagesTr", "imagesTs"):
+        return {}
+    files = sorted((path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS)
+                    and not path.name.startswith(".")),  # ._CASE.nii.gz comes with archives made on a Mac
+                   key=lambda path: natural(path.name))
+    found = defaultdict(list)
+    for path in [path for path in files if stem(path).endswith("_0000")] or files:
+        found[case_of(path)].append(path)
+    return dict(found)
+
+
+def case_of(file: Path) -> str:
+    """The name of the case that a file of a data set is of: patient001 for patient001_frame12_0000.nii.gz."""
+    return PHASE.sub("", _channelless(file))
+
+
+def _channelless(file: Path) -> str:
+    return CHANNEL.sub("", stem(file))
+
+
+def _ending(file: Path) -> str:
+    return file.name[len(stem(file)):]
+
+
+def _other_channels(first: Path) -> list[Path]:
+    """The channels of a case beside the first, where the first is named as one."""
+    if not stem(first).endswith("_0000"):
         return []
-    files = sorted(path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS)
-                   and not path.name.startswith("."))  # ._CASE.nii.gz comes with archives made on a Mac
-    return [path for path in files if stem(path).endswith("_0000")] or files
+    return sorted(path for path in first.parent.iterdir() if path != first and _ending(path) == _ending(first)
+                  and CHANNEL.search(stem(path)) and _channelless(path) == _channelless(first))
 
 
 def one_each(files: list[Path]) -> list[Path]:

@@ -14,7 +14,7 @@ from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .layouts import IMAGE_FOLDERS, Volumes, cases, loose_volumes, named_views, one_case, stem
+from .layouts import IMAGE_FOLDERS, Volumes, case_of, cases, loose_volumes, named_views, one_case, stem
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
@@ -137,7 +137,7 @@ def _text(headers: Iterable[Series]) -> str:
 def _subject(folder: Path, images: Sequence[Image]) -> str:
     found = next((image.series.subject for image in images if image.series.subject), "")
     if found or folder.is_file():
-        return found or stem(folder)
+        return found or (case_of(folder) if cases(folder.parent) else stem(folder))
     folder = folder.resolve()
     while folder.name.lower() in UNTELLING or re.match(r"ses(sion)?[-_]", folder.name.lower()):  # of BIDS, say
         folder = folder.parent

@@ -51,6 +51,24 @@ def test_the_run_s_views_are_segmented_and_every_form_is_measured_alike(truthful
     same(tmp_path / "l.seg.nrrd")
 
 
+@pytest.mark.parametrize(("names", "said", "shown"), [
+    (("p1_frame01_0000", "p1_frame09_0000"), "one of its case's 2 phases", 1), (("p1_0000", "p1_0001"), "channels", 0)])
+def test_of_a_case_in_several_files_one_is_segmented(truthful_run, tmp_path, names, said, shown):
+    """nnU-Net's layout: the file that is named, and of channels the first, whose labels they are."""
+    made, folder = volume(OBLIQUE), tmp_path / "imagesTs"
+    folder.mkdir()
+    for name, labels in zip(names, (made.labels, np.flip(made.labels, 2)), strict=True):
+        made.write(folder / f"{name}.nii.gz", labels.astype(np.float32))
+    notices = []
+    found, = calls.segment(truthful_run, folder / f"{names[shown]}.nii.gz", tmp_path / "l.nii.gz", stack="p1",
+                           anatomy="heart", report=lambda event: notices.append(event.get("text", ""))).stacks
+    assert found.phases == (shown,) and any(said in text for text in notices)
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "l.nii.gz")))
+    assert written.ndim == 3
+    expected = np.flip(made.labels, 2) if shown else made.labels
+    assert (written == expected).mean() > 0.99 > (written == np.flip(expected, 2)).mean()
+
+
 def test_labels_beside_a_study_are_measured(truthful_run, cine):
     calls.segment(truthful_run, cine, cine / "labels" / "sax.nii.gz", phase=0)
     one = calls.measure(cine)["stacks"][0]

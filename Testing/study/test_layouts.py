@@ -167,6 +167,29 @@ def test_the_layout_of_nnunet(tmp_path):
     label, = study.labels
     assert (label.file.name, label.phase) == ("heart_002.nii.gz", 0)
     np.testing.assert_array_equal(read_labels(label, stack), np.arange(60).reshape(SHAPE))
+    assert study.subject == "heart_002"
+
+
+@pytest.mark.parametrize(("first", "second"), [("frame01", "frame12"), ("ED", "ES")])
+def test_cases_that_are_phases_of_one_patient_are_one(tmp_path, first, second):
+    """ACDC in nnU-Net's layout is patient001_frame01, patient001_frame12: split apart, one would validate the other."""
+    for value, name in enumerate((f"p001_{first}", f"p001_{second}", f"p002_{first}", "p003_T1", "p003_T2")):
+        volume(tmp_path / "imagesTr" / f"{name}_0000.nii.gz", value=100 * value)
+        volume(tmp_path / "labelsTr" / f"{name}.nii.gz", dtype=np.uint8)
+    paths = find_studies(tmp_path)
+    assert [read_study(path).subject for path in paths] == ["p001", "p002", "p003_T1", "p003_T2"]
+    for path in (paths[0], tmp_path / "imagesTr" / f"p001_{second}_0000.nii.gz"):
+        study = read_patient(path)
+        stack, = study.stacks
+        assert (study.subject, stack.id, stack.phases, stack.dimension) == ("p001", "p001", 2, "phase")
+        assert [stack.pixels(0, k)[0, 0] for k in (0, 1)] == [0, 100]
+        assert [(label.file.name, label.phase) for label in study.labels] == [
+            (f"p001_{first}.nii.gz", 0), (f"p001_{second}.nii.gz", 1)]
+    volume(tmp_path / "imagesTr" / f"p001_{first}_0001.nii.gz")
+    volume(tmp_path / "imagesTr" / f"p001_{second}_0000.nii.gz", origin=(0, 0, 90), value=7)
+    study = read_study(paths[0])
+    assert [(stack.id, stack.phases) for stack in study.stacks] == [("p001", 1), ("p001-2", 1)]  # on two grids
+    assert [problem.file.name for problem in study.problems] == [f"p001_{first}_0001.nii.gz"]
 
 
 def test_a_data_set_without_numbers_of_channels(tmp_path):
@@ -228,7 +251,7 @@ def test_several_studies_in_a_folder_are_no_patient_s(tmp_path):
         volume(tmp_path / "set" / "imagesTr" / f"{case}_0000.nii.gz")
     with pytest.raises(PlaneSSLError, match="2 cases"):
         read_patient(tmp_path / "set" / "imagesTr")
-    assert read_patient(tmp_path / "set" / "imagesTr" / "a_0000.nii.gz").subject == "a_0000"
+    assert read_patient(tmp_path / "set" / "imagesTr" / "a_0000.nii.gz").subject == "a"
 
 
 @pytest.mark.parametrize(("direction", "order"), [
