@@ -72,11 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     def training(sub: argparse.ArgumentParser, epochs: int, coarse: float, batch: str) -> None:
         sub.add_argument("--network", help="small (default), unet or resnet50")
         sub.add_argument("--out", type=Path, required=True, help="the run's folder")
-        sub.add_argument("--epochs", type=_positive, default=epochs,
+        sub.add_argument("--epochs", type=_positive,
                          help=f"how long: an epoch is 50 steps, whatever the cohort (default {epochs})")
         sub.add_argument("--batch", type=_positive,
                          help=f"images in a step, over all processes (default {batch})")
-        sub.add_argument("--coarse", type=float, default=coarse, metavar="SHARE",
+        sub.add_argument("--coarse", type=float, metavar="SHARE",
                          help="so much of the training comes first on pixels twice as wide, in half the time a step "
                               f"(default {coarse})")
         sub.add_argument("--learning-rate", type=float, default=1e-3, help="the largest, reached early (default 0.001)")
@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("finetune", "Learn to segment or classify from labelled studies.", writes=True)
     sub.add_argument("cohort", type=Path, help="made by prepare, some of its studies labelled")
     sub.add_argument("--task", choices=("segmentation", "classification"), required=True)
-    sub.add_argument("--init", required=True, help="a pretrained run's folder, or none for scratch")
+    sub.add_argument("--init", required=True, help="a pretrained run's folder, or none (or scratch)")
     sub.add_argument("--transfer", choices=("joint", "all", "encoder"), default="joint",
                      help="joint (default): all its weights, and beside a segmentation its lines and locations go on "
                           "being learnt, from unlabelled studies, too; all: its weights alone; encoder: a part of them")

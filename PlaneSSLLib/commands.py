@@ -169,7 +169,7 @@ def finetune(options: Namespace, console: Console) -> None:
         split = fold_split(labelled_subjects(Cohort(options.cohort), options.task), options.seed, *options.fold)
     _tell_if_new(options, console)
     document = train(
-        options.cohort, options.out, options.task, init=None if options.init == "none" else Path(options.init),
+        options.cohort, options.out, options.task, init=None if options.init in {"none", "scratch"} else Path(options.init),
         transfer=options.transfer, subjects=options.subjects, split=split, network=options.network,
         settings=_settings(options),
         overwrite=options.overwrite, resume=options.resume, report=console.event)
@@ -327,13 +327,14 @@ def demo(options: Namespace, console: Console) -> None:
 
 
 def _settings(options: Namespace):
-    from .training.settings import Settings
+    from dataclasses import replace
 
-    usual = {"segmentation": 8, "classification": 4}.get(getattr(options, "task", None), 16)
-    return Settings(
-        epochs=options.epochs, batch=options.batch or usual, coarse=options.coarse,
-        learning_rate=options.learning_rate, precision=options.precision, seed=options.seed, device=options.device,
-        workers=options.workers)
+    from .training.settings import USUAL
+
+    given = {name: value for name in ("epochs", "batch", "coarse") if (value := getattr(options, name)) is not None}
+    return replace(USUAL[getattr(options, "task", "pretraining")], learning_rate=options.learning_rate,
+                   precision=options.precision, seed=options.seed, device=options.device, workers=options.workers,
+                   **given)
 
 
 def _reading(options: Namespace) -> dict:

@@ -26,6 +26,6 @@ def processes(count: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     except BrokenProcessPool:
         raise PlaneSSLError("A process was ended from outside, probably for want of memory: run this again, with fewer "
-                            "--jobs; what is done stays done.") from None
+                            "--jobs or --devices; what is done stays done.") from None
     finally:
         pool.shutdown(cancel_futures=True)

@@ -4,22 +4,25 @@ from __future__ import annotations
 import multiprocessing
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from .. import PlaneSSLError
-from ..cohort import Cohort
+from ..cohort import Cohort, draw_split
 from ..cohort.store import digest
 from ..files import make_folder, read_json, replacing, write_json, write_text
-from ..training.finetuning import finetune
+from ..pools import processes
+from ..training.finetuning import finetune, labelled_subjects
 from ..training.pretraining import pretrain
 from ..training.run import Run
-from ..training.settings import Settings
+from ..training.settings import USUAL, Settings
+from ..training.tasks.classification import constant
 from .evaluating import evaluate
 
+Report = Callable[[dict], None]
 SCRATCH = "scratch"
 
 
@@ -29,7 +32,7 @@ class Grid:
 
     starts: "scratch" or pretext tasks ("lines,location"). subjects: numbers of labelled ones; draws: for each of these,
     so many seeds (the seed draws the subjects, the same for every start, and initialises the heads). pretraining,
-    finetuning: Settings that differ from the default ones.
+    finetuning: Settings that differ from the USUAL ones.
     """
 
     cohort: Path
@@ -41,8 +44,8 @@ class Grid:
     transfer: str = "joint"
     network: str = "small"
     views: tuple[str, ...] = ()
-    pretraining: dict = field(default_factory=lambda: {"epochs": 200})
-    finetuning: dict = field(default_factory=lambda: {"epochs": 20})
+    pretraining: dict = field(default_factory=dict)
+    finetuning: dict = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Grid:
@@ -68,8 +71,11 @@ class Grid:
         if len(grid.draws) != len(grid.subjects):
             raise PlaneSSLError(f"The grid {path} has {len(grid.subjects)} numbers of subjects and {len(grid.draws)} "
                                 "numbers of draws; give one for each.")
-        for stage in (grid.pretraining, grid.finetuning):
-            _settings(stage, 0, "cpu")
+        if grid.task not in USUAL:
+            raise PlaneSSLError(f"The grid {path} has the task '{grid.task}'; the tasks are segmentation and "
+                                "classification.")
+        _settings("pretraining", grid.pretraining, 0, "cpu")
+        _settings(grid.task, grid.finetuning, 0, "cpu")
         return grid
 
     def cells(self) -> Iterator[tuple[str, int, int]]:
@@ -99,15 +105,16 @@ _KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEX
           "views": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS, "pretraining": _TABLE, "finetuning": _TABLE}
 
 
-def _settings(given: dict, seed: int, device: str) -> Settings:
+def _settings(stage: str, given: dict, seed: int, device: str) -> Settings:
+    """stage: pretraining, or the task of a finetuning."""
     try:
-        return Settings(**{"epochs": 1, **given, "seed": seed, "device": device})
+        return replace(USUAL[stage], **given, seed=seed, device=device)
     except TypeError as error:
         raise PlaneSSLError(f"A grid's pretraining and finetuning take the settings of a training; {error}.") from None
 
 
 def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
-            report: Callable[[dict], None] = lambda event: None) -> dict:
+            report: Report = lambda event: None) -> dict:
     """Do what of the grid is not done yet, and write table.md, curve.png and results.json below `out`.
 
     One training after the other on each device. An interrupted one goes on from its checkpoint at the next call.
@@ -120,8 +127,25 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
     make_folder(out)
     _same_grid(grid, out)
     _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
-    _each([(_finetune, grid, out, cell) for cell in grid.cells()], devices, report)
+    cells = list(grid.cells())
+    if grid.task == "classification":
+        telling = [cell for cell in cells if _tells_classes(grid, cell)]
+        for _, subjects, seed in dict.fromkeys((SCRATCH, *cell[1:]) for cell in cells if cell not in telling):
+            report({"event": "notice", "text": f"Draw {seed} of {subjects} is left out: all its subjects give one "
+                                               "answer to every class."})
+        if not telling:
+            raise PlaneSSLError(f"No draw from {grid.cohort} holds two answers to any class: give more subjects.")
+        cells = telling
+    _each([(_finetune, grid, out, cell) for cell in cells], devices, report)
     return summarise(grid, out)
+
+
+def _tells_classes(grid: Grid, cell: tuple[str, int, int]) -> bool:
+    """Are there two answers to any class among the subjects that `finetune` draws?"""
+    _, subjects, seed = cell
+    cohort = Cohort(grid.cohort)
+    drawn = draw_split(labelled_subjects(cohort, grid.task), seed, subjects)
+    return len(constant(cohort, drawn.train)) < len(cohort.plan.classes)
 
 
 def _same_grid(grid: Grid, out: Path) -> None:
@@ -140,7 +164,8 @@ def _same_grid(grid: Grid, out: Path) -> None:
     write_json(out / "grid.json", now)
 
 
-def _each(work: list[tuple], devices: tuple[str, ...], report: Callable[[dict], None]) -> None:
+def _each(work: list[tuple], devices: tuple[str, ...], report: Report) -> None:
+    """Call each function with its arguments and a device, as devices become free; an error ends all, soon."""
     done = 0
 
     def tell(name: str) -> None:
@@ -152,41 +177,47 @@ def _each(work: list[tuple], devices: tuple[str, ...], report: Callable[[dict], 
         for call, *arguments in work:
             tell(call(*arguments, devices[0]))
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        free = manager.Queue()
+    with multiprocessing.get_context("spawn").Manager() as manager, processes(len(devices)) as pool:
+        free, over = manager.Queue(), manager.Event()
         for device in devices:
             free.put(device)
-        with ProcessPoolExecutor(len(devices), mp_context=context) as pool:
-            for finished in as_completed([pool.submit(_on_free_device, free, *item) for item in work]):
+        try:
+            for finished in as_completed([pool.submit(_on_free_device, free, over, *item) for item in work]):
                 tell(finished.result())
+        finally:
+            over.set()
 
 
-def _on_free_device(free, call: Callable, *arguments) -> str:
+def _on_free_device(free, over, call: Callable, *arguments) -> str:
+    def stop_if_over(event: dict) -> None:
+        if over.is_set():  # a training that stops between two steps goes on from its checkpoint
+            raise PlaneSSLError("The comparison has ended.")
+
     device = free.get()
     try:
-        return call(*arguments, device)
+        return call(*arguments, device, stop_if_over)
     finally:
         free.put(device)
 
 
-def _pretrain(grid: Grid, out: Path, start: str, device: str) -> str:
+def _pretrain(grid: Grid, out: Path, start: str, device: str, report: Report = lambda event: None) -> str:
     run = _pretrained(out, start)
     if not Run(run).finished:
         pretrain(grid.cohort, run, tasks=tuple(start.split(",")), views=grid.views, network=grid.network,
-                 settings=_settings(grid.pretraining, 0, device), resume=True)
+                 settings=_settings("pretraining", grid.pretraining, 0, device), resume=True, report=report)
     return run.name
 
 
-def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str) -> str:
+def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str,
+              report: Report = lambda event: None) -> str:
     start, subjects, seed = cell
     run = _finetuned(out, cell)
     if not Run(run).finished:
         finetune(grid.cohort, run, grid.task, init=None if start == SCRATCH else _pretrained(out, start),
                  transfer=grid.transfer, subjects=subjects, network=grid.network,
-                 settings=_settings(grid.finetuning, seed, device), resume=True)
+                 settings=_settings(grid.task, grid.finetuning, seed, device), resume=True, report=report)
     if not (run / "evaluation.json").is_file():
-        document = evaluate(run, grid.evaluate_on, device=device)
+        document = evaluate(run, grid.evaluate_on, device=device, report=report)
         if document["trained_on"]:
             raise PlaneSSLError(f"{document['trained_on']} subjects of {grid.evaluate_on} are among those that "
                                 f"{run.name} was trained on: evaluate on a cohort of others.")

@@ -9,7 +9,7 @@ from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
 from .networks import Network
 from .run import Run
-from .settings import Settings
+from .settings import USUAL, Settings
 from .starting import run_training
 from .tasks import Classification, Joint, Segmentation, Task
 from .tasks.classification import constant
@@ -21,7 +21,7 @@ TRANSFERS = ("joint", "all", "encoder")
 def finetune(
     cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "joint",
     subjects: int | None = None, split: Split | None = None, network: str | None = None,
-    settings: Settings = Settings(epochs=40, batch=8, coarse=0.5), **running,
+    settings: Settings | None = None, **running,
 ) -> dict:
     """Train a segmentation or a classification.
 
@@ -29,9 +29,11 @@ def finetune(
     decoder, as in Zhang et al. 2024; or "joint": all, and its lines and locations are learnt on beside a segmentation,
     from every study of the cohort that does not validate or test (the same as "all" for other tasks and runs).
     subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
-    patient leaves none to validate on; else 15 % of the labelled ones validate. running: see `run_training`.
+    patient leaves none to validate on; else 15 % of the labelled ones validate. settings: None for those that are USUAL
+    for the task. running: see `run_training`.
     """
     cohort = Cohort(cohort_folder)
+    settings = settings or USUAL.get(task, USUAL["segmentation"])
     if split is None:
         split = draw_split(labelled_subjects(cohort, task), settings.seed, subjects)
     start = None if init is None else Run.open(init)

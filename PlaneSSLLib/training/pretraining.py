@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
-from .settings import Settings
+from .settings import USUAL, Settings
 from .starting import run_training
 from .tasks import Task
 from .tasks.baselines import Masked, Position
@@ -27,7 +27,7 @@ def pretext_task(names: tuple[str, ...], cohort: Cohort, views: tuple[str, ...])
 
 def pretrain(
     cohort_folder: Path, out: Path, *, tasks: tuple[str, ...] = ("lines", "location"), views: tuple[str, ...] = (),
-    split: Split | None = None, network: str = "small", settings: Settings = Settings(epochs=200, coarse=0.55),
+    split: Split | None = None, network: str = "small", settings: Settings = USUAL["pretraining"],
     **running,
 ) -> dict:
     """Pretrain a network on a cohort, by a split or on all of it, where 15 % validate. running: see `run_training`.

@@ -78,6 +78,11 @@ class Settings:
         return warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
+# By what is learnt, unless the caller says otherwise. A classification's batch is one of whole studies.
+USUAL = {"pretraining": Settings(epochs=200, coarse=0.55), "segmentation": Settings(epochs=40, batch=8, coarse=0.5),
+         "classification": Settings(epochs=40, batch=4, coarse=0.5)}
+
+
 def cpu_has_bfloat16() -> bool:
     """Can this processor compute in bfloat16? Without AVX-512 it is emulated, eight times as slow as float32."""
     try:

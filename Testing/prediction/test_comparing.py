@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from Testing.made_up_run import write_run
 from Testing.made_up_study import write_study
 from Testing.training.conftest import coarse, cohort_folder  # noqa: F401  (fixtures)
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
-from PlaneSSLLib.files import read_json
+from PlaneSSLLib.files import read_json, write_json
 from PlaneSSLLib.prediction import comparing
 from PlaneSSLLib.prediction.comparing import Grid, compare, paired_interval, table_text
 
@@ -27,6 +28,8 @@ def write_grid(path, text):
     ("finetuning = { epoch = 3 }", "epoch"),
     ("finetuning = { epochs = 0 }", "epochs is a whole number, at least 1"),
     ("finetuning = { epochs = 1.5 }", "epochs is a whole number"),
+    ('finetuning = { seed = 3 }', "seed"),
+    ('task = "guessing"', "the tasks are segmentation and classification"),
     ('subjects = ["1"]\ndraws = [1]', "subjects is .*, not a list of whole numbers"),
     ("subjects = 3\ndraws = 1", "subjects is 3, not a list"),
     ("subjects = [1", "not valid TOML"),
@@ -88,6 +91,38 @@ def test_nobody_is_evaluated_on_whom_a_network_was_trained(cohort_folder, tmp_pa
                 views=("SAX",), finetuning=short)
     with pytest.raises(PlaneSSLError, match="are among those that"):
         compare(grid, tmp_path / "copied")
+
+
+def trains_on(device, report):
+    while True:
+        report({"event": "progress"})
+
+
+def fails(device, report):
+    raise PlaneSSLError(f"{device} is too small")
+
+
+def test_an_error_on_one_device_ends_what_the_others_do():
+    """A training of an hour would go on before anybody is told; stopped between two steps it loses nothing."""
+    with pytest.raises(PlaneSSLError, match="cpu is too small"):
+        comparing._each([(trains_on,), (fails,), (trains_on,)], ("cpu", "cpu"), lambda event: None)
+
+
+def test_a_draw_in_which_all_answer_alike_is_left_out_and_told(cohort_folder, others, tmp_path, monkeypatch):  # noqa: F811
+    shutil.copytree(cohort_folder, tmp_path / "c")
+    for n, file in enumerate(sorted((tmp_path / "c" / "studies").glob("*/study.json"))):
+        write_json(file, {**read_json(file), "classes": {"dilated": n % 2}})
+    grid = Grid(tmp_path / "c", others, task="classification", starts=("scratch",), subjects=(1, 2), draws=(1, 6))
+    monkeypatch.setattr(comparing, "finetune", lambda cohort, run, *a, **k: write_run(run, task="classification"))
+    monkeypatch.setattr(comparing, "evaluate", lambda *a, **k: {"classes": {"dilated": {"auc": 0.5}}, "trained_on": 0})
+    told = []
+    compare(grid, tmp_path / "out", report=lambda event: told.append(event.get("text", "")))
+    assert "Draw 0 of 1 is left out" in told[0]
+    left = [text for text in told if "left out" in text]
+    finetuned = list((tmp_path / "out" / "finetuning").iterdir())
+    assert len(left) + len(finetuned) == 7 and len(finetuned) > 1
+    with pytest.raises(PlaneSSLError, match="No draw"):
+        compare(replace(grid, subjects=(1,), draws=(2,)), tmp_path / "none")
 
 
 def test_a_grid_is_done_once_and_goes_on_where_it_stopped(cohort_folder, others, tmp_path, monkeypatch):  # noqa: F811
