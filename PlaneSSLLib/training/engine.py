@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
 from .memory import is_out_of_memory
+from .muon import Muon
 from .networks import Network
 from .processes import Processes
 from .run import Run
@@ -21,6 +22,7 @@ from .tasks import Batch, Task
 
 Report = Callable[[dict], None]
 STEPS_PER_NEWS = 10
+KERNEL_RATE = 20.0  # of the learning rate is the rate of Muon, whose steps have another length than AdamW's
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,7 @@ class Engine:
         self.device, self.processes, self.report = device, processes, report
         self.network = network.to(device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
-        groups = [{"params": list(network.body.parameters()), "scale": settings.body_rate}]
-        groups += [{"params": list(head.parameters()),
-                    "scale": settings.pixel_head_rate if network.kinds[name].per == "pixel" else 1.0}
-                   for name, head in network.heads.items()]
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.optimizers = _optimizers(network, settings)
         self.mixed = settings.mixed(device)
         self.step, self.pieces = 0, 1  # pieces: into how many parts a batch is cut for want of memory
         self.best: float | None = None
@@ -134,9 +132,10 @@ class Engine:
         """One optimiser step; out of memory halves the pieces the batch is worked in, and goes on."""
         settings = self.settings
         frozen = self.step < settings.frozen_epochs * STEPS_PER_EPOCH
-        for group in self.optimizer.param_groups:
-            rate = 0.0 if frozen and group is self.optimizer.param_groups[0] else group["scale"]
-            group["lr"] = settings.learning_rate * settings.rate(self.step) * rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                scale = 0.0 if frozen and group["body"] else group["scale"]
+                group["lr"] = settings.learning_rate * settings.rate(self.step) * scale
         counts = {name: count.to(self.device, torch.float32) for name, count in task.counts(batch).items()}
         self.processes.add(*counts.values())
         self.network.train()
@@ -156,7 +155,8 @@ class Engine:
             raise PlaneSSLError(
                 f"The loss is no longer a number at step {self.step} ({losses}). The last checkpoint is intact; "
                 "look at the cohort's images, or train with a lower --learning-rate.")
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         if self.mean is not None:
             decay = min(settings.ema, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
@@ -166,7 +166,7 @@ class Engine:
 
     def _backward(self, task: Task, batch: Batch, counts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Gradients of the weighted losses; each loss is its sum over this process divided by the global count."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         totals = {name: torch.zeros((), device=self.device) for name in counts}
         size = -(-len(batch["image"]) // self.pieces)
         for start in range(0, len(batch["image"]), size):
@@ -187,7 +187,7 @@ class Engine:
         if self.pieces >= images:
             raise PlaneSSLError("The GPU's memory does not hold a single image of this network. Choose a smaller "
                                 "network (--network small), or --device cpu.")
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
         self.pieces *= 2
         self._tell({"event": "notice", "text": f"Out of GPU memory: going on with the batch in {self.pieces} pieces, "
@@ -222,7 +222,8 @@ class Engine:
         if self.processes.first:
             self.run.write_metrics(self.history)
             self.run.save_state({
-                "step": self.step, "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "step": self.step, "network": self.network.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "mean": None if self.mean is None else self.mean.state_dict(), "pieces": self.pieces,
                 "best": self.best, "kept": self.kept, "since_best": self.since_best, "history": self.history})
 
@@ -230,8 +231,12 @@ class Engine:
         state = self.run.state()
         if state is None:
             return
+        if "optimizers" not in state:
+            raise PlaneSSLError(f"The training in {self.run.folder} was begun by an earlier PlaneSSL, which learns "
+                                "otherwise: start it again (--overwrite).")
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(of_it)
         if self.mean is not None:
             self.mean.load_state_dict(state["mean"])
         self.step, self.pieces, self.best = state["step"], state["pieces"], state["best"]
@@ -248,3 +253,15 @@ class Engine:
         if self.processes.first:
             self.run.event(event)
             self.report(event)
+
+
+def _optimizers(network: Network, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the body's kernels, AdamW for all else."""
+    body, kernels = ([p for p in network.body.parameters() if (p.ndim > 1) == many] for many in (False, True))
+    groups = [{"params": body, "scale": settings.body_rate, "body": True}]
+    groups += [{"params": list(head.parameters()), "body": False,
+                "scale": settings.pixel_head_rate if network.kinds[name].per == "pixel" else 1.0}
+               for name, head in network.heads.items()]
+    turned = [{"params": kernels, "scale": KERNEL_RATE * settings.body_rate, "body": True}]
+    return [torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay),
+            Muon(turned, lr=settings.learning_rate, weight_decay=settings.weight_decay)]
