@@ -171,7 +171,7 @@ def finetune(options: Namespace, console: Console) -> None:
     document = train(
         options.cohort, options.out, options.task, init=None if options.init in {"none", "scratch"} else Path(options.init),
         transfer=options.transfer, subjects=options.subjects, split=split, network=options.network,
-        settings=_settings(options),
+        settings=_settings(options), align=options.align,
         overwrite=options.overwrite, resume=options.resume, report=console.event)
     _tell_of_training(document, options, console)
 

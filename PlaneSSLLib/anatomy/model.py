@@ -27,7 +27,9 @@ class View:
 
     normal: typical unit normal in LPS, pointing the way the slices count (base to apex, ...); that of a left organ
     where the anatomy is sided. perpendicular_to: instead of a normal, any stack at right angles to that view which
-    has no better name. most_slices: a stack with more slices than this is not this view. words: how descriptions
+    has no better name. pose: two views of which central planes are regressed in images of this one; along the line of
+    the first an image is turned before it is segmented, and where that of the second crosses it is its middle.
+    most_slices: a stack with more slices than this is not this view. words: how descriptions
     call it, in lower case.
     """
 
@@ -39,6 +41,7 @@ class View:
     most_slices: int | None = None
     words: tuple[str, ...] = ()
     lines: tuple[LineTarget, ...] = ()
+    pose: tuple[str, ...] = ()
 
     def lies_as_usual(self, normal: np.ndarray) -> bool:
         """Is a stack of this (3,) unit normal, or its opposite, within 45 degrees of the typical one?
@@ -98,6 +101,11 @@ class Anatomy:
 
     def view(self, name: str) -> View | None:
         return next((view for view in self.views if view.name == name), None)
+
+    def pose_of(self, view: str) -> tuple[str, ...]:
+        """The two views by which images of a view are laid alike; () if the anatomy names none."""
+        known = self.view(view)
+        return known.pose if known else ()
 
     def structure(self, name: str, terminology: str = "") -> Label | None:
         """The structure of this code, where only one has it, else of this name or title, however it is spelt.

@@ -201,6 +201,7 @@ class _Reader:
             "most_slices": (_whole(1, 10_000), None),
             "words": (_TEXTS, []),
             "lines": (_TEXTS, []),
+            "pose": (_list_of(_NAME, 2, "the names of two views"), []),
         })
         if (taken["normal"] is None) == (taken["perpendicular_to"] is None):
             self.fail(where, "normal", "expected either normal or perpendicular_to, "
@@ -218,7 +219,13 @@ class _Reader:
                           f"found '{text}'")
             lines.append(LineTarget(view, plane or "central"))
         self.unique(where, "lines", lines)
-        return View(**{**taken, "color": tuple(map(float, taken["color"])), "lines": tuple(lines),
+        self.unique(where, "pose", taken["pose"])
+        central = [line.view for line in lines if line.plane == "central"]
+        for name in taken["pose"]:
+            if name not in central:
+                self.fail(where, "pose", "expected views whose central planes are among the lines "
+                          f"({', '.join(central) or 'none is'}), found '{name}'")
+        return View(**{**taken, "color": tuple(map(float, taken["color"])), "lines": tuple(lines), "pose": tuple(taken["pose"]),
                        "words": _lower(taken["words"])})
 
     def check_views(self, views: tuple[View, ...]) -> None:

@@ -38,13 +38,17 @@ def frames(study: PreparedStudy, views: Sequence[str] = (), labelled: bool = Fal
 
 def working_image(
     study: PreparedStudy, place: Place, plan: Plan, augmentation: Augmentation, rng: np.random.Generator | None,
+    pose: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A frame on the working grid, (rows, columns) float32, and the `placement` matrix that took it there.
 
-    Augmented with rng; as it is where rng is None. Labels and lines follow through the matrix.
+    Augmented with rng; as it is where rng is None. pose: how the organ lies in it, see `geometry.pose`; the grid is laid
+    like it first. Labels and lines follow through the matrix.
     """
     stack = study.stacks[place.stack]
-    motion = None if rng is None else augmentation.motion(rng)
+    motion = np.eye(3) if rng is None else augmentation.motion(rng)
+    if pose is not None:
+        motion = pose @ motion
     matrix = placement(stack.planes[place.slice], plan, motion)
     image = resample(study.image(stack, place.slice, place.phase), matrix, plan.size)
     return (image if rng is None else augmentation.intensities(image, rng)), matrix

@@ -42,6 +42,7 @@ class Grid:
     draws: tuple[int, ...] = (5, 3, 3, 3)
     task: str = "segmentation"
     transfer: str = "joint"
+    align: bool = True
     network: str = "small"
     views: tuple[str, ...] = ()
     pretraining: dict = field(default_factory=dict)
@@ -101,7 +102,7 @@ def _is_count(value: object) -> bool:
 _TEXT, _TEXTS = (_is_text, "a text"), (_list_of(_is_text), "a list of texts")
 _COUNTS = _list_of(_is_count, 1), "a list of whole numbers above 0"
 _TABLE = (lambda value: isinstance(value, dict)), "a table"
-_KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "network": _TEXT, "starts": _TEXTS,
+_KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "align": ((lambda value: isinstance(value, bool)), "true or false"), "network": _TEXT, "starts": _TEXTS,
           "views": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS, "pretraining": _TABLE, "finetuning": _TABLE}
 
 
@@ -153,7 +154,7 @@ def _same_grid(grid: Grid, out: Path) -> None:
     now = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(grid).items()}
     for key in ("cohort", "evaluate_on"):  # by whom they hold: a folder may be moved, and be filled anew
         now[f"subjects of {key}"] = digest(*sorted(Cohort(getattr(grid, key)).pseudonyms))[:16]
-    fixed = ("task", "transfer", "network", "views", "pretraining", "finetuning", "subjects of cohort",
+    fixed = ("task", "transfer", "align", "network", "views", "pretraining", "finetuning", "subjects of cohort",
              "subjects of evaluate_on")
     if (out / "grid.json").is_file():
         before = read_json(out / "grid.json")
@@ -214,7 +215,7 @@ def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str,
     run = _finetuned(out, cell)
     if not Run(run).finished:
         finetune(grid.cohort, run, grid.task, init=None if start == SCRATCH else _pretrained(out, start),
-                 transfer=grid.transfer, subjects=subjects, network=grid.network,
+                 transfer=grid.transfer, align=grid.align, subjects=subjects, network=grid.network,
                  settings=_settings(grid.task, grid.finetuning, seed, device), resume=True, report=report)
     if not (run / "evaluation.json").is_file():
         document = evaluate(run, grid.evaluate_on, device=device, report=report)

@@ -95,6 +95,7 @@ def _measure(segmenter: Segmenter, study: PreparedStudy, clean: bool) -> dict[st
             continue
         labels = dict(zip(stack.labelled, segmenter.segment(
             [study.image(stack, i, k) for i, k in stack.labelled], [stack.planes[i] for i, _ in stack.labelled],
+            stack.view,
         ), strict=True))
         for phase in sorted({k for _, k in stack.labelled}):
             slices = [i for i, k in stack.labelled if k == phase]

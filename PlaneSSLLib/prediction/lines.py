@@ -10,12 +10,11 @@ import torch
 from ..cohort.placing import resample
 from ..cohort.plan import scaled_phase
 from ..cohort.upright import upright_slices
-from ..geometry import clip_line, fit_lines, line_errors, lines_hit, lines_in_image, move_lines
+from ..geometry import agree, clip_line, fit_lines, line_errors, lines_hit, lines_in_image, move_lines
 from ..study import Stack, Study
 from ..study.targets import SliceTargets, Target, stack_targets
 from ..training.run import Run
 from ..training.settings import choose_device
-from .agreeing import agree
 from .suiting import LINES, require_anatomy, require_head
 
 

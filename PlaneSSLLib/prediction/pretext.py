@@ -11,14 +11,13 @@ from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
 from ..cohort.placing import placement
 from ..cohort.samples import Listed, Place
-from ..geometry import angle_between, move_lines
+from ..geometry import agree, angle_between, move_lines
 from ..training.pretraining import pretext_task
 from ..training.run import Run
 from ..training.settings import choose_device
 from ..training.starting import places_of
 from ..training.tasks import Batch, Outputs
 from ..training.tasks.planes import Planes
-from .agreeing import agree
 
 Measures = dict[str, list[float]]
 Answers = Iterable[tuple[Outputs, Batch]]

@@ -1,19 +1,21 @@
 """Label maps of whole stacks, on the pixels they were acquired on."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .. import PlaneSSLError
+from ..cohort.placing import placement
 from ..geometry import Plane
+from ..training.guide import Guide
 from ..training.memory import is_out_of_memory, keep_freed_memory
 from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
-from .sampling import Sampler, extent
+from .sampling import Sampler, extent, turned
 from .suiting import SEGMENTATION, require_head
 
 
@@ -31,16 +33,24 @@ class Segmenter:
         self.device = choose_device(device)
         keep_freed_memory()
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
+        guide = run.guide()
+        self.guide = None if guide is None else Guide(guide, self.plan, self.anatomy, self.device)
         self._values = np.array([0, *(value for value, _ in self.plan.labels)], dtype=np.uint8)
 
-    def segment(self, images: Sequence[np.ndarray], planes: Sequence[Plane],
+    def segment(self, images: Sequence[np.ndarray], planes: Sequence[Plane], view: str = "",
                 progress: Callable[[int, int], None] = lambda done, of: None) -> list[np.ndarray]:
         """Label all frames of one stack, of any phases: (rows, columns) images -> (rows, columns) uint8 label values.
 
-        images: on the plan's scale, see `scaled_phase`. planes: that of each image. progress: called with (frames done,
-        of). If what is found touches the border of the working grid, inside the images, a second look is taken with
+        images: on the plan's scale, see `scaled_phase`. planes: that of each image. view: the stack's. progress: called
+        with (frames done, of). Where a `Guide` sees how the organ lies, the grid is laid like it. Else, if what is found touches the border of the working grid, inside the images, a second look is taken with
         the grid centred on it, and kept if less is cut off.
         """
+        poses = self.guide.poses(view, images, planes) if self.guide else {}
+        if poses:
+            return self._laid_alike(images, planes, poses, progress)
+        if self.guide and self.anatomy.pose_of(view):
+            self.report({"event": "notice", "text": "The lines that say how the organ lies are not seen: the images are "
+                                                    "taken as they are."})
         found = self._look(images, planes, MIDDLE, progress)
         cut = pixels_cut(found, planes, self.plan)
         if not cut:
@@ -51,13 +61,25 @@ class Segmenter:
         again = self._look(images, planes, centre, progress)
         return again if pixels_cut(again, planes, self.plan, centre) < cut else found
 
+    def _laid_alike(self, images: Sequence[np.ndarray], planes: Sequence[Plane], poses: Mapping[Plane, np.ndarray],
+                    progress: Callable[[int, int], None]) -> list[np.ndarray]:
+        labels: list[np.ndarray] = []
+        for first, last in self._alike(planes):
+            batch = _batch(images[first:last])
+            matrices = np.array([placement(plane, self.plan, poses[plane]) for plane in planes[first:last]])
+            labels.extend(self._in_parts(len(batch), lambda part, batch=batch, matrices=matrices: (
+                self._labels_turned(batch[part], matrices[part]))))
+            progress(last, len(planes))
+        return labels
+
     def _look(self, images: Sequence[np.ndarray], planes: Sequence[Plane], centre: tuple[float, float],
               progress: Callable[[int, int], None]) -> list[np.ndarray]:
         """centre: of the working grid, (column, row) mm from each image's centre."""
         labels: list[np.ndarray] = []
         for first, last in self._alike(planes):
-            batch = torch.from_numpy(np.stack(images[first:last])[:, None].astype(np.float32, copy=False))
-            labels.extend(self._labels(batch, grid_on(planes[first], self.plan, centre)))
+            batch, matrix = _batch(images[first:last]), grid_on(planes[first], self.plan, centre)
+            labels.extend(self._in_parts(len(batch), lambda part, batch=batch, matrix=matrix: (
+                self._labels_at_once(batch[part], matrix))))
             progress(last, len(planes))
         return labels
 
@@ -70,11 +92,11 @@ class Segmenter:
                 yield first, i
                 first = i
 
-    def _labels(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
-        """(n, 1, rows, columns) -> (n, rows, columns) label values, with as little memory as there is."""
+    def _in_parts(self, count: int, labels_of: Callable[[slice], np.ndarray]) -> np.ndarray:
+        """(count, rows, columns) label values of so many images, with as little memory as there is."""
         while True:
             try:
-                return np.concatenate([self._labels_at_once(part, matrix) for part in images.split(self.batch)])
+                return np.concatenate([labels_of(slice(i, i + self.batch)) for i in range(0, count, self.batch)])
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -96,6 +118,14 @@ class Segmenter:
         labels[:, back.box[0], back.box[1]] = self._values[_strongest(structures).cpu().numpy()]
         return labels
 
+    @torch.inference_mode()
+    def _labels_turned(self, images: Tensor, matrices: np.ndarray) -> np.ndarray:
+        """(n, 1, rows, columns) -> (n, rows, columns) label values, each image through a matrix of its own."""
+        on_grid = turned(images.to(self.device), matrices, self.plan.size)
+        probabilities = self.network(on_grid)["segmentation"].float().softmax(1)
+        structures = turned(probabilities[:, 1:], np.linalg.inv(matrices), tuple(images.shape[2:]))
+        return self._values[_strongest(structures).cpu().numpy()]
+
     def _make_do_with_less(self) -> None:
         if self.batch > 1:
             self.batch //= 2
@@ -109,6 +139,11 @@ class Segmenter:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.report({"event": "notice", "text": text})
+
+
+def _batch(images: Sequence[np.ndarray]) -> Tensor:
+    """(n, 1, rows, columns) float32."""
+    return torch.from_numpy(np.stack(images)[:, None].astype(np.float32, copy=False))
 
 
 def _widened(part: slice) -> slice:

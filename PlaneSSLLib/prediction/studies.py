@@ -52,7 +52,8 @@ def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, 
     slices = upright_slices(stack, segmenter.anatomy)
     images = {(i, k): slices[i].turn(image) for k in phases
               for i, image in scaled_phase(stack, k, segmenter.plan).items()}
-    found = segmenter.segment(list(images.values()), [slices[i].plane for i, _ in images], progress=report)
+    found = segmenter.segment(list(images.values()), [slices[i].plane for i, _ in images], stack.view,
+                              progress=report)
     labels: list[list[np.ndarray | None]] = [[None] * len(stack.planes) for _ in phases]
     for (i, k), image in zip(images, found, strict=True):
         labels[phases.index(k)][i] = slices[i].back(image)

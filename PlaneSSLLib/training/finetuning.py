@@ -7,13 +7,16 @@ from torch import nn
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
+from .engine import Report
+from .guide import Guide
 from .networks import Network
 from .run import Run
-from .settings import USUAL, Settings
+from .settings import USUAL, Settings, choose_device
 from .starting import run_training
 from .tasks import Classification, Joint, Segmentation, Task
 from .tasks.classification import constant
 from .tasks.planes import Planes
+from .tasks.segmentation import Poses
 
 TRANSFERS = ("joint", "all", "encoder")
 
@@ -21,7 +24,7 @@ TRANSFERS = ("joint", "all", "encoder")
 def finetune(
     cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "joint",
     subjects: int | None = None, split: Split | None = None, network: str | None = None,
-    settings: Settings | None = None, **running,
+    settings: Settings | None = None, align: bool = True, **running,
 ) -> dict:
     """Train a segmentation or a classification.
 
@@ -30,7 +33,8 @@ def finetune(
     from every study of the cohort that does not validate or test (the same as "all" for other tasks and runs).
     subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
     patient leaves none to validate on; else 15 % of the labelled ones validate. settings: None for those that are USUAL
-    for the task. running: see `run_training`.
+    for the task. align: where the run that is taken over has learnt lines, lay images by the lines that it sees in them
+    before they are segmented, of views for which the anatomy says how; the run keeps its weights for that. running: see `run_training`.
     """
     cohort = Cohort(cohort_folder)
     settings = settings or USUAL.get(task, USUAL["segmentation"])
@@ -48,7 +52,10 @@ def finetune(
             f"The run {init} has learnt from the images of {len(opened)} of these {len(split.test)} test subjects, "
             "without their labels: pretrain with the same --split to keep them out.")})
     name = network or (start.config["network"] if start else "small")
+    guide = guiding_run(start, cohort, split) if align and start is not None and task == "segmentation" else None
     target = target_task(task, cohort, split)
+    if guide is not None:
+        target = Segmentation(cohort.plan, poses=seen_poses(guide, cohort, split, settings, report))
     untold = constant(cohort, split.train) if isinstance(target, Classification) else []
     if untold:
         report({"event": "notice", "text": (
@@ -62,11 +69,12 @@ def finetune(
               "init_task": start.config["task"] if start else "scratch", "transfer": transfer if start else None,
               "views": labelled_views(cohort, split.train),
               **({"plane_views": list(pretext.views)} if pretext is not None else {}),
+              **({"guide": {"network": guide.config["network"], "heads": guide.config["heads"]}} if guide else {}),
               **({"not_learnt": untold} if untold else {})}
     return run_training(
         cohort, target, split, settings, name, Path(out), config,
         prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer),
-        seen=start.seen if start else (), **running)
+        seen=start.seen if start else (), guide=guide, **running)
 
 
 def target_task(name: str, cohort: Cohort, split: Split) -> Task:
@@ -97,6 +105,32 @@ def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     there = {stack.view for name in subjects for stack in cohort.studies[name].stacks if stack.labelled}
     named = [view.name for view in cohort.anatomy.views if view.name in there]
     return [*named, *sorted(there.difference(named))]  # views that the anatomy does not name can be outlined, too
+
+
+def guiding_run(start: Run, cohort: Cohort, split: Split) -> Run | None:
+    """The run itself where it can be a `Guide` to images of the views that are outlined; else None."""
+    posed = any(map(cohort.anatomy.pose_of, labelled_views(cohort, split.train)))
+    return start if posed and "lines" in start.config["heads"] else None
+
+
+def seen_poses(run: Run, cohort: Cohort, split: Split, settings: Settings, report: Report) -> Poses:
+    """How the organ lies in the outlined stacks of those who train and validate, as a pretrained run sees it."""
+    guide = Guide(run.network(), cohort.plan, cohort.anatomy, choose_device(settings.device))
+    poses, without = {}, 0
+    for name in (*split.train, *split.validation):
+        study = cohort.studies[name]
+        for s, stack in enumerate(study.stacks):
+            if not stack.labelled or not cohort.anatomy.pose_of(stack.view):
+                continue
+            found = guide.poses(stack.view, [study.image(stack, i, k) for i, k in stack.labelled],
+                                [stack.planes[i] for i, _ in stack.labelled])
+            if found:
+                poses[name, s] = [found.get(plane) for plane in stack.planes]
+            without += not found
+    if without:
+        report({"event": "notice", "text": f"In {without} of {without + len(poses)} outlined stacks the lines that say "
+                                           "how they lie are not seen: they are taken as they are."})
+    return poses
 
 
 def planes_of(run: Run | None, cohort: Cohort) -> Planes | None:

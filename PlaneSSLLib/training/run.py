@@ -23,10 +23,13 @@ from ..cohort.splits import Split
 from ..files import make_folder, read_json, read_numbers, refuse_existing, remove, replacing, write_json, write_text
 from .networks import Head, Network, build
 
+GUIDE = "guide.safetensors"
+
 
 class Run:
-    """A run's folder: config.json, plan.json, anatomy.toml, splits.json, versions.json written once at the start;
-    weights.safetensors, state.pt, metrics.csv replaced whole as training goes on; events.jsonl appended to.
+    """A run's folder: config.json, plan.json, anatomy.toml, splits.json, versions.json, and guide.safetensors where a
+    pretrained network tells how images lie, written once at the start; weights.safetensors, state.pt, metrics.csv
+    replaced whole as training goes on; events.jsonl appended to.
 
     Subjects stand here by pseudonym only.
     """
@@ -168,19 +171,34 @@ class Run:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Name -> tensor on the CPU. Safetensors hold numbers only: no code is loaded."""
-        path = self.folder / "weights.safetensors"
+        return self._read("weights.safetensors", "the run has not come to its first checkpoint")
+
+    def _read(self, name: str, why_missing: str) -> dict[str, torch.Tensor]:
+        path = self.folder / name
         try:
             return safetensors.torch.load_file(path)
         except FileNotFoundError:
-            raise PlaneSSLError(f"{path} is missing: the run has not come to its first checkpoint.") from None
+            raise PlaneSSLError(f"{path} is missing: {why_missing}.") from None
         except (OSError, SafetensorError) as error:
             raise PlaneSSLError(f"{path} is damaged ({error}).") from None
 
     def network(self) -> Network:
         """The trained network, on the CPU, in eval mode. PlaneSSLError names the tensors that do not fit."""
-        config = self.config
+        return self._loaded(self.config, self.weights())
+
+    def save_guide(self, start: Run) -> None:
+        """Keep the network by which images are laid alike, see `Guide`."""
+        with replacing(self.folder / GUIDE) as side:
+            safetensors.torch.save_file(start.weights(), side)
+
+    def guide(self) -> Network | None:
+        """The network by which images are laid alike before this run segments them; None if they are not."""
+        config = self.config.get("guide")
+        return None if config is None else self._loaded(
+            config, self._read(GUIDE, "copy the whole folder of a run"))
+
+    def _loaded(self, config: dict, weights: dict[str, torch.Tensor]) -> Network:
         network = build(config["network"], {name: Head(**head) for name, head in config["heads"].items()}, seed=0)
-        weights = self.weights()
         expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         if expected != found:

@@ -19,8 +19,9 @@ class Settings:
     An epoch is 50 steps of a batch, whatever the size of the cohort: with one labelled patient or a thousand studies,
     the same number of epochs is the same work. The learning rate rises over the warm-up steps and falls to zero along a
     half cosine. coarse: the share of the training that comes first, on pixels twice as wide, where a step takes less
-    than half the time; lines and locations need no finer ones. pixel_head_rate scales the learning rate of heads that
-    answer for every pixel: they are narrow, and with Adam a step changes an answer by the rate times its inputs.
+    than half the time; lines and locations need no finer ones. learning_rate is AdamW's; the body's
+    kernels go by Muon, at a fixed multiple of it. pixel_head_rate scales the learning rate of heads that answer for
+    every pixel: they are narrow, and with Adam a step changes an answer by the rate times its inputs.
     body_rate scales that of the body, frozen_epochs leaves it as it is at first. ema: decay of the running mean of the
     weights that is validated and kept; 0 for none. patience: validations without a better one after which training
     stops; None for never. precision: bfloat16 where it is quicker and loses nothing that shows, on a GPU that has it;

@@ -47,12 +47,14 @@ def free_places_of(task: Joint, cohort: Cohort, split: Split) -> list[Place]:
 def run_training(
     cohort: Cohort, task: Task, split: Split, settings: Settings, network_name: str, out: Path, config: dict, *,
     prepare_network: Callable[[Network], dict] = lambda network: {}, seen: Collection[str] = (),
+    guide: Run | None = None,
     overwrite: bool = False, resume: bool = False, report: Report = lambda event: None,
 ) -> dict:
     """Train and write the run at `out`; returns its results.
 
     config: what else is to be known about the run. prepare_network: takes pretrained weights over and returns what it
-    has to say about them. seen: whose images these weights have learnt from already. With resume, a run that is there
+    has to say about them. seen: whose images these weights have learnt from already. guide: the run whose weights are
+    kept beside those of this one, see `Run.guide`. With resume, a run that is there
     goes on; if its choices differ from these, both are shown.
     """
     keep_freed_memory()
@@ -84,6 +86,8 @@ def run_training(
         run = _start(out, choices, cohort, split, seen, overwrite, resume, processes)
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
+        if guide is not None and processes.first:
+            run.save_guide(guide)
         if run.replaced.exists() and processes.first:
             report({"event": "notice", "text": f"The run that was there is kept in {run.replaced} until this ends."})
 

@@ -9,8 +9,7 @@ import torch
 from Testing.made_up_study import planes
 from torch import nn
 
-from PlaneSSLLib.geometry import angle_between, heatmaps, line_errors, lines_in_image
-from PlaneSSLLib.prediction.agreeing import agree
+from PlaneSSLLib.geometry import agree, angle_between, heatmaps, line_errors, lines_in_image
 from PlaneSSLLib.prediction.pretext import evaluate_pretext
 from PlaneSSLLib.training.pretraining import pretext_task
 

@@ -10,7 +10,7 @@ from PlaneSSLLib.cohort import Plan
 from PlaneSSLLib.cohort.placing import Augmentation, placement, resample
 from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.prediction.looking import grid_on
-from PlaneSSLLib.prediction.sampling import Sampler
+from PlaneSSLLib.prediction.sampling import Sampler, turned
 
 PLAN = Plan.of(anatomy.load("heart"))
 
@@ -62,3 +62,19 @@ def test_a_turned_image_is_refused():
     motion = Augmentation(rotation_deg=20).motion(np.random.default_rng(0))
     with pytest.raises(ValueError, match="turns"):
         Sampler(placement(plane, PLAN, motion), plane.shape, PLAN.size, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_batch_through_turned_matrices_is_sampled_image_by_image(seed):
+    rng = np.random.default_rng(seed)
+    shape, spacing = tuple(int(n) for n in rng.integers(40, 300, 2)), (rng.uniform(0.5, 3),) * 2
+    plane = Plane((0, 0, 0), (1, 0, 0), (0, 1, 0), spacing, shape)
+    moves = Augmentation(rotation_deg=180, shift_mm=20)
+    matrices = np.array([placement(plane, PLAN, moves.motion(rng)) for _ in range(3)])
+    for old, new, through in ((shape, PLAN.size, matrices), (PLAN.size, shape, np.linalg.inv(matrices))):
+        images = rng.normal(size=(3, 2, *old)).astype(np.float32)
+        images[..., [0, -1], :] = images[..., [0, -1]] = 0  # at the very border it fades, and resample ends
+        found = turned(torch.from_numpy(images), through, new).numpy()
+        expected = np.stack([[resample(channel, matrix, new) for channel in one]
+                             for one, matrix in zip(images, through, strict=True)])
+        np.testing.assert_allclose(found, expected, atol=2e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -222,6 +223,7 @@ def test_a_long_cine_of_many_slices_takes_little_memory(run):
 import re
 import numpy as np
 from pathlib import Path
+from types import SimpleNamespace
 from Testing.prediction.conftest import TruthTeller
 from Testing.scene.made_up import Pixels, planes
 from PlaneSSLLib.prediction.segmenting import Segmenter
@@ -247,3 +249,24 @@ print(largest_gb() - held)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE)
     assert 0 < float(done.stdout) < 2.0
+
+
+def test_images_that_are_laid_alike_get_their_labels_on_their_own_pixels(truthful):
+    """A grid turned and moved for each slice: what is found goes back to where it was seen."""
+    planes = [flat(), flat((140, 160))]
+    truth = [disc(planes[0], 70, 90), disc(planes[1], 95.5, 60, 20)]
+    poses = {planes[0]: np.array([[0.8, -0.6, -25], [0.6, 0.8, 20], [0, 0, 1.0]]),
+             planes[1]: np.array([[0.6, 0.8, 30], [-0.8, 0.6, -15], [0, 0, 1.0]])}
+    truthful.guide = SimpleNamespace(poses=lambda view, images, planes: poses if view == "SAX" else {})
+    notices = []
+    truthful.report = lambda event: notices.append(event["text"])
+    for shown, found in zip(truth, truthful.segment(truth, planes, "SAX"), strict=True):
+        assert (found == np.rint(3 * shown)).mean() > 0.995 and (found == 3).any()
+    assert not notices
+    with_guide = truthful.segment(truth, planes, "4CH")
+    truthful.guide = None
+    for one, other in zip(with_guide, truthful.segment(truth, planes, "4CH"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    truthful.guide = SimpleNamespace(poses=lambda view, images, planes: {})
+    truthful.segment(truth, planes, "SAX")
+    assert "not seen: the images are taken as they are" in notices[0]

@@ -26,8 +26,8 @@ class Joint:
 
     def __init__(self, segmentation: Segmentation, planes: Planes, labelled: tuple[str, ...]) -> None:
         self.segmentation, self.labelled = segmentation, frozenset(labelled)
-        self.planes = copy.copy(planes)
-        self.planes.augmentation = segmentation.augmentation  # one image for both
+        self.planes, self._beside = planes, copy.copy(planes)
+        self._beside.augmentation = segmentation.augmentation  # one image for both
         self.heads = {**segmentation.heads, **planes.heads}
         self.weights = {**segmentation.weights, **planes.weights}
         self.best = segmentation.best
@@ -38,8 +38,10 @@ class Joint:
 
     @plan.setter
     def plan(self, plan: Plan) -> None:
-        self.segmentation, self.planes = copy.copy(self.segmentation), copy.copy(self.planes)
-        self.segmentation.plan = self.planes.plan = plan
+        for part in ("segmentation", "planes", "_beside"):
+            of_plan = copy.copy(getattr(self, part))
+            of_plan.plan = plan
+            setattr(self, part, of_plan)
 
     def places(self, study: PreparedStudy) -> list[Place]:
         return self.segmentation.places(study)
@@ -50,10 +52,10 @@ class Joint:
 
     def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
         """What Planes and Segmentation make of the frame, in the same augmentation; labels are UNKNOWN where unseen."""
-        sample = self.planes.sample(study, place, copy.deepcopy(rng))
         if place.study in self.labelled and (place.slice, place.phase) in study.stacks[place.stack].labelled:
+            sample = self._beside.sample(study, place, copy.deepcopy(rng), self.segmentation.pose(place))
             return {**sample, **self.segmentation.sample(study, place, rng)}
-        return {**sample, "labels": np.full(self.plan.size, UNKNOWN)}
+        return {**self.planes.sample(study, place, rng), "labels": np.full(self.plan.size, UNKNOWN)}
 
     def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
         return {**self.segmentation.counts(_known(batch)), **self.planes.counts(batch)}

@@ -58,11 +58,12 @@ class Planes:
                 "location" in self.heads and np.isfinite(target.location))
         return [place for place in frames(study, self.views) if useful(place)]
 
-    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
+    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None,
+               pose: np.ndarray | None = None) -> Sample:
         """image (1, rows, columns); maps (targets, rows, columns), their lines (targets, 3), middles of these
         (targets, 2) and lines_mask (targets,); location, location_mask and the number of slices it counts.
         """
-        image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
+        image, matrix = working_image(study, place, self.plan, self.augmentation, rng, pose)
         target = self.targets(study, place.stack)[place.slice]
         lines = move_lines(target.lines, matrix)
         lines[~lines_hit(lines, self.plan.size)] = np.nan

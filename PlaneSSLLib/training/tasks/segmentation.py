@@ -1,7 +1,9 @@
 """Segmentation of single slices, whatever their view."""
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from ..networks import Head
 from .task import Batch, Outputs
 
 MOVES = replace(STRONG, shift_mm=15)
+POSED = replace(STRONG, rotation_deg=20, shift_mm=8)  # what a pose that a network sees may be wrong by
+Poses = Mapping[tuple[str, int], Sequence[np.ndarray]]  # by study and stack, one a slice
 OUTLINED = 0.06  # of an image, roughly: what the network says everywhere before it has learnt anything
 
 
@@ -24,10 +28,13 @@ class Segmentation:
 
     Dice is that of all images together: a slice has little or nothing of a structure. Worked in pieces, or by several
     processes, a batch has the mean of its pieces' Dice, which is not quite the same.
+    poses: how the organ lies in the images of a stack, see `Guide`; images without one are taken as they lie.
     """
 
-    def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation = MOVES) -> None:
-        self.plan, self.views, self.augmentation = plan, views, augmentation
+    def __init__(self, plan: Plan, views: tuple[str, ...] = (), augmentation: Augmentation | None = None,
+                 poses: Poses = MappingProxyType({})) -> None:
+        self.plan, self.views, self.poses = plan, views, poses
+        self.augmentation = augmentation or (POSED if poses else MOVES)
         share = OUTLINED / len(plan.labels)
         self.heads = {"segmentation": Head(1 + len(plan.labels), start=tuple(
             np.log([1 - OUTLINED, *[share] * len(plan.labels)]).tolist()))}
@@ -41,9 +48,13 @@ class Segmentation:
     def places(self, study: PreparedStudy) -> list[Place]:
         return frames(study, self.views, labelled=True)
 
+    def pose(self, place: Place) -> np.ndarray | None:
+        of_stack = self.poses.get((place.study, place.stack))
+        return None if of_stack is None else of_stack[place.slice]
+
     def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
         """image (1, rows, columns) float32; labels (rows, columns) int64, channel numbers."""
-        image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
+        image, matrix = working_image(study, place, self.plan, self.augmentation, rng, self.pose(place))
         labels = study.labels(study.stacks[place.stack], place.slice, place.phase)
         labels = resample(labels, matrix, self.plan.size, order=0)
         return {"image": image[None], "labels": self._channel[labels]}

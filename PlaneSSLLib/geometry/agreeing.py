@@ -6,24 +6,27 @@ each is uncertain; the plane through all of them is less so, and its lines are c
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from ..geometry import Plane, clip_line, fit_plane, in_millimetres, lines_in_image, nearest_on_lines
+from .fitting import fit_plane
+from .lines import clip_line, in_millimetres, lines_in_image, nearest_on_lines
+from .planes import Plane
 
 
 def agree(
-    images: Sequence[Plane], asked: Sequence[Sequence[Plane | None]], lines: np.ndarray, reach_mm: float,
-) -> tuple[np.ndarray, dict[Plane, Plane]]:
+    images: Sequence[Plane], asked: Sequence[Sequence[Hashable | None]], lines: np.ndarray, reach_mm: float,
+) -> tuple[np.ndarray, dict[Hashable, Plane]]:
     """Lines on which images agree, and the planes in which these lie.
 
-    asked: for each of n images, and each of k targets, the plane whose line it was asked for. lines: (n, k, 3) those
+    asked: for each of n images, and each of k targets, the plane whose line it was asked for, or what stands for
+    it. lines: (n, k, 3) those
     seen there, in the image's pixels, NaN for none. reach_mm: how far the organ reaches from the middle of an image;
     lines count so far. Returns the lines (n, k, 3), and by the planes asked for those that are seen in their stead; a
     plane that too few images show is left out (see `geometry.fit_plane`), and its lines stay as they were seen.
     """
-    segments: dict[Plane, list[np.ndarray]] = {}
+    segments: dict[Hashable, list[np.ndarray]] = {}
     for image, planes, of_image in zip(images, asked, lines, strict=True):
         for plane, line in zip(planes, of_image, strict=True):
             if plane is not None and clip_line(line, image.shape) is not None:

@@ -1,0 +1,67 @@
+"""What has learnt lines tells how images lie: what is segmented then lies alike in all patients."""
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..anatomy import Anatomy
+from ..cohort.placing import placement, resample
+from ..cohort.plan import Plan
+from ..geometry import Plane, agree, fit_lines, move_lines, pose
+from .networks import Network
+
+LOOKS = 60  # at so many images of a stack at most, evenly taken from each slice's
+AT_ONCE = 8
+
+
+class Guide:
+    """A network that has learnt lines, and the poses that it sees.
+
+    Of views with a "pose" in the anatomy file: along the line of one view the image is turned, and where that of
+    another crosses it lies the middle. The planes are those on which all images of a stack agree, as the network sees
+    them: headers are not asked, so that a stack without long-axis images is treated as others are.
+    """
+
+    def __init__(self, network: Network, plan: Plan, anatomy: Anatomy, device: torch.device) -> None:
+        self.network = network.eval().to(device, memory_format=torch.channels_last)
+        self.plan, self.anatomy, self.device = plan, anatomy, device
+
+    def poses(self, view: str, images: Sequence[np.ndarray], planes: Sequence[Plane]) -> dict[Plane, np.ndarray]:
+        """Of every plane of a stack, see `geometry.pose`; {} if the view has none, or it cannot be told of them all.
+
+        images: (rows, columns) on the plan's scale, upright. planes: that of each.
+        """
+        by = self.anatomy.pose_of(view)
+        if not by:
+            return {}
+        by_plane = defaultdict(list)
+        for image, plane in zip(images, planes, strict=True):
+            by_plane[plane].append(image)
+        each = max(1, LOOKS // len(by_plane))
+        shown = [(plane, image) for plane, several in by_plane.items()
+                 for image in several[:: -(-len(several) // each)]]
+        lines = np.concatenate([self._lines(shown[i: i + AT_ONCE], by) for i in range(0, len(shown), AT_ONCE)])
+        _, found = agree([plane for plane, _ in shown], [by] * len(shown), lines, self.plan.reach_mm)
+        if len(found) < 2:
+            return {}
+        poses = {plane: pose(plane, *(found[name] for name in by)) for plane in by_plane}
+        return {} if any(self._is_far(one) for one in poses.values()) else poses
+
+    def _is_far(self, one: np.ndarray | None) -> bool:
+        """A middle so far out is none: lines were seen wrongly."""
+        return one is None or float(np.hypot(*one[:2, 2])) > 2 * self.plan.reach_mm
+
+    @torch.inference_mode()
+    def _lines(self, shown: Sequence[tuple[Plane, np.ndarray]], views: Sequence[str]) -> np.ndarray:
+        """(n, views, 3) lines of these views' central planes, each image for itself, in its own pixels."""
+        matrices = [placement(plane, self.plan) for plane, _ in shown]
+        images = np.stack([resample(image, matrix, self.plan.size)
+                           for (_, image), matrix in zip(shown, matrices, strict=True)])
+        maps = self.network(torch.from_numpy(images[:, None]).to(self.device))["lines"].float().cpu().numpy()
+        maps = maps[:, [self.plan.targets.index(f"{view}:central") for view in views]]
+        fitted = fit_lines(maps.reshape(-1, *self.plan.size), self.plan.spacing, self.plan.sigma_mm)
+        return np.stack([move_lines(of_image, np.linalg.inv(matrix)) for of_image, matrix in zip(
+            fitted.reshape(len(shown), len(views), 3), matrices, strict=True)])

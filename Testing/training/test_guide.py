@@ -1,0 +1,130 @@
+"""Images laid alike by the lines that a pretrained network sees in them."""
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from Testing.made_up_study import planes
+from Testing.training.conftest import QUICK
+from torch import nn
+
+from PlaneSSLLib import PlaneSSLError, anatomy
+from PlaneSSLLib.cohort import Plan
+from PlaneSSLLib.cohort.placing import placement, resample
+from PlaneSSLLib.cohort.samples import Place
+from PlaneSSLLib.geometry import heatmaps, lines_in_image, move_lines, pose
+from PlaneSSLLib.prediction.segmenting import Segmenter
+from PlaneSSLLib.training.finetuning import finetune
+from PlaneSSLLib.training.guide import Guide
+from PlaneSSLLib.training.run import Run
+from PlaneSSLLib.training.tasks.segmentation import MOVES, POSED, Segmentation
+
+HEART = anatomy.load("heart")
+PLAN = Plan.of(HEART)
+SAX = planes("SAX", (4, -3, 0), 7)
+TWO, FOUR = planes("2CH", (0, 5, 0))[0], planes("4CH", (3, 2, 0))[0]
+
+
+class Sees(nn.Module):
+    """Knows by an image's brightness which slice it is, and draws the lines of two planes there; NaN draws none."""
+
+    def __init__(self, two, four):
+        super().__init__()
+        self.two, self.four = two, four
+        self.shown = 0
+
+    def forward(self, images):
+        self.shown += len(images)
+        maps = torch.zeros(len(images), len(PLAN.targets), *PLAN.size)
+        for n, image in enumerate(images):
+            plane = SAX[round(float(image.max()))]
+            for name, other in (("2CH", self.two), ("4CH", self.four)):
+                if other is not None:
+                    line = move_lines(lines_in_image(plane, [other]), placement(plane, PLAN))
+                    of_line = heatmaps(line, PLAN.size, PLAN.spacing, PLAN.sigma_mm)[0]
+                    maps[n, PLAN.targets.index(f"{name}:central")] = torch.from_numpy(of_line)
+        return {"lines": maps}
+
+
+def guide(two=TWO, four=FOUR) -> Guide:
+    return Guide(Sees(two, four), PLAN, HEART, torch.device("cpu"))
+
+
+def cine(phases=3):
+    """Phase by phase, as a stack is segmented."""
+    return [np.full(SAX[i].shape, i, np.float32) for _ in range(phases) for i in range(7)], SAX * phases
+
+
+def test_the_pose_is_that_of_the_planes_that_are_seen():
+    poses = guide().poses("SAX", *cine())
+    assert set(poses) == set(SAX)
+    for plane, found in poses.items():
+        np.testing.assert_allclose(found, pose(plane, FOUR, TWO), atol=0.3)
+
+
+def test_of_a_long_cine_some_phases_of_every_slice_are_looked_at():
+    one = guide()
+    assert set(one.poses("SAX", *cine(40))) == set(SAX)
+    assert 7 * 5 <= one.network.shown <= 60
+
+
+@pytest.mark.parametrize(("view", "two", "four"), [
+    ("2CH", TWO, FOUR), ("nonsense", TWO, FOUR), ("SAX", None, FOUR), ("SAX", FOUR, FOUR),
+    ("SAX", planes("2CH", (200, 5, 0))[0], planes("4CH", (200, 200, 0))[0])])
+def test_what_cannot_be_told_is_not_guessed(view, two, four):
+    """No view to lay by, a line that is not seen, lines that do not cross, or far from where any organ would lie."""
+    assert guide(two, four).poses(view, *cine()) == {}
+
+
+def test_a_sample_is_laid_like_its_pose_and_moved_from_there(cohort):
+    study = cohort.studies[cohort.pseudonyms[0]]
+    place = next(place for place in Segmentation(cohort.plan).places(study) if place.slice == 2)
+    plane = study.stacks[place.stack].planes[2]
+    turned = np.array([[0.6, -0.8, 7], [0.8, 0.6, -4], [0, 0, 1.0]])
+    poses = {(study.pseudonym, place.stack): [turned if i == 2 else np.eye(3) for i in range(5)]}
+    task = Segmentation(cohort.plan, poses=poses)
+    assert (task.augmentation, Segmentation(cohort.plan).augmentation) == (POSED, MOVES)
+    matrix = placement(plane, cohort.plan, turned)
+    plain = task.sample(study, place, None)
+    image = study.image(study.stacks[place.stack], 2, place.phase)
+    np.testing.assert_array_equal(plain["image"][0], resample(image, matrix, cohort.plan.size))
+    unposed = Segmentation(cohort.plan).sample(study, place, None)
+    assert (plain["labels"] != unposed["labels"]).any()
+    other = Place("nobody", place.stack, 2, 0)
+    assert task.pose(other) is None
+
+
+def test_a_run_keeps_what_lays_its_images(pretrained, cohort_folder, cohort, tmp_path):
+    told = []
+    quick = replace(QUICK, epochs=1)
+    finetune(cohort_folder, tmp_path / "laid", init=pretrained, subjects=2, settings=quick, report=told.append)
+    run = Run.open(tmp_path / "laid")
+    kept, start = run.guide().state_dict(), Run.open(pretrained).weights()
+    assert kept.keys() == start.keys() and all(torch.equal(kept[name], start[name]) for name in start)
+    segmenter = Segmenter(run, "cpu")
+    study = cohort.studies[cohort.pseudonyms[-1]]
+    stack = next(stack for stack in study.stacks if stack.view == "SAX")
+    images, of = [study.image(stack, i, 0) for i in range(5)], list(stack.planes)
+    assert [found.shape for found in segmenter.segment(images, of, "SAX")] == [plane.shape for plane in of]
+
+    for name, choices in (("plain", {"init": pretrained, "align": False}), ("scratch", {})):
+        finetune(cohort_folder, tmp_path / name, subjects=2, settings=quick, **choices)
+        assert Run.open(tmp_path / name).guide() is None and not (tmp_path / name / "guide.safetensors").exists()
+
+    (tmp_path / "laid" / "guide.safetensors").unlink()
+    with pytest.raises(PlaneSSLError, match="guide.safetensors is missing: copy the whole folder"):
+        Segmenter(run, "cpu")
+
+
+def test_where_no_lines_are_seen_images_are_taken_as_they_are_and_that_is_told(pretrained, cohort_folder, tmp_path,
+                                                                              monkeypatch):
+    monkeypatch.setattr(Guide, "poses", lambda self, view, images, planes: {})
+    told = []
+    finetune(cohort_folder, tmp_path / "r", init=pretrained, subjects=2, settings=replace(QUICK, epochs=1),
+             report=lambda event: told.append(event.get("text", "")))
+    assert any("In 2 of 2 outlined stacks" in text for text in told)
+    run = Run.open(tmp_path / "r")
+    assert json.loads((run.folder / "config.json").read_text())["guide"]["network"] == "small"
