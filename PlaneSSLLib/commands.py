@@ -304,15 +304,17 @@ def anatomy(options: Namespace, console: Console) -> None:
     document = {
         "name": found.name, "title": found.title, "file": str(found.file), "grid": {
             "spacing": found.grid.spacing, "size": found.grid.size}, "sigma_mm": found.sigma_mm,
-        "views": [{"name": v.name, "title": v.title, "lines": [str(line) for line in v.lines]} for v in found.views],
+        "views": [{"name": v.name, "title": v.title, "lines": [str(line) for line in v.lines], "pose": v.pose}
+                  for v in found.views],
         "labels": [{"value": label.value, "name": label.name, "code": label.code.value} for label in found.labels],
         "classes": found.classes}
 
     def text() -> str:
         if options.what == "check":
             return f"{found.file}: {len(found.views)} views, {len(found.labels)} labels, nothing wrong."
-        rows = [[view["name"], view["title"], ", ".join(view["lines"])] for view in document["views"]]
-        views = table(["view", "", "regresses"], rows)
+        rows = [[view["name"], view["title"], ", ".join(view["lines"]), ", ".join(view["pose"])]
+                for view in document["views"]]
+        views = table(["view", "", "regresses", "is laid by"], rows)
         labels = table(["value", "label", "code"], [list(label.values()) for label in document["labels"]])
         return f"{found.title} ({found.file})\n\n{views}\n\n{labels}"
 

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import shutil
+import sys
+import time
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -55,9 +57,22 @@ def replacing(path: Path) -> Iterator[Path]:
             os.chmod(side, mode)  # some libraries make files that nobody else may read
             with open(side, "r+b") as written:  # Windows flushes only what may be written
                 os.fsync(written.fileno())
-            os.replace(side, path)
+            _take_its_place(side, path)
     finally:
         side.unlink(missing_ok=True)
+
+
+def _take_its_place(side: Path, path: Path) -> None:
+    """os.replace; on Windows it fails while anybody reads what is at path, as panels do: then again, a little later."""
+    for pause_s in (0.01, 0.05, 0.2, 1.0):
+        try:
+            os.replace(side, path)
+            return
+        except PermissionError:
+            if sys.platform != "win32":
+                raise
+            time.sleep(pause_s)
+    os.replace(side, path)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib import PlaneSSLError, files
 from PlaneSSLLib.files import (
     beginning_folder,
     read_json,
@@ -93,6 +93,31 @@ def test_two_writers_at_once_leave_one_whole_file(tmp_path):
         writer.join()
     assert target.read_text() in texts
     assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(("platform", "held", "tries"), [("win32", 2, 3), ("win32", 99, 5), ("linux", 1, 1)])
+def test_on_windows_a_file_that_somebody_reads_is_replaced_when_that_ends(tmp_path, monkeypatch, platform, held, tries):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    calls, pauses, replace = [], [], os.replace
+
+    def busy(side, there):
+        calls.append(there)
+        if len(calls) <= held:
+            raise PermissionError(errno.EACCES, "used by another process", str(there))
+        replace(side, there)
+
+    monkeypatch.setattr(files.sys, "platform", platform)
+    monkeypatch.setattr(files.os, "replace", busy)
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    if held < tries:
+        files.write_text(path, "new")
+    else:
+        with pytest.raises(PlaneSSLError, match="a.txt"):
+            files.write_text(path, "new")
+    assert path.read_text() == ("new" if held < tries else "old")
+    assert len(calls) == tries and sum(pauses) < 2
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_permissions_are_those_of_any_new_file(tmp_path):

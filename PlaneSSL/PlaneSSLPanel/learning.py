@@ -82,7 +82,8 @@ class LearningLogic:
             views = ["--views", ",".join(config["views"])] if config["views"] else []
             return Job(["pretrain", self.workspace.cohort(name), "--out", folder, "--tasks", config["task"], *views,
                         *how])
-        init = [self.workspace.run(config["init"]), "--transfer", config["transfer"]] if config["init"] else ["none"]
+        init = [self.workspace.run(config["init"]), "--transfer", config["transfer"],
+                *([] if "guide" in config else ["--no-align"])] if config["init"] else ["none"]
         return Job(["finetune", self.workspace.cohort(name), "--task", config["task"], "--init", *init, "--split",
                     folder / "splits.json", "--out", folder, *how])
 

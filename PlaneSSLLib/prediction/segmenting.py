@@ -33,6 +33,7 @@ class Segmenter:
         self.device = choose_device(device)
         keep_freed_memory()
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
+        self.views = tuple(run.config["views"])
         guide = run.guide()
         self.guide = None if guide is None else Guide(guide, self.plan, self.anatomy, self.device)
         self._values = np.array([0, *(value for value, _ in self.plan.labels)], dtype=np.uint8)
@@ -41,10 +42,15 @@ class Segmenter:
                 progress: Callable[[int, int], None] = lambda done, of: None) -> list[np.ndarray]:
         """Label all frames of one stack, of any phases: (rows, columns) images -> (rows, columns) uint8 label values.
 
-        images: on the plan's scale, see `scaled_phase`. planes: that of each image. view: the stack's. progress: called
-        with (frames done, of). Where a `Guide` sees how the organ lies, the grid is laid like it. Else, if what is found touches the border of the working grid, inside the images, a second look is taken with
-        the grid centred on it, and kept if less is cut off.
+        images: on the plan's scale, see `scaled_phase`. planes: that of each image. view: the stack's; what a run of one
+        view does not know is taken for that. progress: called with (frames done, of).
+
+        Where a `Guide` sees how the organ lies, the grid is laid like it. Else, if what is found touches the border of
+        the working grid, inside the images, a second look is taken with the grid centred on it, and kept if less is cut
+        off.
         """
+        if view not in self.views and len(self.views) == 1:
+            view = self.views[0]
         poses = self.guide.poses(view, images, planes) if self.guide else {}
         if poses:
             return self._laid_alike(images, planes, poses, progress)

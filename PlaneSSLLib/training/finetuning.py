@@ -16,7 +16,7 @@ from .starting import run_training
 from .tasks import Classification, Joint, Segmentation, Task
 from .tasks.classification import constant
 from .tasks.planes import Planes
-from .tasks.segmentation import Poses
+from .tasks.segmentation import POSED, Poses
 
 TRANSFERS = ("joint", "all", "encoder")
 
@@ -52,7 +52,7 @@ def finetune(
             f"The run {init} has learnt from the images of {len(opened)} of these {len(split.test)} test subjects, "
             "without their labels: pretrain with the same --split to keep them out.")})
     name = network or (start.config["network"] if start else "small")
-    guide = guiding_run(start, cohort, split) if align and start is not None and task == "segmentation" else None
+    guide = guiding_run(start, cohort, split, report) if align and start and task == "segmentation" else None
     target = target_task(task, cohort, split)
     if guide is not None:
         target = Segmentation(cohort.plan, poses=seen_poses(guide, cohort, split, settings, report))
@@ -107,10 +107,18 @@ def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     return [*named, *sorted(there.difference(named))]  # views that the anatomy does not name can be outlined, too
 
 
-def guiding_run(start: Run, cohort: Cohort, split: Split) -> Run | None:
+def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run | None:
     """The run itself where it can be a `Guide` to images of the views that are outlined; else None."""
     posed = any(map(cohort.anatomy.pose_of, labelled_views(cohort, split.train)))
-    return start if posed and "lines" in start.config["heads"] else None
+    if not posed or "lines" not in start.config["heads"]:
+        return None
+    off_deg = [row["angle_deg_median"] for row in start.history() if "angle_deg_median" in row]
+    if off_deg and off_deg[-1] > POSED.rotation_deg:
+        report({"event": "notice", "text": (
+            f"The lines that {start.folder} sees are {off_deg[-1]:.0f} degrees off, more than images could be laid alike "
+            "by: they are taken as they are. Pretrain for longer.")})
+        return None
+    return start
 
 
 def seen_poses(run: Run, cohort: Cohort, split: Split, settings: Settings, report: Report) -> Poses:
@@ -146,8 +154,8 @@ def take_over(network: Network, run: Run, transfer: str) -> dict:
     """Copy a run's encoder, or "all" of its body, and the heads that both have, into a network.
 
     Convolutions that a normalisation follows (those without a bias) come with the length they had before training. What
-    they compute is the same, but Adam turns a vector that training has made three times as long only a third as fast
-    (van Laarhoven 2017, arXiv:1706.05350). Returns what was taken and what is new. PlaneSSLError if the run's network
+    they compute is the same, but an optimiser turns a vector that training has made three times as long only a third as
+    fast (van Laarhoven 2017, arXiv:1706.05350). Returns what was taken and what is new. PlaneSSLError if the run's network
     is another one.
     """
     if transfer not in TRANSFERS:

