@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="joint (default): all its weights, and beside a segmentation its lines and locations go on "
                           "being learnt, from unlabelled studies, too; all: its weights alone; encoder: a part of them")
     sub.add_argument("--no-align", dest="align", action="store_false",
-                     help="do not lay images by the lines that the pretrained run sees in them before they are segmented")
+                     help="leave images as they lie: do not turn them by the lines that the pretrained run sees")
     which = sub.add_mutually_exclusive_group()
     which.add_argument("--subjects", type=_positive, help="train on so many labelled subjects, drawn by the seed")
     which.add_argument("--split", type=Path, help="a JSON file with the subjects under train, validation and test")

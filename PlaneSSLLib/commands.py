@@ -169,9 +169,10 @@ def finetune(options: Namespace, console: Console) -> None:
         split = fold_split(labelled_subjects(Cohort(options.cohort), options.task), options.seed, *options.fold)
     _tell_if_new(options, console)
     document = train(
-        options.cohort, options.out, options.task, init=None if options.init in {"none", "scratch"} else Path(options.init),
-        transfer=options.transfer, subjects=options.subjects, split=split, network=options.network,
-        settings=_settings(options), align=options.align,
+        options.cohort, options.out, options.task,
+        init=None if options.init in {"none", "scratch"} else Path(options.init), transfer=options.transfer,
+        subjects=options.subjects, split=split, network=options.network, settings=_settings(options),
+        align=options.align,
         overwrite=options.overwrite, resume=options.resume, report=console.event)
     _tell_of_training(document, options, console)
 

@@ -113,7 +113,7 @@ def test_on_windows_a_file_that_somebody_reads_is_replaced_when_that_ends(tmp_pa
     if held < tries:
         files.write_text(path, "new")
     else:
-        with pytest.raises(PlaneSSLError, match="a.txt"):
+        with pytest.raises(PlaneSSLError, match=r"a\.txt"):
             files.write_text(path, "new")
     assert path.read_text() == ("new" if held < tries else "old")
     assert len(calls) == tries and sum(pauses) < 2

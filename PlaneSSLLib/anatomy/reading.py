@@ -225,8 +225,8 @@ class _Reader:
             if name not in central:
                 self.fail(where, "pose", "expected views whose central planes are among the lines "
                           f"({', '.join(central) or 'none is'}), found '{name}'")
-        return View(**{**taken, "color": tuple(map(float, taken["color"])), "lines": tuple(lines), "pose": tuple(taken["pose"]),
-                       "words": _lower(taken["words"])})
+        return View(**{**taken, "color": tuple(map(float, taken["color"])), "lines": tuple(lines),
+                       "pose": tuple(taken["pose"]), "words": _lower(taken["words"])})
 
     def check_views(self, views: tuple[View, ...]) -> None:
         if not views:

@@ -42,8 +42,8 @@ def working_image(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A frame on the working grid, (rows, columns) float32, and the `placement` matrix that took it there.
 
-    Augmented with rng; as it is where rng is None. pose: how the organ lies in it, see `geometry.pose`; the grid is laid
-    like it first. Labels and lines follow through the matrix.
+    Augmented with rng; as it is where rng is None. pose: how the organ lies in it, see `geometry.pose`; the grid is
+    laid like it first. Labels and lines follow through the matrix.
     """
     stack = study.stacks[place.stack]
     motion = np.eye(3) if rng is None else augmentation.motion(rng)

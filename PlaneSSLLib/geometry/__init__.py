@@ -17,8 +17,8 @@ from .planes import (
 from .posing import pose
 
 __all__ = [
-    "COINCIDENT_MM", "PARALLEL_DEG", "Crossing", "Crossings", "Plane", "Relation", "agree", "angle_between", "clip_line",
-    "crossings", "distance_to_lines", "fit_lines", "fit_plane", "heatmaps", "in_millimetres", "intersect",
+    "COINCIDENT_MM", "PARALLEL_DEG", "Crossing", "Crossings", "Plane", "Relation", "agree", "angle_between",
+    "clip_line", "crossings", "distance_to_lines", "fit_lines", "fit_plane", "heatmaps", "in_millimetres", "intersect",
     "line_errors", "lines_hit", "lines_in_image", "mean_step", "move_lines", "nearest_on_lines", "pose",
     "relative_locations", "scanner_axes",
 ]

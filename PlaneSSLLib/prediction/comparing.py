@@ -102,8 +102,10 @@ def _is_count(value: object) -> bool:
 _TEXT, _TEXTS = (_is_text, "a text"), (_list_of(_is_text), "a list of texts")
 _COUNTS = _list_of(_is_count, 1), "a list of whole numbers above 0"
 _TABLE = (lambda value: isinstance(value, dict)), "a table"
-_KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "align": ((lambda value: isinstance(value, bool)), "true or false"), "network": _TEXT, "starts": _TEXTS,
-          "views": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS, "pretraining": _TABLE, "finetuning": _TABLE}
+_YES_OR_NO = (lambda value: isinstance(value, bool)), "true or false"
+_KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "align": _YES_OR_NO,
+          "network": _TEXT, "starts": _TEXTS, "views": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS,
+          "pretraining": _TABLE, "finetuning": _TABLE}
 
 
 def _settings(stage: str, given: dict, seed: int, device: str) -> Settings:

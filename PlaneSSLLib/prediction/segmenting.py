@@ -42,8 +42,8 @@ class Segmenter:
                 progress: Callable[[int, int], None] = lambda done, of: None) -> list[np.ndarray]:
         """Label all frames of one stack, of any phases: (rows, columns) images -> (rows, columns) uint8 label values.
 
-        images: on the plan's scale, see `scaled_phase`. planes: that of each image. view: the stack's; what a run of one
-        view does not know is taken for that. progress: called with (frames done, of).
+        images: on the plan's scale, see `scaled_phase`. planes: that of each image. view: the stack's; what a run of
+        one view does not know is taken for that. progress: called with (frames done, of).
 
         Where a `Guide` sees how the organ lies, the grid is laid like it. Else, if what is found touches the border of
         the working grid, inside the images, a second look is taken with the grid centred on it, and kept if less is cut
@@ -55,8 +55,8 @@ class Segmenter:
         if poses:
             return self._laid_alike(images, planes, poses, progress)
         if self.guide and self.anatomy.pose_of(view):
-            self.report({"event": "notice", "text": "The lines that say how the organ lies are not seen: the images are "
-                                                    "taken as they are."})
+            self.report({"event": "notice", "text": "The lines that say how the organ lies are not seen: the images "
+                                                    "are taken as they are."})
         found = self._look(images, planes, MIDDLE, progress)
         cut = pixels_cut(found, planes, self.plan)
         if not cut:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 from torch import nn
 
@@ -33,8 +34,8 @@ def finetune(
     from every study of the cohort that does not validate or test (the same as "all" for other tasks and runs).
     subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
     patient leaves none to validate on; else 15 % of the labelled ones validate. settings: None for those that are USUAL
-    for the task. align: where the run that is taken over has learnt lines, lay images by the lines that it sees in them
-    before they are segmented, of views for which the anatomy says how; the run keeps its weights for that. running: see `run_training`.
+    for the task. align: where the run that is taken over has learnt lines, and the anatomy says how, lay images by the
+    lines that it sees in them before they are segmented; its weights are kept for that. running: see `run_training`.
     """
     cohort = Cohort(cohort_folder)
     settings = settings or USUAL.get(task, USUAL["segmentation"])
@@ -53,9 +54,12 @@ def finetune(
             "without their labels: pretrain with the same --split to keep them out.")})
     name = network or (start.config["network"] if start else "small")
     guide = guiding_run(start, cohort, split, report) if align and start and task == "segmentation" else None
-    target = target_task(task, cohort, split)
+    poses = {}
     if guide is not None:
-        target = Segmentation(cohort.plan, poses=seen_poses(guide, cohort, split, settings, report))
+        network_of_lines = guide.guide() or guide.network()
+        poses = Guide(network_of_lines, cohort.plan, cohort.anatomy, choose_device(settings.device)).of_outlined(
+            [cohort.studies[subject] for subject in (*split.train, *split.validation)], report)
+    target = target_task(task, cohort, split, poses)
     untold = constant(cohort, split.train) if isinstance(target, Classification) else []
     if untold:
         report({"event": "notice", "text": (
@@ -69,7 +73,7 @@ def finetune(
               "init_task": start.config["task"] if start else "scratch", "transfer": transfer if start else None,
               "views": labelled_views(cohort, split.train),
               **({"plane_views": list(pretext.views)} if pretext is not None else {}),
-              **({"guide": {"network": guide.config["network"], "heads": guide.config["heads"]}} if guide else {}),
+              **({"guide": guide.guide_config} if guide else {}),
               **({"not_learnt": untold} if untold else {})}
     return run_training(
         cohort, target, split, settings, name, Path(out), config,
@@ -77,10 +81,10 @@ def finetune(
         seen=start.seen if start else (), guide=guide, **running)
 
 
-def target_task(name: str, cohort: Cohort, split: Split) -> Task:
+def target_task(name: str, cohort: Cohort, split: Split, poses: Poses = MappingProxyType({})) -> Task:
     """The task of this name for a cohort; PlaneSSLError if its anatomy has nothing of the kind."""
     if name == "segmentation" and cohort.plan.labels:
-        return Segmentation(cohort.plan)
+        return Segmentation(cohort.plan, poses=poses)
     if name == "classification" and cohort.plan.classes:
         return Classification.of(cohort, split.train)
     if name not in {"segmentation", "classification"}:
@@ -115,30 +119,10 @@ def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run
     off_deg = [row["angle_deg_median"] for row in start.history() if "angle_deg_median" in row]
     if off_deg and off_deg[-1] > POSED.rotation_deg:
         report({"event": "notice", "text": (
-            f"The lines that {start.folder} sees are {off_deg[-1]:.0f} degrees off, more than images could be laid alike "
-            "by: they are taken as they are. Pretrain for longer.")})
+            f"The lines that {start.folder} sees are {off_deg[-1]:.0f} degrees off, and images cannot be laid alike by "
+            "them: they are taken as they are. Pretrain for longer.")})
         return None
     return start
-
-
-def seen_poses(run: Run, cohort: Cohort, split: Split, settings: Settings, report: Report) -> Poses:
-    """How the organ lies in the outlined stacks of those who train and validate, as a pretrained run sees it."""
-    guide = Guide(run.network(), cohort.plan, cohort.anatomy, choose_device(settings.device))
-    poses, without = {}, 0
-    for name in (*split.train, *split.validation):
-        study = cohort.studies[name]
-        for s, stack in enumerate(study.stacks):
-            if not stack.labelled or not cohort.anatomy.pose_of(stack.view):
-                continue
-            found = guide.poses(stack.view, [study.image(stack, i, k) for i, k in stack.labelled],
-                                [stack.planes[i] for i, _ in stack.labelled])
-            if found:
-                poses[name, s] = [found.get(plane) for plane in stack.planes]
-            without += not found
-    if without:
-        report({"event": "notice", "text": f"In {without} of {without + len(poses)} outlined stacks the lines that say "
-                                           "how they lie are not seen: they are taken as they are."})
-    return poses
 
 
 def planes_of(run: Run | None, cohort: Cohort) -> Planes | None:
@@ -155,8 +139,8 @@ def take_over(network: Network, run: Run, transfer: str) -> dict:
 
     Convolutions that a normalisation follows (those without a bias) come with the length they had before training. What
     they compute is the same, but an optimiser turns a vector that training has made three times as long only a third as
-    fast (van Laarhoven 2017, arXiv:1706.05350). Returns what was taken and what is new. PlaneSSLError if the run's network
-    is another one.
+    fast (van Laarhoven 2017, arXiv:1706.05350). Returns what was taken and what is new. PlaneSSLError if the run's
+    network is another one.
     """
     if transfer not in TRANSFERS:
         raise PlaneSSLError(f"What is taken over from a run is one of {', '.join(TRANSFERS)}, not '{transfer}'.")

@@ -10,8 +10,11 @@ import torch
 from ..anatomy import Anatomy
 from ..cohort.placing import placement, resample
 from ..cohort.plan import Plan
+from ..cohort.store import PreparedStudy
 from ..geometry import Plane, agree, fit_lines, move_lines, pose
+from .engine import Report
 from .networks import Network
+from .tasks.segmentation import Poses
 
 LOOKS = 60  # at so many images of a stack at most, evenly taken from each slice's
 AT_ONCE = 8
@@ -49,6 +52,23 @@ class Guide:
             return {}
         poses = {plane: pose(plane, *(found[name] for name in by)) for plane in by_plane}
         return {} if any(self._is_far(one) for one in poses.values()) else poses
+
+    def of_outlined(self, studies: Sequence[PreparedStudy], report: Report) -> Poses:
+        """The poses in all outlined stacks of these studies that can be laid; a notice tells where none are seen."""
+        poses, without = {}, 0
+        for study in studies:
+            for s, stack in enumerate(study.stacks):
+                if not stack.labelled or not self.anatomy.pose_of(stack.view):
+                    continue
+                found = self.poses(stack.view, [study.image(stack, i, k) for i, k in stack.labelled],
+                                   [stack.planes[i] for i, _ in stack.labelled])
+                if found:
+                    poses[study.pseudonym, s] = [found.get(plane) for plane in stack.planes]
+                without += not found
+        if without:
+            report({"event": "notice", "text": f"In {without} of {without + len(poses)} outlined stacks the lines that "
+                                               "say how they lie are not seen: they are taken as they are."})
+        return poses
 
     def _is_far(self, one: np.ndarray | None) -> bool:
         """A middle so far out is none: lines were seen wrongly."""

@@ -39,7 +39,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def evened(matrix: Tensor) -> Tensor:
-    """(m, n) -> the same, its singular values all about 1, or above for a tall one: an output changes as much as others.
+    """(m, n) -> the same, its singular values all about 1; above it for a tall one, whose outputs are many.
 
     The polynomial of odd powers is worked out on the smaller of matrix @ matrix.T and its like, in which it costs half.
     """

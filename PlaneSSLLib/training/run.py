@@ -186,16 +186,21 @@ class Run:
         """The trained network, on the CPU, in eval mode. PlaneSSLError names the tensors that do not fit."""
         return self._loaded(self.config, self.weights())
 
+    @property
+    def guide_config(self) -> dict:
+        """Network and heads of the guide that this run is to another one: of its own, if it has one, else itself."""
+        return self.config.get("guide") or {name: self.config[name] for name in ("network", "heads")}
+
     def save_guide(self, start: Run) -> None:
         """Keep the network by which images are laid alike, see `Guide`."""
+        network = start.guide() or start.network()
         with replacing(self.folder / GUIDE) as side:
-            safetensors.torch.save_file(start.weights(), side)
+            safetensors.torch.save_file(network.state_dict(), side)
 
     def guide(self) -> Network | None:
         """The network by which images are laid alike before this run segments them; None if they are not."""
         config = self.config.get("guide")
-        return None if config is None else self._loaded(
-            config, self._read(GUIDE, "copy the whole folder of a run"))
+        return None if config is None else self._loaded(config, self._read(GUIDE, "copy the whole folder of a run"))
 
     def _loaded(self, config: dict, weights: dict[str, torch.Tensor]) -> Network:
         network = build(config["network"], {name: Head(**head) for name, head in config["heads"].items()}, seed=0)

@@ -28,7 +28,7 @@ def write_grid(path, text):
     ("finetuning = { epoch = 3 }", "epoch"),
     ("finetuning = { epochs = 0 }", "epochs is a whole number, at least 1"),
     ("finetuning = { epochs = 1.5 }", "epochs is a whole number"),
-    ('finetuning = { seed = 3 }', "seed"),
+    ("finetuning = { seed = 3 }", "seed"),
     ('task = "guessing"', "the tasks are segmentation and classification"),
     ('subjects = ["1"]\ndraws = [1]', "subjects is .*, not a list of whole numbers"),
     ("subjects = 3\ndraws = 1", "subjects is 3, not a list"),

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -115,8 +116,19 @@ def test_a_run_keeps_what_lays_its_images(pretrained, cohort_folder, cohort, tmp
         assert Run.open(tmp_path / name).guide() is None and not (tmp_path / name / "guide.safetensors").exists()
 
     (tmp_path / "laid" / "guide.safetensors").unlink()
-    with pytest.raises(PlaneSSLError, match="guide.safetensors is missing: copy the whole folder"):
+    with pytest.raises(PlaneSSLError, match=r"guide\.safetensors is missing: copy the whole folder"):
         Segmenter(run, "cpu")
+
+
+def test_lines_that_are_far_off_lay_no_images(pretrained, cohort_folder, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "short")
+    Run(tmp_path / "short").write_metrics([{"epoch": 1, "angle_deg_median": 12.0}, {"epoch": 2},
+                                           {"epoch": 3, "angle_deg_median": 41.0}])
+    told = []
+    finetune(cohort_folder, tmp_path / "r", init=tmp_path / "short", subjects=2, settings=replace(QUICK, epochs=1),
+             report=lambda event: told.append(event.get("text", "")))
+    assert any("short sees are 41 degrees off" in text for text in told)
+    assert Run.open(tmp_path / "r").guide() is None
 
 
 def test_where_no_lines_are_seen_images_are_taken_as_they_are_and_that_is_told(pretrained, cohort_folder, tmp_path,
