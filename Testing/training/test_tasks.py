@@ -156,14 +156,21 @@ def test_joint_losses_are_those_of_both_tasks_each_on_what_it_knows(joint, cohor
 
 
 def test_joint_labels_and_lines_belong_to_one_image(joint, cohort):
-    """The same augmentation for both: each task makes the very image and target that it makes alone."""
+    """Each task makes of it what it makes alone: where nothing is outlined planes, else both, moved alike."""
     study = cohort.studies[cohort.pseudonyms[0]]
     place = joint.places(study)[3]
     both = joint.sample(study, place, np.random.default_rng(4))
-    for task in (joint.segmentation, joint.planes):
+    planes = Planes(cohort.plan, cohort.anatomy, augmentation=joint.segmentation.augmentation)
+    for task in (joint.segmentation, planes):
         alone = task.sample(study, place, np.random.default_rng(4))
         for name, values in alone.items():
             np.testing.assert_array_equal(both[name], values)
+    other = cohort.studies[cohort.pseudonyms[1]]
+    place = joint.free_places(other)[3]
+    free = joint.sample(other, place, np.random.default_rng(4))
+    for name, values in joint.planes.sample(other, place, np.random.default_rng(4)).items():
+        np.testing.assert_array_equal(free[name], values)
+    assert (free["labels"] == -1).all()
 
 
 def test_joint_on_other_pixels_leaves_the_first_as_it_was(joint, cohort):

@@ -25,9 +25,7 @@ class Joint:
     """
 
     def __init__(self, segmentation: Segmentation, planes: Planes, labelled: tuple[str, ...]) -> None:
-        self.segmentation, self.labelled = segmentation, frozenset(labelled)
-        self.planes, self._beside = planes, copy.copy(planes)
-        self._beside.augmentation = segmentation.augmentation  # one image for both
+        self.segmentation, self.planes, self.labelled = segmentation, planes, frozenset(labelled)
         self.heads = {**segmentation.heads, **planes.heads}
         self.weights = {**segmentation.weights, **planes.weights}
         self.best = segmentation.best
@@ -38,10 +36,8 @@ class Joint:
 
     @plan.setter
     def plan(self, plan: Plan) -> None:
-        for part in ("segmentation", "planes", "_beside"):
-            of_plan = copy.copy(getattr(self, part))
-            of_plan.plan = plan
-            setattr(self, part, of_plan)
+        self.segmentation, self.planes = copy.copy(self.segmentation), copy.copy(self.planes)
+        self.segmentation.plan = self.planes.plan = plan
 
     def places(self, study: PreparedStudy) -> list[Place]:
         return self.segmentation.places(study)
@@ -51,10 +47,11 @@ class Joint:
         return self.planes.places(study)
 
     def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
-        """What Planes and Segmentation make of the frame, in the same augmentation; labels are UNKNOWN where unseen."""
+        """Planes' sample of the frame, labels UNKNOWN; where these may be seen, both tasks' of Segmentation's image."""
         if place.study in self.labelled and (place.slice, place.phase) in study.stacks[place.stack].labelled:
-            sample = self._beside.sample(study, place, copy.deepcopy(rng), self.segmentation.pose(place))
-            return {**sample, **self.segmentation.sample(study, place, rng)}
+            image, matrix = self.segmentation.laid_image(study, place, rng)
+            return {"image": image[None], "labels": self.segmentation.labels(study, place, matrix),
+                    **self.planes.asked(study, place, matrix)}
         return {**self.planes.sample(study, place, rng), "labels": np.full(self.plan.size, UNKNOWN)}
 
     def counts(self, batch: Batch) -> dict[str, torch.Tensor]:

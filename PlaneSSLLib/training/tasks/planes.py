@@ -58,16 +58,20 @@ class Planes:
                 "location" in self.heads and np.isfinite(target.location))
         return [place for place in frames(study, self.views) if useful(place)]
 
-    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None,
-               pose: np.ndarray | None = None) -> Sample:
-        """image (1, rows, columns); maps (targets, rows, columns), their lines (targets, 3), middles of these
-        (targets, 2) and lines_mask (targets,); location, location_mask and the number of slices it counts.
+    def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
+        """image (1, rows, columns), and what is `asked` of it."""
+        image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
+        return {"image": image[None], **self.asked(study, place, matrix)}
+
+    def asked(self, study: PreparedStudy, place: Place, matrix: np.ndarray) -> Sample:
+        """Of a frame that was put on the working grid by this matrix: maps (targets, rows, columns), their lines
+        (targets, 3), middles of these (targets, 2) and lines_mask (targets,); location, location_mask and the number of
+        slices it counts.
         """
-        image, matrix = working_image(study, place, self.plan, self.augmentation, rng, pose)
         target = self.targets(study, place.stack)[place.slice]
         lines = move_lines(target.lines, matrix)
         lines[~lines_hit(lines, self.plan.size)] = np.nan
-        sample = {"image": image[None], "lines_mask": np.isfinite(lines).all(-1).any(-1),
+        sample = {"lines_mask": np.isfinite(lines).all(-1).any(-1),
                   "location": np.float32(np.nan_to_num(target.location)), "location_mask": np.isfinite(target.location),
                   "slices": np.float32(len(study.stacks[place.stack].planes))}
         if "lines" in self.heads:

@@ -54,10 +54,18 @@ class Segmentation:
 
     def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
         """image (1, rows, columns) float32; labels (rows, columns) int64, channel numbers."""
-        image, matrix = working_image(study, place, self.plan, self.augmentation, rng, self.pose(place))
+        image, matrix = self.laid_image(study, place, rng)
+        return {"image": image[None], "labels": self.labels(study, place, matrix)}
+
+    def laid_image(self, study: PreparedStudy, place: Place,
+                   rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
+        """`working_image`, by the pose of the frame where there is one."""
+        return working_image(study, place, self.plan, self.augmentation, rng, self.pose(place))
+
+    def labels(self, study: PreparedStudy, place: Place, matrix: np.ndarray) -> np.ndarray:
+        """(rows, columns) int64 channel numbers of a frame that was put on the working grid by this matrix."""
         labels = study.labels(study.stacks[place.stack], place.slice, place.phase)
-        labels = resample(labels, matrix, self.plan.size, order=0)
-        return {"image": image[None], "labels": self._channel[labels]}
+        return self._channel[resample(labels, matrix, self.plan.size, order=0)]
 
     def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
         return {"cross_entropy": torch.tensor(float(batch["labels"].numel())),
