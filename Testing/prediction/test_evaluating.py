@@ -66,7 +66,7 @@ def test_what_is_found_astray_counts_unless_it_is_cleaned_away(run, cohorts, mon
         labels[10:20, 10:20] = 3
         return labels
 
-    def astray(segmenter, images, planes) -> list[np.ndarray]:
+    def astray(segmenter, images, planes, view) -> list[np.ndarray]:
         found = [outlined(image.shape) for image in images]
         found[0][0, :5] = 3
         return found
