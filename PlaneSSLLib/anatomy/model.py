@@ -27,10 +27,9 @@ class View:
 
     normal: typical unit normal in LPS, pointing the way the slices count (base to apex, ...); that of a left organ
     where the anatomy is sided. perpendicular_to: instead of a normal, any stack at right angles to that view which
-    has no better name. pose: two views of which central planes are regressed in images of this one; along the line of
-    the first an image is turned before it is segmented, and where that of the second crosses it is its middle.
-    most_slices: a stack with more slices than this is not this view. words: how descriptions
-    call it, in lower case.
+    has no better name. most_slices: a stack with more slices than this is not this view. words: how descriptions
+    call it, in lower case. pose: two views whose central planes this one regresses; before an image is segmented it is
+    turned along the line of the first, and centred where that of the second crosses it.
     """
 
     name: str

@@ -20,11 +20,11 @@ def agree(
 ) -> tuple[np.ndarray, dict[Hashable, Plane]]:
     """Lines on which images agree, and the planes in which these lie.
 
-    asked: for each of n images, and each of k targets, the plane whose line it was asked for, or what stands for
-    it. lines: (n, k, 3) those
-    seen there, in the image's pixels, NaN for none. reach_mm: how far the organ reaches from the middle of an image;
-    lines count so far. Returns the lines (n, k, 3), and by the planes asked for those that are seen in their stead; a
-    plane that too few images show is left out (see `geometry.fit_plane`), and its lines stay as they were seen.
+    asked: for each of n images, and each of k targets, the plane whose line it was asked for, or what stands for it.
+    lines: (n, k, 3) those seen there, in the image's pixels, NaN for none. reach_mm: how far the organ reaches from the
+    middle of an image; lines count so far. Returns the lines (n, k, 3), and by the planes asked for those that are seen
+    in their stead; a plane that too few images show is left out (see `geometry.fit_plane`), and its lines stay as they
+    were seen.
     """
     segments: dict[Hashable, list[np.ndarray]] = {}
     for image, planes, of_image in zip(images, asked, lines, strict=True):

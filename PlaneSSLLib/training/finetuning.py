@@ -56,9 +56,8 @@ def finetune(
     guide = guiding_run(start, cohort, split, report) if align and start and task == "segmentation" else None
     poses = {}
     if guide is not None:
-        network_of_lines = guide.guide() or guide.network()
-        poses = Guide(network_of_lines, cohort.plan, cohort.anatomy, choose_device(settings.device)).of_outlined(
-            [cohort.studies[subject] for subject in (*split.train, *split.validation)], report)
+        seeing = Guide(guide.guiding_network(), cohort.plan, cohort.anatomy, choose_device(settings.device))
+        poses = seeing.of_outlined([cohort.studies[name] for name in (*split.train, *split.validation)], report)
     target = target_task(task, cohort, split, poses)
     untold = constant(cohort, split.train) if isinstance(target, Classification) else []
     if untold:

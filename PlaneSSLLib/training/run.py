@@ -191,11 +191,14 @@ class Run:
         """Network and heads of the guide that this run is to another one: of its own, if it has one, else itself."""
         return self.config.get("guide") or {name: self.config[name] for name in ("network", "heads")}
 
+    def guiding_network(self) -> Network:
+        """The network of `guide_config`."""
+        return self.guide() or self.network()
+
     def save_guide(self, start: Run) -> None:
         """Keep the network by which images are laid alike, see `Guide`."""
-        network = start.guide() or start.network()
         with replacing(self.folder / GUIDE) as side:
-            safetensors.torch.save_file(network.state_dict(), side)
+            safetensors.torch.save_file(start.guiding_network().state_dict(), side)
 
     def guide(self) -> Network | None:
         """The network by which images are laid alike before this run segments them; None if they are not."""
