@@ -3,7 +3,8 @@
 The network alone is a bare loop of forward passes over as many images that lie on the working grid already. Segmenting
 starts from the acquired pixels and ends with label maps on them: intensities, resampling there and back, argmax. In
 every frame something as large as a heart is found. Both are timed in turn, in one process, and the best of three rounds
-counts. Its memory is the largest of the process, above what it held with the weights loaded.
+counts. Its memory is the largest of the process, above what it held with the weights loaded. A third way lays the
+images alike first, by a second network's lines.
 
     python benchmarks/segmenting.py [DEVICE]      prints one JSON object
 """
@@ -23,10 +24,11 @@ import torch
 
 from PlaneSSLLib import anatomy
 from PlaneSSLLib.cohort import Plan, Split
-from PlaneSSLLib.geometry import Plane
+from PlaneSSLLib.geometry import Plane, heatmaps
 from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.prediction.studies import segment_stack
 from PlaneSSLLib.study import Frame, Naming, Stack
+from PlaneSSLLib.training.guide import Guide
 from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.run import Run
 
@@ -61,6 +63,24 @@ class FindsAHeart(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"segmentation": self.network(image)["segmentation"] + self.found}
+
+
+class Sees(torch.nn.Module):
+    """The network, which sees besides the lines of two planes that cross in the middle of every image."""
+
+    def __init__(self, network: torch.nn.Module, plan: Plan) -> None:
+        super().__init__()
+        self.network = network
+        lines = np.array([[0.4, 0.9, 0.0], [0.9, -0.4, 0.0]])
+        lines[:, 2] = -lines[:, :2] @ (np.array(plan.size[::-1]) - 1) / 2
+        maps = np.zeros((len(plan.targets), *plan.size), np.float32)
+        maps[[plan.targets.index("4CH:central"), plan.targets.index("2CH:central")]] = heatmaps(
+            lines, plan.size, plan.spacing, plan.sigma_mm)
+        self.register_buffer("maps", torch.from_numpy(maps))
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.network(image)
+        return {"lines": self.maps.expand(len(image), -1, -1, -1)}
 
 
 @dataclass(frozen=True)
@@ -106,10 +126,14 @@ def main() -> None:
     stack, frames = cine(), SLICES * PHASES
     network_alone(segmenter, 2 * segmenter.batch)  # warm up
     before = held_gb()
-    alone, whole = [], []
+    guide = Guide(Sees(segmenter.network.network, segmenter.plan), segmenter.plan, segmenter.anatomy, segmenter.device)
+    alone, whole, laid = [], [], []
     for _ in range(ROUNDS):
         alone.append(seconds(lambda: network_alone(segmenter, frames)))
         whole.append(seconds(lambda: segment_stack(segmenter, stack)))
+        segmenter.guide = guide
+        laid.append(seconds(lambda: segment_stack(segmenter, stack)))
+        segmenter.guide = None
     ratio = min(alone) / min(whole)
     memory = held_gb() - before
     print(json.dumps({
@@ -118,6 +142,7 @@ def main() -> None:
         "network_frames_per_s": round(frames / min(alone), 1),
         "segmenting_frames_per_s": round(frames / min(whole), 1),
         "ratio": round(ratio, 3),
+        "ratio_laid_alike": round(min(alone) / min(laid), 3),
         "least_ratio": LEAST_RATIO,
         "memory_gb": round(memory, 2),
         "most_memory_gb": MOST_GB,

@@ -114,11 +114,7 @@ class Segmenter:
         to_grid = Sampler(matrix, shape, self.plan.size, self.device)
         batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
         probabilities = self.network(batch)["segmentation"].float().softmax(1)
-        # Where the background has half of everything around a pixel, nothing else can be ahead in it: beyond the
-        # neighbours of those where it has less, nobody need look.
-        open_to = (probabilities[:, 0] < 0.5).any(0).cpu().numpy()
-        back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device,
-                       (_widened(extent(open_to.any(1))), _widened(extent(open_to.any(0)))))
+        back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device, _open_to(probabilities))
         structures = back.in_box(probabilities[:, 1:])
         labels = np.zeros((len(images), *shape), np.uint8)
         labels[:, back.box[0], back.box[1]] = self._values[_strongest(structures).cpu().numpy()]
@@ -129,8 +125,14 @@ class Segmenter:
         """(n, 1, rows, columns) -> (n, rows, columns) label values, each image through a matrix of its own."""
         on_grid = turned(images.to(self.device), matrices, self.plan.size)
         probabilities = self.network(on_grid)["segmentation"].float().softmax(1)
-        structures = turned(probabilities[:, 1:], np.linalg.inv(matrices), tuple(images.shape[2:]))
-        return self._values[_strongest(structures).cpu().numpy()]
+        rows, columns = _under(_open_to(probabilities), matrices, tuple(images.shape[2:]))
+        labels = np.zeros((len(images), *images.shape[2:]), np.uint8)
+        if rows.stop > rows.start and columns.stop > columns.start:
+            part = np.array([[1, 0, columns.start], [0, 1, rows.start], [0, 0, 1.0]])
+            size = rows.stop - rows.start, columns.stop - columns.start
+            structures = turned(probabilities[:, 1:], np.linalg.inv(matrices) @ part, size)
+            labels[:, rows, columns] = self._values[_strongest(structures).cpu().numpy()]
+        return labels
 
     def _make_do_with_less(self) -> None:
         if self.batch > 1:
@@ -150,6 +152,28 @@ class Segmenter:
 def _batch(images: Sequence[np.ndarray]) -> Tensor:
     """(n, 1, rows, columns) float32."""
     return torch.from_numpy(np.stack(images)[:, None].astype(np.float32, copy=False))
+
+
+def _open_to(probabilities: Tensor) -> tuple[slice, slice]:
+    """The rows and columns of the working grid in which any image may hold something.
+
+    Where the background has half of everything around a pixel, nothing else can be ahead in it: beyond the neighbours
+    of those where it has less, nobody need look.
+    """
+    less = (probabilities[:, 0] < 0.5).any(0).cpu().numpy()
+    return _widened(extent(less.any(1))), _widened(extent(less.any(0)))
+
+
+def _under(part: tuple[slice, slice], matrices: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """The rows and columns of an image of this shape on which a part of the grid lies by any of (n, 3, 3) matrices."""
+    if not all(one.stop for one in part):
+        return slice(0, 0), slice(0, 0)
+    corners = np.array([[column, row, 1.0] for row in (part[0].start, part[0].stop - 1)
+                        for column in (part[1].start, part[1].stop - 1)])
+    pixels = corners @ matrices[:, :2].transpose(0, 2, 1)  # (n, 4, 2), (column, row)
+    low = np.clip(np.floor(pixels.min((0, 1))) - 1, 0, shape[::-1]).astype(int)
+    high = np.clip(np.ceil(pixels.max((0, 1))) + 2, 0, shape[::-1]).astype(int)
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
 
 def _widened(part: slice) -> slice:

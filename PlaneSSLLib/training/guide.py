@@ -16,7 +16,7 @@ from .engine import Report
 from .networks import Network
 from .tasks.segmentation import Poses
 
-LOOKS = 60  # at so many images of a stack at most, evenly taken from each slice's
+LOOKS = 40  # at so many images of a stack at most, evenly taken from each slice's
 AT_ONCE = 8
 
 

@@ -16,7 +16,9 @@ from Testing.prediction.conftest import TruthTeller
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort.placing import placement, resample
 from PlaneSSLLib.geometry import Plane
+from PlaneSSLLib.prediction import segmenting
 from PlaneSSLLib.prediction.cleaning import largest_components
+from PlaneSSLLib.prediction.sampling import turned
 from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.training.run import Run
 
@@ -226,6 +228,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from Testing.prediction.conftest import TruthTeller
 from Testing.scene.made_up import Pixels, planes
+from PlaneSSLLib.prediction.sampling import turned
 from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.prediction.studies import segment_stack
 from PlaneSSLLib.study import Frame, Naming, Stack
@@ -269,3 +272,20 @@ def test_images_that_are_laid_alike_get_their_labels_on_their_own_pixels(truthfu
     truthful.guide = SimpleNamespace(poses=lambda view, images, planes: {})
     truthful.segment(truth, planes, "SAX")
     assert "not seen: the images are taken as they are" in notices[0]
+
+
+def test_of_images_that_are_laid_alike_only_the_part_with_something_in_it_is_sampled_back(truthful, monkeypatch):
+    plane = flat()
+    turn = np.array([[0.8, -0.6, -25], [0.6, 0.8, 20], [0, 0, 1.0]])
+    truthful.guide = SimpleNamespace(poses=lambda view, images, planes: {plane: turn})
+    sizes = []
+    monkeypatch.setattr(segmenting, "turned", lambda images, matrices, size: sizes.append(size) or turned(
+        images, matrices, size))
+    found, nothing = truthful.segment([disc(plane, 60, 100), np.zeros(plane.shape, np.float32)], [plane] * 2, "SAX")
+    assert sizes[1][0] < plane.shape[0] / 2 and sizes[1][1] < plane.shape[1] / 2 and not nothing.any()
+    monkeypatch.setattr(segmenting, "_open_to", lambda probabilities: (slice(0, 144), slice(0, 144)))
+    everywhere, _ = truthful.segment([disc(plane, 60, 100), np.zeros(plane.shape, np.float32)], [plane] * 2, "SAX")
+    np.testing.assert_array_equal(found, everywhere)
+    monkeypatch.undo()
+    sizes.clear()
+    assert not truthful.segment([np.zeros(plane.shape, np.float32)], [plane], "SAX")[0].any()
