@@ -1,9 +1,7 @@
 """Images laid alike by the lines that a pretrained network sees in them."""
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,13 +11,14 @@ from Testing.training.conftest import QUICK
 from torch import nn
 
 from PlaneSSLLib import PlaneSSLError, anatomy
-from PlaneSSLLib.cohort import Plan
+from PlaneSSLLib.cohort import Plan, Split
 from PlaneSSLLib.cohort.placing import placement, resample
 from PlaneSSLLib.cohort.samples import Place
 from PlaneSSLLib.geometry import heatmaps, lines_in_image, move_lines, pose
 from PlaneSSLLib.prediction.segmenting import Segmenter
-from PlaneSSLLib.training.finetuning import finetune
+from PlaneSSLLib.training.finetuning import finetune, guiding_run
 from PlaneSSLLib.training.guide import Guide
+from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.tasks.segmentation import MOVES, POSED, Segmentation
 
@@ -98,45 +97,49 @@ def test_a_sample_is_laid_like_its_pose_and_moved_from_there(cohort):
     assert task.pose(other) is None
 
 
-def test_a_run_keeps_what_lays_its_images(pretrained, cohort_folder, cohort, tmp_path):
+@pytest.fixture
+def start(cohort, tmp_path) -> Run:
+    """A pretrained run that has learnt nothing, and says that its lines are good."""
+    heads = {"lines": Head(len(cohort.plan.targets)), "location": Head(1, "image")}
+    run = Run.create(
+        tmp_path / "start", {"stage": "pretraining", "task": "lines,location", "network": "small", "views": [],
+                             "heads": {name: asdict(head) for name, head in heads.items()}},
+        cohort.plan, (cohort.folder / "anatomy.toml").read_text(encoding="utf-8"), Split((), (), ()), overwrite=False)
+    run.save_weights(build("small", heads, seed=3).state_dict())
+    run.write_metrics([{"epoch": 1, "angle_deg_median": 9.0}, {"epoch": 2}])
+    run.finish({})
+    return run
+
+
+def test_a_run_keeps_what_lays_its_images_and_hands_it_on(start, cohort_folder, cohort, tmp_path):
     told = []
-    quick = replace(QUICK, epochs=1)
-    finetune(cohort_folder, tmp_path / "laid", init=pretrained, subjects=2, settings=quick, report=told.append)
+    finetune(cohort_folder, tmp_path / "laid", init=start.folder, subjects=2,
+             settings=replace(QUICK, epochs=1, batch=2), report=lambda event: told.append(event.get("text", "")))
+    assert any("In 2 of 2 outlined stacks" in text for text in told)  # it sees nothing
     run = Run.open(tmp_path / "laid")
-    kept, start = run.guide().state_dict(), Run.open(pretrained).weights()
-    assert kept.keys() == start.keys() and all(torch.equal(kept[name], start[name]) for name in start)
+    for kept in (run.guide().state_dict(), run.guiding_network().state_dict()):
+        assert kept.keys() == start.weights().keys()
+        assert all(torch.equal(kept[name], tensor) for name, tensor in start.weights().items())
+    assert run.guide_config == start.guide_config == {"network": "small", "heads": start.config["heads"]}
     segmenter = Segmenter(run, "cpu")
     study = cohort.studies[cohort.pseudonyms[-1]]
     stack = next(stack for stack in study.stacks if stack.view == "SAX")
     images, of = [study.image(stack, i, 0) for i in range(5)], list(stack.planes)
     assert [found.shape for found in segmenter.segment(images, of, "SAX")] == [plane.shape for plane in of]
-
-    for name, choices in (("plain", {"init": pretrained, "align": False}), ("scratch", {})):
-        finetune(cohort_folder, tmp_path / name, subjects=2, settings=quick, **choices)
-        assert Run.open(tmp_path / name).guide() is None and not (tmp_path / name / "guide.safetensors").exists()
-
     (tmp_path / "laid" / "guide.safetensors").unlink()
     with pytest.raises(PlaneSSLError, match=r"guide\.safetensors is missing: copy the whole folder"):
         Segmenter(run, "cpu")
 
 
-def test_lines_that_are_far_off_lay_no_images(pretrained, cohort_folder, tmp_path):
-    shutil.copytree(pretrained, tmp_path / "short")
-    Run(tmp_path / "short").write_metrics([{"epoch": 1, "angle_deg_median": 12.0}, {"epoch": 2},
-                                           {"epoch": 3, "angle_deg_median": 41.0}])
-    told = []
-    finetune(cohort_folder, tmp_path / "r", init=tmp_path / "short", subjects=2, settings=replace(QUICK, epochs=1),
-             report=lambda event: told.append(event.get("text", "")))
-    assert any("short sees are 41 degrees off" in text for text in told)
-    assert Run.open(tmp_path / "r").guide() is None
+def test_lines_that_are_far_off_lay_no_images(start, cohort):
+    told, split = [], Split(cohort.pseudonyms[:2], (), ())
+    assert guiding_run(start, cohort, split, told.append) is start and not told
+    start.write_metrics([{"epoch": 1, "angle_deg_median": 12.0}, {"epoch": 3, "angle_deg_median": 41.0}])
+    assert guiding_run(start, cohort, split, told.append) is None
+    assert "start sees are 41 degrees off" in told[0]["text"].replace(str(start.folder.parent) + "/", "")
 
 
-def test_where_no_lines_are_seen_images_are_taken_as_they_are_and_that_is_told(pretrained, cohort_folder, tmp_path,
-                                                                              monkeypatch):
-    monkeypatch.setattr(Guide, "poses", lambda self, view, images, planes: {})
-    told = []
-    finetune(cohort_folder, tmp_path / "r", init=pretrained, subjects=2, settings=replace(QUICK, epochs=1),
-             report=lambda event: told.append(event.get("text", "")))
-    assert any("In 2 of 2 outlined stacks" in text for text in told)
-    run = Run.open(tmp_path / "r")
-    assert json.loads((run.folder / "config.json").read_text())["guide"]["network"] == "small"
+def test_what_is_not_to_be_laid_is_not(start, cohort_folder, tmp_path):
+    finetune(cohort_folder, tmp_path / "plain", init=start.folder, subjects=2, align=False,
+             settings=replace(QUICK, epochs=1, batch=2))
+    assert Run.open(tmp_path / "plain").guide() is None and not (tmp_path / "plain" / "guide.safetensors").exists()
