@@ -19,7 +19,6 @@ LABEL_FOLDER = re.compile(LABEL_WORDS, re.IGNORECASE)
 IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
 PATIENT = re.compile(r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?$", re.IGNORECASE)
 PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
-CHANNEL = re.compile(r"_\d{4}$")
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
 UNNAMED = Naming("", 0.0)
 
@@ -190,7 +189,7 @@ def case_of(file: Path) -> str:
 
 
 def _channelless(file: Path) -> str:
-    return CHANNEL.sub("", stem(file))
+    return stem(file).removesuffix("_0000")  # other numbers may be the case's: patient_0012 in the Decathlon's layout
 
 
 def _ending(file: Path) -> str:
@@ -202,7 +201,7 @@ def _other_channels(first: Path) -> list[Path]:
     if not stem(first).endswith("_0000"):
         return []
     return sorted(path for path in first.parent.iterdir() if path != first and _ending(path) == _ending(first)
-                  and CHANNEL.search(stem(path)) and _channelless(path) == _channelless(first))
+                  and re.fullmatch(re.escape(_channelless(first)) + r"_\d{4}", stem(path)))
 
 
 def one_each(files: list[Path]) -> list[Path]:

@@ -194,17 +194,19 @@ def test_cases_that_are_phases_of_one_patient_are_one(tmp_path, first, second):
 
 def test_a_data_set_without_numbers_of_channels(tmp_path):
     """The Medical Segmentation Decathlon: imagesTr/la_003.nii.gz and labelsTr/la_003.nii.gz, a Mac's files beside."""
-    for case in ("la_003", "la_014"):
+    for case in ("la_003", "la_014", "la_0015", "la_0016"):
         volume(tmp_path / "imagesTr" / f"{case}.nii.gz")
         volume(tmp_path / "labelsTr" / f"{case}.nii.gz", dtype=np.uint8)
         (tmp_path / "imagesTr" / f"._{case}.nii.gz").write_bytes(b"resource fork")
     cases = find_studies(tmp_path)
-    assert [path.name for path in cases if path.parent.name == "imagesTr"] == ["la_003.nii.gz", "la_014.nii.gz"]
+    assert [path.name for path in cases if path.parent.name == "imagesTr"] == [
+        "la_0015.nii.gz", "la_0016.nii.gz", "la_003.nii.gz", "la_014.nii.gz"]
+    assert read_study(tmp_path / "imagesTr" / "la_0015.nii.gz").subject == "la_0015"
     study = read_study(tmp_path / "imagesTr" / "la_014.nii.gz")
     assert (study.subject, len(study.stacks)) == ("la_014", 1)
     label, = study.labels
     assert label.file == tmp_path / "labelsTr" / "la_014.nii.gz"
-    with pytest.raises(PlaneSSLError, match="2 cases"):
+    with pytest.raises(PlaneSSLError, match="4 cases"):
         read_patient(tmp_path / "imagesTr")
 
 
