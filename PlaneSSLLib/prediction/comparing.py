@@ -15,6 +15,7 @@ from ..cohort import Cohort, draw_split
 from ..cohort.store import digest
 from ..files import make_folder, read_json, replacing, write_json, write_text
 from ..pools import processes
+from ..training.engine import Report
 from ..training.finetuning import finetune, labelled_subjects
 from ..training.pretraining import pretrain
 from ..training.run import Run
@@ -22,7 +23,6 @@ from ..training.settings import USUAL, Settings
 from ..training.tasks.classification import constant
 from .evaluating import evaluate
 
-Report = Callable[[dict], None]
 SCRATCH = "scratch"
 
 
@@ -129,26 +129,28 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
         raise PlaneSSLError("Name at least one device to compare on.")
     make_folder(out)
     _same_grid(grid, out)
-    _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
     cells = list(grid.cells())
     if grid.task == "classification":
-        telling = [cell for cell in cells if _tells_classes(grid, cell)]
-        for _, subjects, seed in dict.fromkeys((SCRATCH, *cell[1:]) for cell in cells if cell not in telling):
-            report({"event": "notice", "text": f"Draw {seed} of {subjects} is left out: all its subjects give one "
-                                               "answer to every class."})
-        if not telling:
-            raise PlaneSSLError(f"No draw from {grid.cohort} holds two answers to any class: give more subjects.")
-        cells = telling
+        cells = _telling(grid, cells, report)
+    _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
     _each([(_finetune, grid, out, cell) for cell in cells], devices, report)
     return summarise(grid, out)
 
 
-def _tells_classes(grid: Grid, cell: tuple[str, int, int]) -> bool:
-    """Are there two answers to any class among the subjects that `finetune` draws?"""
-    _, subjects, seed = cell
+def _telling(grid: Grid, cells: Sequence[tuple[str, int, int]], report: Report) -> list[tuple[str, int, int]]:
+    """The cells for which `finetune` draws subjects with two answers to any class; a notice tells of other draws."""
     cohort = Cohort(grid.cohort)
-    drawn = draw_split(labelled_subjects(cohort, grid.task), seed, subjects)
-    return len(constant(cohort, drawn.train)) < len(cohort.plan.classes)
+    labelled = labelled_subjects(cohort, grid.task)
+    telling = set()
+    for subjects, seed in dict.fromkeys(cell[1:] for cell in cells):
+        if len(constant(cohort, draw_split(labelled, seed, subjects).train)) < len(cohort.plan.classes):
+            telling.add((subjects, seed))
+        else:
+            report({"event": "notice", "text": f"Draw {seed} of {subjects} is left out: all its subjects give one "
+                                               "answer to every class."})
+    if not telling:
+        raise PlaneSSLError(f"No draw from {grid.cohort} holds two answers to any class: give more subjects.")
+    return [cell for cell in cells if cell[1:] in telling]
 
 
 def _same_grid(grid: Grid, out: Path) -> None:

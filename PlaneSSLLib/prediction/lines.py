@@ -10,9 +10,10 @@ import torch
 from ..cohort.placing import resample
 from ..cohort.plan import scaled_phase
 from ..cohort.upright import upright_slices
-from ..geometry import agree, clip_line, fit_lines, line_errors, lines_hit, lines_in_image, move_lines
+from ..geometry import agree, clip_line, line_errors, lines_hit, lines_in_image
 from ..study import Stack, Study
 from ..study.targets import SliceTargets, Target, stack_targets
+from ..training.guide import acquired_lines
 from ..training.run import Run
 from ..training.settings import choose_device
 from .suiting import LINES, require_anatomy, require_head
@@ -61,11 +62,7 @@ class LinePredictor:
                   for i, (k, matrix) in enumerate(zip(shown, matrices, strict=True))]
         seen = [self.look(images[i: i + 16]) for i in range(0, len(images), 16)]
         maps, locations = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-        fitted = fit_lines(maps.reshape(-1, *self.plan.size), self.plan.spacing, self.plan.sigma_mm)
-        fitted = fitted.reshape(*maps.shape[:2], 3)
-        lines = np.stack([move_lines(of_slice, np.linalg.inv(matrix))
-                          for of_slice, matrix in zip(fitted, matrices, strict=True)])
-        return Answers(maps, matrices, lines, locations)
+        return Answers(maps, matrices, acquired_lines(maps, matrices, self.plan), locations)
 
 
 @dataclass(frozen=True, eq=False)

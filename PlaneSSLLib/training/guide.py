@@ -81,7 +81,12 @@ class Guide:
         images = np.stack([resample(image, matrix, self.plan.size)
                            for (_, image), matrix in zip(shown, matrices, strict=True)])
         maps = self.network(torch.from_numpy(images[:, None]).to(self.device))["lines"].float().cpu().numpy()
-        maps = maps[:, [self.plan.targets.index(f"{view}:central") for view in views]]
-        fitted = fit_lines(maps.reshape(-1, *self.plan.size), self.plan.spacing, self.plan.sigma_mm)
-        return np.stack([move_lines(of_image, np.linalg.inv(matrix)) for of_image, matrix in zip(
-            fitted.reshape(len(shown), len(views), 3), matrices, strict=True)])
+        return acquired_lines(
+            maps[:, [self.plan.targets.index(f"{view}:central") for view in views]], matrices, self.plan)
+
+
+def acquired_lines(maps: np.ndarray, matrices: Sequence[np.ndarray], plan: Plan) -> np.ndarray:
+    """(n, k, 3) lines fitted to heatmaps (n, k, rows, columns), in the pixels of images put on the grid by matrices."""
+    fitted = fit_lines(maps.reshape(-1, *plan.size), plan.spacing, plan.sigma_mm).reshape(*maps.shape[:2], 3)
+    return np.stack([move_lines(of_image, np.linalg.inv(matrix))
+                     for of_image, matrix in zip(fitted, matrices, strict=True)])
