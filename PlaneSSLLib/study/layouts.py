@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
 
@@ -102,16 +103,22 @@ def loose_volumes(files: list[Path]) -> Volumes:
     for file in sorted(images, key=lambda file: natural(file.name)):
         series[file.parent, _numberless(file)].append(file)
     for alike in series.values():
-        volumes = [(file, volume) for file in alike if (volume := found.open(file))]
-        found.mixed = found.mixed or _several_patients([volume for _, volume in volumes])
-        while volumes:
-            same = [item for item in volumes if item[1].slices_at(volumes[0][1].planes)]
-            volumes = [item for item in volumes if item not in same]
-            found.add(stem(same[0][0]), [(volume, label_beside(file)) for file, volume in same], UNNAMED)
+        volumes = [volume for file in alike if (volume := found.open(file))]
+        found.mixed = found.mixed or _several_patients(volumes)
+        for same in _by_grid(volumes):
+            found.add(stem(same[0].file), [(volume, label_beside(volume.file)) for volume in same], UNNAMED)
     known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
     found.problems += [Problem(file, "is a label map by its name, and no image here has that name")
                        for file in files if file not in images and file not in known]
     return found
+
+
+def _by_grid(volumes: list[VolumeFile]) -> Iterator[list[VolumeFile]]:
+    """Those that lie on one grid together, in the order of the first of each."""
+    while volumes:
+        same = [volume for volume in volumes if volume.slices_at(volumes[0].planes)]
+        volumes = [volume for volume in volumes if volume not in same]
+        yield same
 
 
 def is_label(file: Path) -> bool:
@@ -151,18 +158,19 @@ def one_case(file: Path) -> Volumes:
             found.add(stem(file), [(volume, label_beside(file))], UNNAMED)
         return found
     labels = file.parent.with_name(file.parent.name.replace("images", "labels", 1))
-    opened = [(volume, labels / f"{_channelless(path)}{_ending(path)}")
-              for path in phases if (volume := found.open(path))]
+
+    def with_label(volume: VolumeFile) -> tuple[VolumeFile, Path]:
+        return volume, labels / f"{_channelless(volume.file)}{_ending(volume.file)}"
+
+    opened = [volume for path in phases if (volume := found.open(path))]
     if len(phases) == 1:
-        opened += [(volume, None) for path in _other_channels(file) if (volume := found.open(path))]
-        found.add(case_of(file), opened, UNNAMED, "channel")
+        others = [(volume, None) for path in _other_channels(file) if (volume := found.open(path))]
+        found.add(case_of(file), [*map(with_label, opened), *others], UNNAMED, "channel")
         return found
     found.problems += [Problem(path, "is another channel of a case in several phases, of which the first is read")
                        for phase in phases for path in _other_channels(phase)]
-    while opened:
-        same = [item for item in opened if item[0].slices_at(opened[0][0].planes)]
-        opened = [item for item in opened if item not in same]
-        found.add(case_of(file), same, UNNAMED)
+    for same in _by_grid(opened):
+        found.add(case_of(file), list(map(with_label, same)), UNNAMED)
     return found
 
 
