@@ -6,6 +6,8 @@ import numpy as np
 from .planes import Plane, scanner_axes
 
 RIDGE = 0.15  # pure noise correlates with its best line by less than 0.1, a line under noise of its own height by 0.2
+SAMPLES = 0.4  # of sigma between the pixels that a line is fitted to, at most
+STILL_MM = 1e-4  # a fit that moves by less, at the image's border, is done
 STEADY_MM = 3.0  # lines are not expected to lie nearer to their plane than this
 PAIRS = 300  # of lines, at most, that are tried as the beginning of a plane
 SPREAD_MM = 5.0  # lines that all lie nearer than this to one line say nothing about a plane
@@ -15,46 +17,58 @@ def fit_lines(maps: np.ndarray, spacing: tuple[float, float], sigma_mm: float, s
     """Recover lines from heatmaps: (n, rows, columns) -> (n, 3), in_millimetres; NaN where a map holds no ridge.
 
     A coarse Hough transform (Duda and Hart 1972) of the bright pixels finds the strongest ridge, which other ridges do
-    not pull; Gauss-Newton on the two parameters of the line, angle and offset, then minimises the squared difference
-    between the map and the ideal heatmap, with a free height, so that a nearby border does not pull it either. A map
-    that correlates with its best ideal heatmap by less than RIDGE holds no ridge. A line that only cuts off a corner,
-    with less than sigma of its length in the image, may come out wrong or NaN.
+    not pull; Levenberg-Marquardt on the two parameters of the line, angle and offset, then minimises the squared
+    difference between the map and the ideal heatmap, with a free height, so that a nearby border does not pull it
+    either. A map that correlates with its best ideal heatmap by less than RIDGE holds no ridge. A line that only cuts
+    off a corner, with less than sigma of its length in the image, may come out wrong or NaN.
     """
     maps = np.asarray(maps, dtype=float)
     rows, columns = maps.shape[-2:]
     x = (np.arange(columns) - (columns - 1) / 2) * spacing[1]
     y = (np.arange(rows) - (rows - 1) / 2) * spacing[0]
-    grid = np.stack(np.broadcast_arrays(x[None], y[:, None]), axis=-1).reshape(-1, 2)
-    fitted = np.array([_fit_line(m.ravel(), grid, sigma_mm, steps) for m in maps]).reshape(-1, 3)
+    grid = np.stack(np.broadcast_arrays(x[None], y[:, None]), axis=-1)
+    every = max(1, int(SAMPLES * sigma_mm / max(spacing)))  # a ridge is smooth: not every pixel says something new
+    fitted = np.array([_fit_line(m, grid, every, sigma_mm, steps) for m in maps]).reshape(-1, 3)
     lines = fitted * (spacing[1], spacing[0], 1)  # from mm about the middle of the image to pixels
     lines[:, 2] -= lines[:, :2] @ [(columns - 1) / 2, (rows - 1) / 2]
     return lines
 
 
-def _fit_line(values: np.ndarray, grid: np.ndarray, sigma: float, steps: int) -> np.ndarray:
-    if not np.isfinite(values).all() or values.max(initial=0) < 1e-3 or np.ptp(values) < 1e-3:
+def _fit_line(map_: np.ndarray, grid: np.ndarray, every: int, sigma: float, steps: int) -> np.ndarray:
+    if not np.isfinite(map_).all() or map_.max(initial=0) < 1e-3 or np.ptp(map_) < 1e-3:
         return np.full(3, np.nan)
-    angle, offset = _strongest_ridge(values, grid, sigma)
+    values, places = map_[::every, ::every].ravel(), grid[::every, ::every].reshape(-1, 2)
+    line = np.array(_strongest_ridge(values, places, sigma))
+    edge = np.array([np.abs(grid).max(), 1.0])  # what a step of the angle, and of the offset, moves there, in mm
+    damping, now = 1e-3, _beside(line, values, places, sigma)
     for _ in range(steps):
-        normal, turned = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
-        distance = grid @ normal + offset
-        ideal = np.exp(-(distance**2) / (2 * sigma**2))
-        height = max(ideal @ values / (ideal @ ideal), 1e-3)
-        slope = -height * ideal * distance / sigma**2
-        jacobian = np.stack([slope * (grid @ turned), slope], axis=1)
-        normal_matrix = jacobian.T @ jacobian
-        normal_matrix += 1e-9 * np.trace(normal_matrix) * np.eye(2) + 1e-12 * np.eye(2)
-        step = np.linalg.solve(normal_matrix, jacobian.T @ (values - height * ideal))
-        # A step may not leave the ridge it stands on: half of sigma at the grid's edge.
-        step *= min(1.0, 0.5 * sigma / (abs(step[1]) + abs(step[0]) * np.abs(grid).max() + 1e-12))
-        angle, offset = angle + step[0], offset + step[1]
-        if np.abs(step).max() < 1e-9:
+        jacobian, _, missed = now
+        normal_matrix = jacobian @ jacobian.T
+        normal_matrix += np.diag(damping * np.diag(normal_matrix) + 1e-12)
+        step = np.linalg.solve(normal_matrix, jacobian @ missed)
+        new = _beside(line + step, values, places, sigma)
+        better = new[2] @ new[2] < missed @ missed
+        if better:
+            line, now = line + step, new
+        damping *= 0.1 if better else 10
+        if np.abs(step) @ edge < STILL_MM:
             break
-    normal = np.array([np.cos(angle), np.sin(angle)])
-    ideal = np.exp(-((grid @ normal + offset) ** 2) / (2 * sigma**2))
-    ideal, values = ideal - ideal.mean(), values - values.mean()
-    correlates = ideal @ values > RIDGE * np.linalg.norm(ideal) * np.linalg.norm(values)
-    return np.array([*normal, offset]) if correlates else np.full(3, np.nan)
+    _, ideal, _ = _beside(line, map_.ravel(), grid.reshape(-1, 2), sigma)
+    if np.corrcoef(ideal, map_.ravel())[0, 1] <= RIDGE:
+        return np.full(3, np.nan)
+    return np.array([np.cos(line[0]), np.sin(line[0]), line[1]])
+
+
+def _beside(line: np.ndarray, values: np.ndarray, grid: np.ndarray, sigma: float) -> tuple[np.ndarray, ...]:
+    """Of a line (angle of the normal, offset), the ideal heatmap (n,) beside a map's values (n,): its derivatives
+    (2, n) at the height that fits best, itself at height 1, and what the map has more than it at that height.
+    """
+    normal, turned = np.array([[np.cos(line[0]), np.sin(line[0])], [-np.sin(line[0]), np.cos(line[0])]])
+    distance = grid @ normal + line[1]
+    ideal = np.exp(-(distance**2) / (2 * sigma**2))
+    height = max(ideal @ values / (ideal @ ideal), 1e-3)
+    slope = -height * ideal * distance / sigma**2
+    return np.stack([slope * (grid @ turned), slope]), ideal, values - height * ideal
 
 
 def _strongest_ridge(values: np.ndarray, grid: np.ndarray, sigma: float) -> tuple[float, float]:
