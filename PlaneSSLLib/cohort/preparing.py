@@ -75,16 +75,17 @@ def prepare(
 
 def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
     """Start the cohort, or check that the one that is there was made with the same plan."""
-    plan = Plan.of(chosen)
+    plan, page = Plan.of(chosen), chosen.file.read_text(encoding="utf-8")
     if not (out / "plan.json").is_file():
         if out.exists() and any(out.iterdir()):
             raise PlaneSSLError(f"{out} is not empty and is no cohort; choose another folder.")
         with beginning_folder(out) as side:  # the shards of an array job start together
             (side / "private").mkdir(mode=0o700)
             write_json(side / "private" / "salt.json", secrets.token_hex(16))
-            write_text(side / "anatomy.toml", chosen.file.read_text(encoding="utf-8"))
+            write_text(side / "anatomy.toml", page)
             write_json(side / "plan.json", plan.as_json())
     Plan.read(out / "plan.json").require_same(plan, f"The cohort {out}", f"the anatomy '{chosen.name}'")
+    write_text(out / "anatomy.toml", page)  # it may say more than when the cohort was begun
     return plan, read_json(out / "private" / "salt.json")
 
 

@@ -19,6 +19,7 @@ from ..geometry import Plane
 from .model import Frame, LabelFile, Stack
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+NAMING = (".nrrd", ".nhdr")  # headers that can name segments, as Slicer's do
 DETACHED = (".nhdr", ".mhd")  # headers whose voxels are in another file
 MOST_VOXELS_PER_BYTE = 1100  # gzip does no better; SimpleITK takes memory for what a header claims
 THICK = 1.5  # times the pixels: an axis of such steps is the one that slices lie along
@@ -154,6 +155,8 @@ def segments_of(file: Path) -> list[tuple[str, str, int]]:
 
     Slicer numbers segments as they were drawn, whatever they are. PlaneSSLError if one has no value.
     """
+    if file.suffix.lower() not in NAMING:
+        return []
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     reader.ReadImageInformation()

@@ -77,6 +77,18 @@ def test_a_second_call_leaves_what_is_done_alone_and_adds_what_is_new(studies, t
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+def test_what_an_anatomy_has_learnt_to_say_since_the_cohort_was_begun_comes_with_the_next_call(studies, tmp_path):
+    """A cohort of before `pose` was a key must not keep its trainings from laying images alike."""
+    prepare([studies / "s0"], "heart", tmp_path / "c")
+    page = tmp_path / "c" / "anatomy.toml"
+    today = page.read_text(encoding="utf-8")
+    page.write_text("".join(line for line in today.splitlines(True) if not line.startswith("pose")), encoding="utf-8")
+    assert Cohort(tmp_path / "c").anatomy.pose_of("SAX") == ()
+    prepare([studies / "s1"], "heart", tmp_path / "c")
+    assert page.read_text(encoding="utf-8") == today
+    assert len(Cohort(tmp_path / "c").studies) == 2
+
+
 def test_labels_that_come_or_change_are_taken_over(tmp_path):
     study = write_study(tmp_path / "s", 0, phases=2)
     shutil.move(study / "labels", tmp_path / "labels")
