@@ -87,9 +87,9 @@ class Drawing:
         self.record.SetAttribute(_LOOK, json.dumps(asdict(look)))
 
 
-def keep(study: Study, look: Look, any_frame: bool) -> Drawing:
-    """Keep a study in the scene, in a node of its own, without its pixels."""
-    drawing = Drawing(nodes.study_key(study.folder))
+def keep(study: Study, key: str, look: Look, any_frame: bool) -> Drawing:
+    """Keep a study in the scene under this key, in a node of its own, without its pixels."""
+    drawing = Drawing(key)
     text = record.to_text(study, any_frame, [*study.notes, *why_no_lines(study, any_frame)])
     node = nodes.add_node("vtkMRMLScriptedModuleNode", f"PlaneSSL {study.subject}", "study", drawing.key)
     node.SetAttribute("ModuleName", "PlaneSSL")

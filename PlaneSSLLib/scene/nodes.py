@@ -6,6 +6,7 @@ they were drawn in this session or came with a scene file.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 
 import slicer
@@ -27,13 +28,19 @@ def scene():
     return slicer.mrmlScene
 
 
-def study_key(folder) -> str:
-    """A short name for a study's folder, which tells our nodes of several studies apart."""
-    return hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+def keys_of(folder) -> tuple[str, set[str]]:
+    """A new key for a study's folder, which tells our nodes of several studies apart, and those of it in the scene.
+
+    There are several while a study is drawn again: what was there goes when the new drawing is whole.
+    """
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    there = {key for node in our_nodes() if (key := node.GetAttribute(STUDY) or "").partition(" ")[0] == name}
+    new = (f"{name} {n}" if n else name for n in itertools.count())
+    return next(key for key in new if key not in there), there
 
 
 def add_node(class_name: str, name: str, role: str, study: str, stack: str | None = None, index: int | None = None):
-    """Add a node of ours. study: a study_key; stack: a stack's id; index: a slice, for a node that shows only one."""
+    """Add a node of ours. study: see `keys_of`; stack: a stack's id; index: a slice, for a node that shows only one."""
     node = scene().CreateNodeByClass(class_name)
     node.UnRegister(None)
     node.SetName(_text(name))

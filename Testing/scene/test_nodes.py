@@ -117,6 +117,22 @@ def test_a_file_that_cannot_be_decoded_leaves_the_scene_as_it_was():
     assert everything() == before
 
 
+def test_a_study_that_cannot_be_drawn_again_stays_as_it_is_with_what_was_corrected_by_hand():
+    drawing = full_drawing()
+    before = everything()
+    steps = scene.draw_in_steps(heart())
+    next(steps)
+    steps.close()  # cancelled
+    broken = heart()
+    object.__setattr__(broken.stacks[0].frames[0][1], "source", None)
+    with pytest.raises(AttributeError):
+        scene.draw_study(broken)
+    assert everything() == before and scene.drawings() == [drawing]
+    assert drawing.node("segmentation", "sax").GetSegmentation().GetNumberOfSegments() == 3
+    again = scene.draw_study(heart())
+    assert scene.drawings() == [again] and not drawing.nodes() and again.node("segmentation") is None
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_any_node_of_ours_may_be_deleted_by_hand(seed):
     drawing = full_drawing()
