@@ -8,6 +8,7 @@ from .page import write_page
 from .training.curves import draw_curves
 from .training.pictures import draw_predicted_lines, draw_predicted_outlines
 from .training.run import Run
+from .workspace import figures
 
 
 def write_report(run_folder: Path, cohort_folder: Path) -> Path:
@@ -23,9 +24,10 @@ def write_report(run_folder: Path, cohort_folder: Path) -> Path:
     lines = draw_predicted_lines(run, cohort, run_folder / "lines.png")
     if lines is not None:
         pictures.append((lines, "Patients held out: true lines solid, predicted ones dashed, over the heatmaps."))
-    last = run.history()[-1]
-    rows = [[name.replace("_", " "), int(value) if name == "epoch" else float(value)] for name, value in last.items()]
+    rows = [[name.replace("_", " "), int(value) if name == "epoch" else float(value)]
+            for name, value in figures(run_folder).items()]
     split = run.split
     text = (f"{config['task']}, network {config['network']}, {len(split.train)} subjects to train on, "
-            f"{len(split.validation)} to validate on.")
-    return write_page(run_folder / "report.html", run_folder.name, text, ["", "last"], rows, pictures)
+            f"{len(split.validation)} to validate on. Losses are those of the last epoch, errors those of the weights "
+            "that were kept.")
+    return write_page(run_folder / "report.html", run_folder.name, text, ["", "figure"], rows, pictures)

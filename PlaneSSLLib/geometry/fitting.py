@@ -54,7 +54,8 @@ def _fit_line(map_: np.ndarray, grid: np.ndarray, every: int, sigma: float, step
         if np.abs(step) @ edge < STILL_MM:
             break
     _, ideal, _ = _beside(line, map_.ravel(), grid.reshape(-1, 2), sigma)
-    if np.corrcoef(ideal, map_.ravel())[0, 1] <= RIDGE:
+    ideal, values = ideal - ideal.mean(), map_.ravel() - map_.mean()
+    if ideal @ values <= RIDGE * np.linalg.norm(ideal) * np.linalg.norm(values):
         return np.full(3, np.nan)
     return np.array([np.cos(line[0]), np.sin(line[0]), line[1]])
 
@@ -66,7 +67,7 @@ def _beside(line: np.ndarray, values: np.ndarray, grid: np.ndarray, sigma: float
     normal, turned = np.array([[np.cos(line[0]), np.sin(line[0])], [-np.sin(line[0]), np.cos(line[0])]])
     distance = grid @ normal + line[1]
     ideal = np.exp(-(distance**2) / (2 * sigma**2))
-    height = max(ideal @ values / (ideal @ ideal), 1e-3)
+    height = max(ideal @ values / (ideal @ ideal + 1e-12), 1e-3)  # a step may have left the image
     slope = -height * ideal * distance / sigma**2
     return np.stack([slope * (grid @ turned), slope]), ideal, values - height * ideal
 
