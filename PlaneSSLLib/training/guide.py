@@ -16,7 +16,7 @@ from .engine import Report
 from .networks import Network
 from .tasks.segmentation import Poses
 
-LOOKS = 40  # at so many images of a stack at most, evenly taken from each slice's
+LOOKS = 2  # at each slice, in phases far apart: more of them would tell the same
 AT_ONCE = 8
 
 
@@ -43,9 +43,8 @@ class Guide:
         by_plane = defaultdict(list)
         for image, plane in zip(images, planes, strict=True):
             by_plane[plane].append(image)
-        each = max(1, LOOKS // len(by_plane))
         shown = [(plane, image) for plane, several in by_plane.items()
-                 for image in several[:: -(-len(several) // each)]]
+                 for image in several[:: -(-len(several) // LOOKS)]]
         lines = np.concatenate([self._lines(shown[i: i + AT_ONCE], by) for i in range(0, len(shown), AT_ONCE)])
         _, found = agree([plane for plane, _ in shown], [by] * len(shown), lines, self.plan.reach_mm)
         if len(found) < 2:
