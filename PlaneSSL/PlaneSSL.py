@@ -385,13 +385,14 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
             made = []
         else:
             made = self.predictedTargets(study, stack) if predicted else scenes.draw_targets(self.drawing(study), stack)
-        scenes.overlay_all(made)
+        scenes.overlay_all(made, self.drawing(study))
         return made
 
     def clear(self, study: slicer.vtkMRMLScriptedModuleNode | None = None) -> None:
         """Take a drawn study, or all that PlaneSSL drew, out of the scene."""
         self.forgetViews()
         self.releasePlane()
-        scenes.overlay_all([])
-        scenes.clear(None if study is None else self.drawing(study).key)
+        drawing = None if study is None else self.drawing(study)
+        scenes.overlay_all([], drawing)
+        scenes.clear(drawing and drawing.key)
         self.followViews()

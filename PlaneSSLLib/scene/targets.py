@@ -81,18 +81,21 @@ def overlay(slice_node, targets: Sequence, opacity: float = 0.7) -> None:
     composite.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Add if node else slicer.vtkMRMLSliceCompositeNode.Alpha)
 
 
-def overlay_all(targets: Sequence) -> None:
-    """`overlay` in every slice view that shows an image of ours; in others, what lies over the image is not ours."""
+def overlay_all(targets: Sequence, drawing: Drawing | None = None) -> None:
+    """`overlay` in every slice view that shows an image of a study, None for any of ours; what lies over others is not
+    touched.
+    """
     for view in nodes.nodes_of("vtkMRMLSliceNode"):
         composite = composite_of(view)
-        if composite is not None and (_is_ours(composite.GetForegroundVolumeID()) or (
-                targets and _is_ours(composite.GetBackgroundVolumeID()))):
+        if composite is not None and (_is_of(drawing, composite.GetForegroundVolumeID()) or (
+                targets and _is_of(drawing, composite.GetBackgroundVolumeID()))):
             overlay(view, targets)
 
 
-def _is_ours(node_id: str | None) -> bool:
+def _is_of(drawing: Drawing | None, node_id: str | None) -> bool:
     node = nodes.scene().GetNodeByID(node_id or "")
-    return node is not None and node.GetAttribute(nodes.ROLE) is not None
+    key = None if node is None else node.GetAttribute(nodes.STUDY)
+    return key is not None and (drawing is None or key == drawing.key)
 
 
 def _targets(drawing: Drawing, stack: str, anatomy: Anatomy) -> list[Target]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,6 +98,24 @@ def test_a_view_gets_the_targets_of_the_slice_that_it_shows(red):
         slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetForegroundVolumeID())
     assert laid.GetOrigin() == drawing.volume_of("cor", 2).GetOrigin()
     assert slicer.util.arrayFromVolume(laid).any()
+
+
+def test_targets_lie_over_their_own_study_alone_and_go_with_it_alone(red):
+    both = [scene.draw_study(replace(knee(), folder=Path("/studies", name))) for name in ("one", "other")]
+    for name in ("vtkMRMLSliceCompositeNode", "vtkMRMLSliceNode"):
+        green = slicer.mrmlScene.AddNewNodeByClass(name)
+        green.SetLayoutName("Green")
+    composites = [slicer.mrmlScene.GetNthNodeByClass(i, "vtkMRMLSliceCompositeNode") for i in (0, 1)]
+    for view, drawing in zip((red, green), both, strict=True):
+        scene.show_image(view, drawing, "sag", 1)
+    (one,), (other,) = (scene.draw_targets(drawing, "sag") for drawing in both)
+    scene.overlay_all([one], both[0])
+    assert [composite.GetForegroundVolumeID() for composite in composites] == [one.GetID(), None]
+    scene.overlay_all([other], both[1])
+    scene.overlay_all([], both[0])
+    assert [composite.GetForegroundVolumeID() for composite in composites] == [None, other.GetID()]
+    scene.overlay_all([])
+    assert [composite.GetForegroundVolumeID() for composite in composites] == [None, None]
 
 
 def test_predicted_heatmaps_lie_beside_the_targets_where_there_are_any():
