@@ -8,7 +8,6 @@ from .page import write_page
 from .training.curves import draw_curves
 from .training.pictures import draw_predicted_lines, draw_predicted_outlines
 from .training.run import Run
-from .workspace import figures
 
 
 def write_report(run_folder: Path, cohort_folder: Path) -> Path:
@@ -25,7 +24,7 @@ def write_report(run_folder: Path, cohort_folder: Path) -> Path:
     if lines is not None:
         pictures.append((lines, "Patients held out: true lines solid, predicted ones dashed, over the heatmaps."))
     rows = [[name.replace("_", " "), int(value) if name == "epoch" else float(value)]
-            for name, value in figures(run_folder).items()]
+            for name, value in run.figures().items()]
     split = run.split
     text = (f"{config['task']}, network {config['network']}, {len(split.train)} subjects to train on, "
             f"{len(split.validation)} to validate on. Losses are those of the last epoch, errors those of the weights "

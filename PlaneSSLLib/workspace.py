@@ -96,7 +96,7 @@ def summary(run: Path) -> RunSummary:
 
 
 def figures(run: Path) -> dict[str, float]:
-    """A run's last metrics; of a finished one, what validation gave for the weights that it has kept."""
+    """What `training.run.Run.figures` gives, without torch."""
     last = {name: value for row in history(run) for name, value in row.items()}  # not every epoch is validated
     results = run / "results.json"
     return last | (read_json(results).get("validation", {}) if results.is_file() else {})

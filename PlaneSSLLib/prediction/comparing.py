@@ -294,9 +294,18 @@ def paired_interval(differences: np.ndarray, seed: int = 0, rounds: int = 4000) 
     return float(low), float(high)
 
 
+def _most_draws(rows: list[dict]) -> dict[int, int]:
+    """By numbers of labelled subjects, the draws of the start that has most: the others are not done with theirs."""
+    most: dict[int, int] = {}
+    for row in rows:
+        most[row["subjects"]] = max(row["draws"], most.get(row["subjects"], 0))
+    return most
+
+
 def table_text(rows: list[dict]) -> str:
     """The table in Markdown: one row a start, one column a number of labelled subjects."""
     counts = sorted({row["subjects"] for row in rows})
+    most = _most_draws(rows)
     lines = ["| start | " + " | ".join(f"{n} labelled" for n in counts) + " |", "|---" * (len(counts) + 1) + "|"]
     for start in dict.fromkeys(row["start"] for row in rows):
         cells = []
@@ -305,6 +314,8 @@ def table_text(rows: list[dict]) -> str:
             text = "" if row is None else f"{row['mean']:.3f}"
             if row and row["draws"] > 1:
                 text += f" ± {row['sd']:.3f}"
+            if row and row["draws"] < most[n]:  # a mean over easier draws is no better start
+                text += f", {row['draws']} of {most[n]} draws"
             if row and "gain" in row:
                 interval = ", {:+.3f} to {:+.3f}".format(*row["gain_interval"]) if "gain_interval" in row else ""
                 text += f" ({row['gain']:+.3f}{interval})"
@@ -321,11 +332,14 @@ def _plot(rows: list[dict], path: Path, quantity: str) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     starts, counts = list(dict.fromkeys(row["start"] for row in rows)), sorted({row["subjects"] for row in rows})
+    most = _most_draws(rows)
     for n, start in enumerate(starts):
         of_start = [row for row in rows if row["start"] == start]
+        partly = any(row["draws"] < most[row["subjects"]] for row in of_start)
+        how = {"linestyle": "none", "label": f"{start}, not all draws"} if partly else {"label": start}
         aside = 0.06 * (n - (len(starts) - 1) / 2)  # beside each other, so that no bar hides another
         axes.errorbar([counts.index(r["subjects"]) + aside for r in of_start], [r["mean"] for r in of_start],
-                      [r["sd"] for r in of_start], marker="o", capsize=3, label=start)
+                      [r["sd"] for r in of_start], marker="o", capsize=3, **how)
     axes.set(xlabel="labelled subjects", ylabel=quantity, xlim=(-0.5, len(counts) - 0.5))
     axes.set_xticks(range(len(counts)), counts)
     axes.grid(alpha=0.3)
