@@ -27,7 +27,7 @@ class Size:
     batch: int = 8
 
 
-SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=5)}  # a knee's grid is larger
+SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=3, finetuning_epochs=4)}  # a knee's grid is larger
 
 
 def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size | None = None,
