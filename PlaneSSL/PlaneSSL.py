@@ -382,10 +382,11 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         predicted: what a run answered instead, see `showPredictions`.
         """
         if stack is None:
-            made = []
-        else:
-            made = self.predictedTargets(study, stack) if predicted else scenes.draw_targets(self.drawing(study), stack)
-        scenes.overlay_all(made, self.drawing(study))
+            scenes.overlay_all([])  # those of a study drawn before, too
+            return []
+        drawing = self.drawing(study)
+        made = self.predictedTargets(study, stack) if predicted else scenes.draw_targets(drawing, stack)
+        scenes.overlay_all(made, drawing)
         return made
 
     def clear(self, study: slicer.vtkMRMLScriptedModuleNode | None = None) -> None:

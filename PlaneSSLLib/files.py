@@ -202,3 +202,11 @@ def read_numbers(path: Path) -> list[dict[str, float]]:
     """The rows of a CSV of numbers, empty cells left out. FileNotFoundError if it is not there."""
     with open(path, newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def read_figures(run: Path) -> dict[str, float]:
+    """The last metrics in a run's folder; of a finished run, what validation gave for the weights that it has kept."""
+    metrics, results = run / "metrics.csv", run / "results.json"
+    rows = read_numbers(metrics) if metrics.is_file() else []
+    last = {name: value for row in rows for name, value in row.items()}  # not every epoch is validated
+    return last | (read_json(results).get("validation", {}) if results.is_file() else {})

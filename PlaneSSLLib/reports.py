@@ -4,6 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .cohort import Cohort
+from .files import read_figures
 from .page import write_page
 from .training.curves import draw_curves
 from .training.pictures import draw_predicted_lines, draw_predicted_outlines
@@ -24,7 +25,7 @@ def write_report(run_folder: Path, cohort_folder: Path) -> Path:
     if lines is not None:
         pictures.append((lines, "Patients held out: true lines solid, predicted ones dashed, over the heatmaps."))
     rows = [[name.replace("_", " "), int(value) if name == "epoch" else float(value)]
-            for name, value in run.figures().items()]
+            for name, value in read_figures(run_folder).items()]
     split = run.split
     text = (f"{config['task']}, network {config['network']}, {len(split.train)} subjects to train on, "
             f"{len(split.validation)} to validate on. Losses are those of the last epoch, errors those of the weights "

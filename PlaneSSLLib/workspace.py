@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import PlaneSSLError
-from .files import read_json, read_numbers
+from .files import read_figures, read_json, read_numbers
 
 
 @dataclass(frozen=True)
 class RunSummary:
     """A run at a glance. stage: pretraining or finetuning; task: as it was trained on; heads: what its network
-    answers; figures: see `figures`.
+    answers; figures: see `files.read_figures`.
     """
 
     folder: Path
@@ -88,18 +88,11 @@ class Workspace:
 def summary(run: Path) -> RunSummary:
     """Read a run's folder; PlaneSSLError or KeyError if it is none."""
     config, plan = read_json(run / "config.json"), read_json(run / "plan.json")
-    measured = figures(run)
+    measured = read_figures(run)
     return RunSummary(
         run, config["stage"], config["task"], config["network"], plan["anatomy"], tuple(config.get("views", ())),
         tuple(config["heads"]),
         int(measured.pop("epoch", 0)), config["settings"]["epochs"], (run / "results.json").is_file(), measured)
-
-
-def figures(run: Path) -> dict[str, float]:
-    """What `training.run.Run.figures` gives, without torch."""
-    last = {name: value for row in history(run) for name, value in row.items()}  # not every epoch is validated
-    results = run / "results.json"
-    return last | (read_json(results).get("validation", {}) if results.is_file() else {})
 
 
 def history(run: Path) -> list[dict[str, float]]:

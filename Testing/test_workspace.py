@@ -5,7 +5,8 @@ import pytest
 from Testing.made_up_run import write_run
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.workspace import Workspace, figures, history
+from PlaneSSLLib.files import read_figures
+from PlaneSSLLib.workspace import Workspace, history
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def test_runs_are_told_at_a_glance(workspace):
 
 def test_the_figures_of_a_finished_run_are_those_of_the_weights_it_has_kept(workspace):
     run = write_run(workspace.run("one"))
-    assert figures(run) == {"epoch": 5, "loss_lines": 0.2, "dice": 0.6}
+    assert read_figures(run) == {"epoch": 5, "loss_lines": 0.2, "dice": 0.6}
     (run / "results.json").write_text('{"epochs": 5, "kept_epoch": 2, "validation": {"dice": 0.3}}')
-    assert figures(run) == {"epoch": 5, "loss_lines": 0.2, "dice": 0.3}
+    assert read_figures(run) == {"epoch": 5, "loss_lines": 0.2, "dice": 0.3}
 
 
 def test_history_leaves_empty_cells_out(workspace):

@@ -8,6 +8,7 @@ from torch import nn
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
+from ..files import read_figures
 from .engine import Report
 from .guide import Guide
 from .networks import Network
@@ -115,7 +116,7 @@ def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run
     posed = any(map(cohort.anatomy.pose_of, labelled_views(cohort, split.train)))
     if not posed or "lines" not in start.config["heads"]:
         return None
-    off_deg = start.figures().get("angle_deg_median", 0.0)  # 0 where nobody validates
+    off_deg = read_figures(start.folder).get("angle_deg_median", 0.0)  # 0 where nobody validates
     if off_deg > POSED.rotation_deg:
         report({"event": "notice", "text": (
             f"The lines that {start.folder} sees are {off_deg:.0f} degrees off, and images cannot be laid alike by "

@@ -165,12 +165,6 @@ class Run:
         except FileNotFoundError:
             raise PlaneSSLError(f"{self.folder} has no metrics.csv: its first epoch has not ended.") from None
 
-    def figures(self) -> dict[str, float]:
-        """The last metrics; of a finished run, what validation gave for the weights that are kept."""
-        last = {name: value for row in self.history() for name, value in row.items()}  # not every epoch is validated
-        kept = read_json(self.folder / "results.json") if self.finished else {}
-        return last | kept.get("validation", {})
-
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         with replacing(self.folder / "weights.safetensors") as side:
             safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in weights.items()}, side)

@@ -74,6 +74,16 @@ def test_targets_leave_views_of_other_images_alone(panel, host, study_folder, la
         assert (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity()) == (foreign[1], 0.3)
 
 
+def test_targets_of_a_study_drawn_before_are_taken_away_with_the_button_too(panel, host, study_folder, tmp_path):
+    draw(panel, study_folder)
+    panel.ui.targetsButton.click()
+    panel.logic.drawStudy(write_study(tmp_path / "other", seed=2, slices=3))
+    composites = host.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert panel.ui.targetsButton.checked and any(node.GetForegroundVolumeID() for node in composites)
+    panel.ui.targetsButton.click()
+    assert not any(node.GetForegroundVolumeID() for node in composites)
+
+
 def test_what_was_drawn_before_is_followed_on_after_a_cancelled_drawing(panel, host, study_folder, tmp_path, request):
     first = draw(panel, study_folder)
     write_study(tmp_path / "other", seed=2, slices=3)
