@@ -20,3 +20,15 @@ def data():
         return path
 
     return folder
+
+
+@pytest.fixture
+def few_files():
+    """The process may open 25 files more, as one that has opened a thousand already."""
+    resource = pytest.importorskip("resource", reason="Windows counts files otherwise")
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 25, usual[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, usual)

@@ -1,7 +1,8 @@
 """Label maps of whole stacks, on the pixels they were acquired on."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,12 +12,14 @@ from .. import PlaneSSLError
 from ..cohort.placing import placement
 from ..geometry import Plane
 from ..training.guide import Guide
-from ..training.memory import is_out_of_memory, keep_freed_memory
+from ..training.memory import free_cached_memory, is_out_of_memory, keep_freed_memory
 from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
 from .sampling import Sampler, extent, turned
 from .suiting import SEGMENTATION, require_head
+
+Result = TypeVar("Result")
 
 
 class Segmenter:
@@ -51,7 +54,7 @@ class Segmenter:
         """
         if view not in self.views and len(self.views) == 1:
             view = self.views[0]
-        poses = self.guide.poses(view, images, planes) if self.guide else {}
+        poses = self._while_memory_lasts(lambda: self.guide.poses(view, images, planes)) if self.guide else {}
         if poses:
             return self._laid_alike(images, planes, poses, progress)
         if self.guide and self.anatomy.pose_of(view):
@@ -69,40 +72,46 @@ class Segmenter:
 
     def _laid_alike(self, images: Sequence[np.ndarray], planes: Sequence[Plane], poses: Mapping[Plane, np.ndarray],
                     progress: Callable[[int, int], None]) -> list[np.ndarray]:
-        labels: list[np.ndarray] = []
-        for first, last in self._alike(planes):
-            batch = _batch(images[first:last])
+        def labels_of(first: int, last: int) -> np.ndarray:
             matrices = np.array([placement(plane, self.plan, poses[plane]) for plane in planes[first:last]])
-            labels.extend(self._in_parts(len(batch), lambda part, batch=batch, matrices=matrices: (
-                self._labels_turned(batch[part], matrices[part]))))
-            progress(last, len(planes))
-        return labels
+            return self._labels_turned(_batch(images[first:last]), matrices)
+
+        return self._all(planes, labels_of, progress)
 
     def _look(self, images: Sequence[np.ndarray], planes: Sequence[Plane], centre: tuple[float, float],
               progress: Callable[[int, int], None]) -> list[np.ndarray]:
         """centre: of the working grid, (column, row) mm from each image's centre."""
+        def labels_of(first: int, last: int) -> np.ndarray:
+            return self._labels_at_once(_batch(images[first:last]), grid_on(planes[first], self.plan, centre))
+
+        return self._all(planes, labels_of, progress)
+
+    def _all(self, planes: Sequence[Plane], labels_of: Callable[[int, int], np.ndarray],
+             progress: Callable[[int, int], None]) -> list[np.ndarray]:
+        """The label values of all frames, by those of the frames from a first one to a last (not included)."""
         labels: list[np.ndarray] = []
-        for first, last in self._alike(planes):
-            batch, matrix = _batch(images[first:last]), grid_on(planes[first], self.plan, centre)
-            labels.extend(self._in_parts(len(batch), lambda part, batch=batch, matrix=matrix: (
-                self._labels_at_once(batch[part], matrix))))
-            progress(last, len(planes))
+
+        def of_next_ones() -> np.ndarray:
+            return labels_of(len(labels), self._end_of_alike(planes, len(labels)))
+
+        while len(labels) < len(planes):
+            labels.extend(self._while_memory_lasts(of_next_ones))
+            progress(len(labels), len(planes))
         return labels
 
-    def _alike(self, planes: Sequence[Plane]) -> Iterator[tuple[int, int]]:
-        """Runs of frames that share a pixel grid, a batch at most."""
-        first = 0
-        for i in range(1, len(planes) + 1):
-            if i == len(planes) or i - first == self.batch or (
-                    (planes[i].shape, planes[i].spacing) != (planes[first].shape, planes[first].spacing)):
-                yield first, i
-                first = i
+    def _end_of_alike(self, planes: Sequence[Plane], first: int) -> int:
+        """Up to where frames share the first one's pixel grid, a batch at most."""
+        grid = planes[first].shape, planes[first].spacing
+        end = first + 1
+        while end < min(len(planes), first + self.batch) and (planes[end].shape, planes[end].spacing) == grid:
+            end += 1
+        return end
 
-    def _in_parts(self, count: int, labels_of: Callable[[slice], np.ndarray]) -> np.ndarray:
-        """(count, rows, columns) label values of so many images, with as little memory as there is."""
+    def _while_memory_lasts(self, work: Callable[[], Result]) -> Result:
+        """Do it, again and with less memory where there is not enough."""
         while True:
             try:
-                return np.concatenate([labels_of(slice(i, i + self.batch)) for i in range(0, count, self.batch)])
+                return work()
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -142,10 +151,13 @@ class Segmenter:
             text = f"Out of memory on {self.device} with a single image: going on on the CPU."
             self.device = torch.device("cpu")
             self.network = self.network.to(self.device)
+            if self.guide is not None:
+                self.guide.move(self.device)
         else:
             raise PlaneSSLError("There is not enough memory to segment even one image at a time; close other programs.")
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        if self.guide is not None:
+            self.guide.batch = min(self.guide.batch, self.batch)
+        free_cached_memory()
         self.report({"event": "notice", "text": text})
 
 

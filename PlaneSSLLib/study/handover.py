@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -24,11 +23,10 @@ _DOCUMENT = "handover.json"
 
 @dataclass(frozen=True)
 class _Slice:
-    """The pixels of all phases of one slice, in a file of their own, mapped when they are first asked for."""
+    """The pixels of all phases of one slice, in a file of their own, which is mapped only while it is read."""
 
     array: Path
 
-    @cached_property
     def pixels(self) -> np.ndarray:
         """(phases, rows, columns)."""
         try:
@@ -48,7 +46,7 @@ class KeptImage:
 
     def read(self) -> np.ndarray:
         """(rows, columns) float32, as the original gives them."""
-        return self.slice.pixels[self.phase].astype(np.float32)
+        return self.slice.pixels()[self.phase].astype(np.float32)
 
 
 def hand_over(study: Study, folder: Path, report: Callable[[int, int], None] = lambda done, of: None) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
-from .memory import is_out_of_memory
+from .memory import free_cached_memory, is_out_of_memory
 from .muon import Muon
 from .networks import Network
 from .processes import Processes
@@ -81,8 +81,10 @@ class Engine:
                 continue
             stop = self._end_epoch(stage, {f"loss_{name}": float(np.mean(values)) for name, values in losses.items()})
             losses = {}
-            # Checkpoints may cost a twentieth of the time: often for small networks, seldom for large ones.
-            if stop or time.monotonic() - saved > 20 * saving:
+            # Checkpoints may cost a twentieth of the time: often for small networks, seldom for large ones. But weights
+            # that are kept have their figures beside them: a GPU does not find the very same ones again.
+            kept = self.kept * STEPS_PER_EPOCH == self.step
+            if stop or kept or time.monotonic() - saved > 20 * saving:
                 before = time.monotonic()
                 self._save()
                 saved = time.monotonic()
@@ -184,14 +186,17 @@ class Engine:
 
     def _cut_smaller(self, images: int) -> None:
         """Work the batch in twice as many pieces from now on; PlaneSSLError if it is in single images already."""
+        if not self.network.divisible:
+            raise PlaneSSLError(f"The memory of {self.device} does not hold a batch of {images} studies, and one that "
+                                "is cut into pieces teaches otherwise: give fewer (--batch), or --device cpu.")
         if self.pieces >= images:
-            raise PlaneSSLError("The GPU's memory does not hold a single image of this network. Choose a smaller "
-                                "network (--network small), or --device cpu.")
+            raise PlaneSSLError(f"The memory of {self.device} does not hold a single image of this network. Choose a "
+                                "smaller network (--network small), or --device cpu.")
         self.network.zero_grad(set_to_none=True)
-        torch.cuda.empty_cache()
+        free_cached_memory()
         self.pieces *= 2
-        self._tell({"event": "notice", "text": f"Out of GPU memory: going on with the batch in {self.pieces} pieces, "
-                    "whose gradients are added up."})
+        self._tell({"event": "notice", "text": f"Out of memory on {self.device}: going on with the batch in "
+                    f"{self.pieces} pieces, whose gradients are added up."})
 
     @torch.no_grad()
     def _validate(self, stage: Stage) -> dict[str, float]:

@@ -54,8 +54,13 @@ def finetune(
             f"The run {init} has learnt from the images of {len(opened)} of these {len(split.test)} test subjects, "
             "without their labels: pretrain with the same --split to keep them out.")})
     name = network or (start.config["network"] if start else "small")
-    guide = guiding_run(start, cohort, split, report) if align and start and task == "segmentation" else None
-    poses = {}
+    guide, poses = None, {}
+    if align and start and task == "segmentation":
+        begun = Run(out) if running.get("resume") and (Path(out) / "config.json").is_file() else None
+        if begun is None:
+            guide = guiding_run(start, cohort, split, report)
+        elif "guide" in begun.config:
+            guide = begun  # the run that is taken over may have learnt on since
     if guide is not None:
         seeing = Guide(guide.guiding_network(), cohort.plan, cohort.anatomy, choose_device(settings.device))
         poses = seeing.of_outlined([cohort.studies[name] for name in (*split.train, *split.validation)], report)

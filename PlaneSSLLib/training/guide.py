@@ -17,7 +17,6 @@ from .networks import Network
 from .tasks.segmentation import Poses
 
 LOOKS = 2  # at each slice, in phases far apart: more of them would tell the same
-AT_ONCE = 8
 
 
 class Guide:
@@ -25,12 +24,17 @@ class Guide:
 
     Of views with a "pose" in the anatomy file: along the line of one view the image is turned, and where that of
     another crosses it lies the middle. The planes are those on which all images of a stack agree, as the network sees
-    them: headers are not asked, so that a stack without long-axis images is treated as others are.
+    them: headers are not asked, so that a stack without long-axis images is treated as others are. batch: how
+    many images the network sees at once.
     """
 
     def __init__(self, network: Network, plan: Plan, anatomy: Anatomy, device: torch.device) -> None:
-        self.network = network.eval().to(device, memory_format=torch.channels_last)
-        self.plan, self.anatomy, self.device = plan, anatomy, device
+        self.network = network.eval()
+        self.plan, self.anatomy, self.batch = plan, anatomy, 8
+        self.move(device)
+
+    def move(self, device: torch.device) -> None:
+        self.network, self.device = self.network.to(device, memory_format=torch.channels_last), device
 
     def poses(self, view: str, images: Sequence[np.ndarray], planes: Sequence[Plane]) -> dict[Plane, np.ndarray]:
         """Of every plane of a stack, see `geometry.pose`; {} if the view has none, or it cannot be told of them all.
@@ -45,7 +49,7 @@ class Guide:
             by_plane[plane].append(image)
         shown = [(plane, image) for plane, several in by_plane.items()
                  for image in several[:: -(-len(several) // LOOKS)]]
-        lines = np.concatenate([self._lines(shown[i: i + AT_ONCE], by) for i in range(0, len(shown), AT_ONCE)])
+        lines = np.concatenate([self._lines(shown[i: i + self.batch], by) for i in range(0, len(shown), self.batch)])
         _, found = agree([plane for plane, _ in shown], [by] * len(shown), lines, self.plan.reach_mm)
         if len(found) < 2:
             return {}

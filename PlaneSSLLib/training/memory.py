@@ -27,3 +27,11 @@ def keep_freed_memory() -> None:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Does torch say by this that memory does not suffice? On a GPU of Apple's, and on CPUs, by words alone."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def free_cached_memory() -> None:
+    """Give a GPU's memory back that torch keeps for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -52,7 +52,8 @@ class Attention(nn.Module):
     (n, images, features) -> (n, channels); `weights` gives each image's share of the answer.
 
     What all images of a batch have in common is taken out first, and the rest brought to one size: hearts look alike,
-    and without it a network from scratch still answered alike for all after a thousand steps.
+    and without it a network from scratch still answered alike for all after a thousand steps. A batch that is cut into
+    pieces is therefore another batch.
     """
 
     def __init__(self, features: int, channels: int, units: int = 64) -> None:
@@ -88,6 +89,7 @@ class Network(nn.Module):
         super().__init__()
         self.body = body
         self.kinds = dict(heads)
+        self.divisible = all(head.per != "study" for head in heads.values())  # by pieces of a batch, see `Attention`
         self.heads = nn.ModuleDict({name: self._head(body, head) for name, head in heads.items()})
 
     @staticmethod

@@ -13,6 +13,7 @@ from ..cohort.samples import Listed
 from ..files import replacing
 from ..geometry import clip_line, fit_lines
 from .finetuning import labelled_subjects, planes_of
+from .guide import Guide
 from .run import Run
 from .tasks import Segmentation, Task
 
@@ -62,6 +63,11 @@ def draw_predicted_outlines(run: Run, cohort: Cohort, out: Path) -> Path | None:
         return None
     split = run.split
     unseen = [name for name in labelled_subjects(cohort, "segmentation") if name not in split.train + split.test]
+    subjects = split.validation or unseen
+    poses = {}
+    if (network := run.guide()) is not None:
+        guide = Guide(network, run.plan, run.anatomy, torch.device("cpu"))
+        poses = guide.of_outlined([cohort.studies[name] for name in subjects], report=lambda event: None)
     colors = {label.value: label.color for label in run.anatomy.labels}
 
     def draw(axes, sample: dict, answer: dict) -> str:
@@ -72,7 +78,7 @@ def draw_predicted_outlines(run: Run, cohort: Cohort, out: Path) -> Path | None:
                     axes.contour(shown == channel, [0.5], colors=[colors[value]], linewidths=1.4, linestyles=style)
         return ""
 
-    return _page(run, cohort, Segmentation(run.plan), split.validation or unseen, draw, out,
+    return _page(run, cohort, Segmentation(run.plan, poses=poses), subjects, draw, out,
                  {label.title: label.color for label in run.anatomy.labels})
 
 

@@ -24,6 +24,7 @@ from ..files import make_folder, read_json, read_numbers, refuse_existing, remov
 from .networks import Head, Network, build
 
 GUIDE = "guide.safetensors"
+_FIRST = ("plan.json", "anatomy.toml", "splits.json", "versions.json", GUIDE)  # in this order, and then config.json
 
 
 class Run:
@@ -39,18 +40,18 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool,
-               seen: Iterable[str] = ()) -> Run:
+               seen: Iterable[str] = (), guide: Run | None = None) -> Run:
         """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run.
 
         A finished run that is to be replaced is kept in a folder within until `finish`. seen: see `Run.seen`; those who
-        train need not be named.
+        train need not be named. guide: the run whose weights see how images lie, see `Run.guide`.
         """
         run = cls(folder)
         if (run.folder / "config.json").is_file() and not run.finished and not overwrite:
             raise PlaneSSLError(f"{folder} holds a training that is not finished: go on with it (--resume, in Python "
                                 "resume=True), choose another name, or let it be replaced (--overwrite).")
         refuse_existing(run.folder, overwrite)
-        if run.folder.exists() and not (run.folder / "config.json").is_file() and any(run.folder.iterdir()):
+        if run.folder.exists() and not run._is_ours():
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
         make_folder(run.folder)
         run._put_aside()
@@ -58,7 +59,10 @@ class Run:
         write_text(run.folder / "anatomy.toml", anatomy_toml)
         write_json(run.folder / "splits.json", {**split.as_json(), "seen": sorted({*split.train, *seen})})
         write_json(run.folder / "versions.json", _versions())
-        write_json(run.folder / "config.json", config)
+        if guide is not None:
+            with replacing(run.folder / GUIDE) as side:
+                safetensors.torch.save_file(guide.guiding_network().state_dict(), side)
+        write_json(run.folder / "config.json", config)  # the last: without it, it is no run
         return run
 
     @classmethod
@@ -114,6 +118,11 @@ class Run:
         """Where the finished run lies that this one is to replace, if there was one, as long as this one trains."""
         return self.folder / "replaced"
 
+    def _is_ours(self) -> bool:
+        """Is this folder a run, one that was broken off before it began, or empty?"""
+        there = {path.name for path in self.folder.iterdir()}
+        return "config.json" in there or there <= {*_FIRST, self.replaced.name}
+
     def _put_aside(self) -> None:
         """Keep a finished run until the next one is; what a broken-off one has left goes, pictures of it, too."""
         own = [path for path in self.folder.iterdir() if path.is_file() or path.name == "tensorboard"]
@@ -150,7 +159,7 @@ class Run:
         return SummaryWriter(self.folder / "tensorboard")
 
     def write_metrics(self, history: list[dict]) -> None:
-        """metrics.csv: one row per validation, the union of all columns."""
+        """metrics.csv: one row per epoch, the union of all columns."""
         columns = list(dict.fromkeys(key for row in history for key in row))
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, columns)
@@ -194,11 +203,6 @@ class Run:
     def guiding_network(self) -> Network:
         """The network of `guide_config`."""
         return self.guide() or self.network()
-
-    def save_guide(self, start: Run) -> None:
-        """Keep the network by which images are laid alike, see `Guide`."""
-        with replacing(self.folder / GUIDE) as side:
-            safetensors.torch.save_file(start.guiding_network().state_dict(), side)
 
     def guide(self) -> Network | None:
         """The network by which images are laid alike before this run segments them; None if they are not."""

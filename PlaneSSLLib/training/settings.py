@@ -62,7 +62,7 @@ class Settings:
         """Do convolutions run in bfloat16 on this device? Weights, losses and their sums stay in float32."""
         if device.type == "cpu":
             return self.precision == "bfloat16" and cpu_has_bfloat16()
-        on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return self.precision == "bfloat16" or (self.precision == "auto" and on_gpu)
 
     @property

@@ -53,9 +53,8 @@ def run_training(
     """Train and write the run at `out`; returns its results.
 
     config: what else is to be known about the run. prepare_network: takes pretrained weights over and returns what it
-    has to say about them. seen: whose images these weights have learnt from already. guide: the run whose weights are
-    kept beside those of this one, see `Run.guide`. With resume, a run that is there
-    goes on; if its choices differ from these, both are shown.
+    has to say about them. seen: whose images these weights have learnt from already. guide: see `Run.create`. With
+    resume, a run that is there goes on; if its choices differ from these, both are shown.
     """
     keep_freed_memory()
     training = places_of(task, cohort, split.train)
@@ -77,17 +76,18 @@ def run_training(
     device = choose_device(settings.device)
     with joined(device.type) as processes:
         device = processes.own(device)
+        if processes.count > 1 and not network.divisible:
+            raise PlaneSSLError("Studies are told apart by what a batch of them has in common, which no process knows "
+                                "of another's: classification trains in one process, without torchrun.")
         if settings.precision == "bfloat16" and not settings.mixed(device) and processes.first:
             report({"event": "notice", "text": "This processor has no arithmetic of bfloat16, and would take several "
                     "times as long to make do: float32 is used."})
         if device.type == "cuda":
             torch.cuda.set_device(device)
         transfer = prepare_network(network)  # before a run is begun that could not go on
-        run = _start(out, choices, cohort, split, seen, overwrite, resume, processes)
+        run = _start(out, choices, cohort, split, seen, guide, overwrite, resume, processes)
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
-        if guide is not None and processes.first:
-            run.save_guide(guide)
         if run.replaced.exists() and processes.first:
             report({"event": "notice", "text": f"The run that was there is kept in {run.replaced} until this ends."})
 
@@ -137,8 +137,8 @@ def _differences(one: dict, other: dict) -> Iterator[str]:
 
 
 def _start(
-    out: Path, choices: dict, cohort: Cohort, split: Split, seen: Collection[str], overwrite: bool, resume: bool,
-    processes: Processes,
+    out: Path, choices: dict, cohort: Cohort, split: Split, seen: Collection[str], guide: Run | None, overwrite: bool,
+    resume: bool, processes: Processes,
 ) -> Run:
     if resume and (out / "config.json").is_file():
         run = Run.open(out)
@@ -152,7 +152,7 @@ def _start(
                                 "resume with its own choices, or start another run.")
     elif processes.first:
         toml = (cohort.folder / "anatomy.toml").read_text(encoding="utf-8")
-        run = Run.create(out, choices, cohort.plan, toml, split, overwrite, seen)
+        run = Run.create(out, choices, cohort.plan, toml, split, overwrite, seen, guide)
     processes.wait()
     return Run(out) if not processes.first else run
 

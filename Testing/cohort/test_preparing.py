@@ -15,6 +15,7 @@ from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.plan import intensity_range, scale
 from PlaneSSLLib.cohort.samples import frames
+from PlaneSSLLib.cohort.store import PreparedStudy
 from PlaneSSLLib.study import read_study
 
 
@@ -150,9 +151,10 @@ def test_no_name_of_a_file_stands_in_what_may_be_passed_on(tmp_path):
         (study / f"{file}.nii.gz").rename(study / f"{file.replace('sax_0', 'Doe_Jane_sax')}.nii.gz")
     (study / "study.json").unlink()
     prepare([study], "heart", tmp_path / "c")
+    assert len(Cohort(tmp_path / "c").pseudonyms) == 1
     for path in (tmp_path / "c").rglob("*"):
         if path.is_file() and path.parent.name != "private":
-            assert b"Doe" not in path.read_bytes(), path
+            assert "Doe" not in str(path) and b"Doe" not in path.read_bytes(), path
 
 
 def test_a_cohort_whose_names_nobody_may_read_is_used_without_them(studies, tmp_path, monkeypatch):
@@ -348,3 +350,11 @@ def test_large_and_negative_intensities_keep_their_order():
 
 def test_plan_json_is_strict_json(cohort):
     json.loads((cohort.folder / "plan.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_of_a_thousand_studies_no_file_stays_open(cohort, few_files):
+    many = [PreparedStudy(cohort.studies[cohort.pseudonyms[0]].folder) for _ in range(50)]
+    (stack,) = (stack for stack in many[0].stacks if stack.view == "SAX")
+    held = [(study.image(stack, 0, 0), study.labels(stack, 0, 0)) for study in many]
+    for image, labels in held:
+        assert np.array_equal(image, held[0][0]) and np.array_equal(labels, held[0][1])

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from PlaneSSLLib.prediction.classifying import Classifier, class_figures
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.training.finetuning import finetune
 from PlaneSSLLib.training.networks import Attention, build
+from PlaneSSLLib.training.processes import Processes
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks import Classification
@@ -80,6 +83,27 @@ def test_bags_take_every_stack_in_turn(classified):
     taken = Counter(place.stack for place in task.bag(study, np.random.default_rng(0)))
     assert set(taken.values()) == {4}  # 12 slices of three stacks, repeated where a stack has one slice
     assert task.bag(study, None) == task.bag(study, None)
+
+
+def test_no_stack_of_many_is_never_seen(classified):
+    one = SimpleNamespace(view="SAX", localizer=False, pixels_at=((0,), (0,)))
+    study = SimpleNamespace(pseudonym="many", stacks=(one,) * 20)
+    cohort, rng = Cohort(classified / "cohort"), np.random.default_rng(0)
+    task = Classification.of(cohort, cohort.pseudonyms)
+    assert {place.stack for _ in range(30) for place in task.bag(study, rng)} == set(range(20))
+
+
+def test_a_batch_of_studies_is_not_cut_up(classified, tmp_path, monkeypatch):
+    def short_of_memory(task, outputs, batch):
+        raise torch.OutOfMemoryError("too much")
+
+    monkeypatch.setattr(Classification, "sums", short_of_memory)
+    with pytest.raises(PlaneSSLError, match=r"a batch of 2 studies.*--batch"):
+        finetune(classified / "cohort", tmp_path / "run", "classification", settings=Settings(1, batch=2))
+    monkeypatch.setattr("PlaneSSLLib.training.starting.joined", lambda kind: nullcontext(Processes(0, 2)))
+    with pytest.raises(PlaneSSLError, match="without torchrun"):
+        finetune(classified / "cohort", tmp_path / "several", "classification", settings=Settings(1, batch=2))
+    assert not (tmp_path / "several").exists()
 
 
 def test_unknown_classes_are_masked(classified):

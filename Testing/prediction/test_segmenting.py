@@ -12,6 +12,7 @@ import torch
 from scipy import ndimage
 from scipy.special import softmax
 from Testing.prediction.conftest import TruthTeller
+from Testing.training import test_guide as laid
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort.placing import placement, resample
@@ -20,6 +21,7 @@ from PlaneSSLLib.prediction import segmenting
 from PlaneSSLLib.prediction.cleaning import largest_components
 from PlaneSSLLib.prediction.sampling import turned
 from PlaneSSLLib.prediction.segmenting import Segmenter
+from PlaneSSLLib.training.guide import Guide
 from PlaneSSLLib.training.run import Run
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -143,12 +145,29 @@ def test_out_of_memory_with_one_image_the_cpu_goes_on(run):
             self.at_once = 99
             return self
 
-    segmenter.network = OnDevice(at_once=0)
+    segmenter.network, moved = OnDevice(at_once=0), []
+    segmenter.guide = SimpleNamespace(poses=lambda *_frames: {}, batch=8, move=moved.append)
     plane = flat((64, 64))
     (found,) = segmenter.segment([disc(plane, 32, 32)], [plane])
     assert (found == 3).any()
-    assert segmenter.device == torch.device("cpu")
+    assert segmenter.device == torch.device("cpu") and moved == [segmenter.device]
     assert "on the CPU" in said[-1]["text"]
+
+
+def test_what_lays_images_makes_do_with_less_memory_as_well(run):
+    class Short(laid.Sees):
+        def forward(self, images):
+            if len(images) > 3:
+                raise torch.OutOfMemoryError("too much")
+            return super().forward(images)
+
+    said = []
+    segmenter = Segmenter(run, "cpu", batch=16, report=said.append)
+    segmenter.network = TruthTeller()
+    segmenter.guide = Guide(Short(laid.TWO, laid.FOUR), run.plan, run.anatomy, segmenter.device)
+    images, planes = laid.cine(1)
+    assert len(segmenter.segment(images, planes, "SAX")) == len(images)
+    assert ["images at a time" in event["text"] for event in said] == [True] * 3 and segmenter.guide.batch == 2
 
 
 def test_where_nothing_fits_one_sentence_says_so(run):

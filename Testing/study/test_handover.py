@@ -55,3 +55,10 @@ def test_pixels_that_are_gone_are_told(tmp_path):
 def test_a_folder_that_is_not_one_is_told(tmp_path):
     with pytest.raises(PlaneSSLError, match="missing"):
         take_over(tmp_path)
+
+
+def test_of_a_thousand_slices_no_file_stays_open(tmp_path, few_files):
+    hand_over(read_study(write_study(tmp_path / "study", 3, slices=3)), tmp_path / "kept")
+    studies = [take_over(tmp_path / "kept") for _ in range(20)]
+    pixels = [study.stacks[0].pixels(i) for study in studies for i in range(3)]
+    assert len(pixels) == 60 and np.array_equal(pixels[0], pixels[57])

@@ -242,7 +242,7 @@ def test_out_of_memory_works_the_batch_in_pieces_to_the_same_end(cohort_folder, 
     heard = []
     pretrain(cohort_folder, tmp_path / "pieces", settings=settings, report=heard.append)
     assert [event["text"] for event in heard if event["event"] == "notice"] == [
-        f"Out of GPU memory: going on with the batch in {n} pieces, whose gradients are added up." for n in (2, 4)]
+        f"Out of memory on cpu: going on with the batch in {n} pieces, whose gradients are added up." for n in (2, 4)]
     first, second = rows_of(tmp_path / "whole")[0], rows_of(tmp_path / "pieces")[0]
     assert float(first["loss_lines"]) == pytest.approx(float(second["loss_lines"]), rel=1e-3)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from Testing.made_up_study import planes
-from Testing.training.conftest import QUICK
+from Testing.training.conftest import QUICK, same_weights
 from torch import nn
 
 from PlaneSSLLib import PlaneSSLError, anatomy
@@ -19,6 +19,7 @@ from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.training.finetuning import finetune, guiding_run
 from PlaneSSLLib.training.guide import Guide
 from PlaneSSLLib.training.networks import Head, build
+from PlaneSSLLib.training.pictures import draw_predicted_outlines
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.tasks.segmentation import MOVES, POSED, Segmentation
 
@@ -144,3 +145,45 @@ def test_what_is_not_to_be_laid_is_not(start, cohort_folder, tmp_path):
     finetune(cohort_folder, tmp_path / "plain", init=start.folder, subjects=2, align=False,
              settings=replace(QUICK, epochs=1, batch=2))
     assert Run.open(tmp_path / "plain").guide() is None and not (tmp_path / "plain" / "guide.safetensors").exists()
+
+
+def test_a_resumed_training_is_laid_as_it_was_begun(start, cohort_folder, tmp_path, monkeypatch):
+    """The pretraining whose weights were taken over may have gone on meanwhile, and even got worse."""
+    def go(name: str, **more) -> None:
+        finetune(cohort_folder, tmp_path / name, init=start.folder, subjects=2,
+                 settings=replace(QUICK, batch=2), **more)
+
+    def stopped(run: Run, state: dict) -> None:
+        save_state(run, state)
+        raise KeyboardInterrupt
+
+    go("whole")
+    save_state = Run.save_state
+    with monkeypatch.context() as interrupted, pytest.raises(KeyboardInterrupt):
+        interrupted.setattr(Run, "save_state", stopped)
+        go("cut")
+    start.save_weights({name: 2 * tensor for name, tensor in start.weights().items()})
+    start.write_metrics([{"epoch": 1, "angle_deg_median": 41.0}])
+    go("cut", resume=True)
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
+    whole, cut = (Run.open(tmp_path / name).guide().state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_the_report_shows_images_as_the_run_sees_them(start, cohort_folder, cohort, tmp_path, monkeypatch):
+    settings = replace(QUICK, epochs=1, batch=2)
+    finetune(cohort_folder, tmp_path / "laid", init=start.folder, subjects=2, settings=settings)
+    run, shown = Run.open(tmp_path / "laid"), []
+    network = run.network()
+    network.register_forward_pre_hook(lambda module, given: shown.extend(given[0][:, 0].numpy()))
+    monkeypatch.setattr(Run, "network", lambda run: network)
+    turned = np.array([[0.6, -0.8, 7], [0.8, 0.6, -4], [0, 0, 1.0]])
+    monkeypatch.setattr(Guide, "poses", lambda guide, view, images, planes: dict.fromkeys(planes, turned))
+    draw_predicted_outlines(run, cohort, tmp_path / "outlines.png")
+    study = cohort.studies[next(name for name in cohort.pseudonyms if name not in run.split.train)]
+    expected = []
+    for place in Segmentation(cohort.plan).places(study):
+        stack = study.stacks[place.stack]
+        matrix = placement(stack.planes[place.slice], cohort.plan, turned)
+        expected.append(resample(study.image(stack, place.slice, place.phase), matrix, cohort.plan.size))
+    assert any(np.array_equal(shown[0], image) for image in expected)

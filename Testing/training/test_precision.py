@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from PlaneSSLLib.training.engine import Engine, Stage
 from PlaneSSLLib.training.pretraining import pretrain
@@ -38,3 +39,8 @@ def test_the_time_left_knows_that_fine_steps_take_longer():
     assert engine._cost(0, 100) == pytest.approx(40)
     assert 10 / engine._cost(0, 100) * engine._cost(100, 200) == pytest.approx(25)
     assert engine._cost(50, 150) == pytest.approx(20 + 50)
+
+
+def test_a_gpu_that_emulates_half_precision_uses_the_whole(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert not QUICK.mixed(torch.device("cuda")) and replace(QUICK, precision="bfloat16").mixed(torch.device("cuda"))

@@ -86,3 +86,26 @@ def test_a_run_is_kept_until_the_one_that_replaces_it_has_ended(pretrained, coho
             assert Run.open(tmp_path / "run" / "replaced").finished and not Run.open(tmp_path / "run").finished
     pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
     assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} - {"tensorboard"} == {"mine"}
+
+
+@pytest.mark.parametrize("left", [("plan.json", "anatomy.toml"), ("plan.json", "replaced")])
+def test_a_run_that_was_broken_off_before_it_began_is_replaced(pretrained, cohort_folder, tmp_path, left):
+    """Ctrl-C in the moment between putting the old run aside and the first word of the new one."""
+    shutil.copytree(pretrained, tmp_path / "run" / "replaced")
+    shutil.copytree(pretrained, tmp_path / "run", dirs_exist_ok=True)
+    for path in (tmp_path / "run").iterdir():
+        if path.name not in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
+    assert told["epochs"] == 1 and Run.open(tmp_path / "run").finished
+
+
+def test_weights_that_are_kept_have_their_figures_in_the_checkpoint(cohort_folder, tmp_path, monkeypatch):
+    """Whatever the time: on a GPU a training that goes on from before does not find these weights again."""
+    kept, saved = [], []
+    weights, state = Run.save_weights, Run.save_state
+    monkeypatch.setattr(Run, "save_weights", lambda run, found: (kept.append(1), weights(run, found)))
+    monkeypatch.setattr(Run, "save_state", lambda run, found: (saved.append(found["kept"]), state(run, found)))
+    monkeypatch.setattr("PlaneSSLLib.training.engine.time.monotonic", lambda: 0.0)  # no time for a checkpoint
+    pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=3))
+    assert len(kept) > 1 and len(set(saved)) == len(kept)

@@ -76,6 +76,8 @@ class Classification:
     def bag(self, study: PreparedStudy, rng: np.random.Generator | None) -> list[Place]:
         """SLICES frames of a study, from its stacks in turn; without rng evenly spaced ones, always the same."""
         stacks, chosen = by_stack(study), []
+        if rng is not None:
+            stacks = [stacks[i] for i in rng.permutation(len(stacks))]  # there may be more of them than SLICES
         for turn, places in enumerate(stacks):
             share = len(range(turn, SLICES, len(stacks)))
             if rng is None:

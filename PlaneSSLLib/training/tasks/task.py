@@ -20,7 +20,7 @@ class Task(Protocol):
     """A learning task. A loss is a sum over valid entries divided by their number in the whole global batch.
 
     Keeping the two apart is what makes one step over several processes, or over a batch cut up for want of memory, the
-    same as one step over the batch in one piece.
+    same as one step over the batch in one piece. Heads that answer per "study" cannot be cut up, see `Network`.
     """
 
     plan: Plan  # the working grid of its samples
