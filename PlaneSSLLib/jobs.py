@@ -146,8 +146,7 @@ class Job:
                 if time.monotonic() > latest:
                     raise TimeoutError(f"The job is still {self.state} after {timeout_s} s.")
                 idle()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(0.05)
+                time.sleep(0.02)
         except KeyboardInterrupt:
             self.cancel()
             while self.active:

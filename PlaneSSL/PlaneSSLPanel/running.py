@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from traceback import format_tb
 
 import qt
 import slicer
@@ -114,8 +115,12 @@ class Running:
             next(self._steps)
         except StopIteration:
             self._conclude()
-        except Exception as error:
+        except PlaneSSLError as error:
             self._fail(str(error))
+        except Exception as error:
+            # Where it went wrong is for Slicer's log; with what values is not, since a patient's name may be one.
+            logging.error("%s: %s\n%s", self._title, type(error).__name__, "".join(format_tb(error.__traceback__)))
+            self._fail(f"{type(error).__name__}: {error}")
 
     def _poll(self) -> None:
         job = self._jobs[0]

@@ -121,7 +121,7 @@ def _percentiles_by_counting(whole: np.ndarray, percentiles: tuple[float, float]
 
 
 def scale(image: np.ndarray, intensities: tuple[float, float]) -> np.ndarray:
-    """(rows, columns) -> float32, the range to 0 .. 1; what is not finite becomes 0, and 4 is the ceiling."""
+    """(rows, columns) -> float32, the range to 0 .. 1, and what lies beyond cut off at -1 and 4; NaN becomes 0."""
     low, high = intensities
     scaled = np.asarray(image, dtype=np.float32) - low
     scaled /= high - low

@@ -147,7 +147,7 @@ def _prepare_one(item: tuple) -> dict:
                 "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
                 "classified": bool(document["classes"]),
                 "named": bool({stack.view for stack in read.stacks} & {view.name for view in chosen.views})}
-    except PlaneSSLError as error:
+    except (PlaneSSLError, OSError) as error:  # the latter of its own files: what the cohort's refuse is the former
         return {"study": str(path), "reason": str(error)}
 
 
@@ -184,7 +184,6 @@ def _require_anatomy(path: Path, chosen: anatomy.Anatomy) -> None:
 
 def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path, about: dict) -> tuple[dict, list[str]]:
     """Pixels, labels and study.json of a study, with what else is to be known about it; returns that, and notes."""
-    labelled = {(label.stack, label.phase): label for label in read.labels}
     frames_of_reference: list[str] = []
     pixels: list[np.ndarray] = []
     labels: list[np.ndarray] = []
@@ -199,8 +198,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             continue
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
-        maps = {phase: study.read_labels(label, stack, chosen)
-                for (of, phase), label in labelled.items() if of == stack.id}
+        maps = study.read_all_labels([label for label in read.labels if label.stack == stack.id], stack, chosen)
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
         for i, frames in enumerate(stack.frames):

@@ -42,7 +42,8 @@ def read_split(path: Path, cohort: Cohort) -> Split:
             isinstance(document.get(part, []), list) for part in parts):
         raise PlaneSSLError(
             f"{path} is no split: expected lists of subjects under {', '.join(parts)}; train may not be empty.")
-    return Split(**{part: tuple(cohort.pseudonym_of(subject) for subject in document.get(part, [])) for part in parts})
+    return Split(**{part: tuple(cohort.pseudonym_of(str(subject)) for subject in document.get(part, []))
+                    for part in parts})
 
 
 def draw_split(pool: tuple[str, ...], seed: int, train: int | None = None, validation: float = 0.15) -> Split:

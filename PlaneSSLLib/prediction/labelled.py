@@ -13,7 +13,7 @@ import pydicom
 from .. import PlaneSSLError
 from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
-from ..study import Frame, LabelFile, Naming, Stack, Study, read_labels, read_patient
+from ..study import Frame, Naming, Stack, Study, read_all_labels, read_patient
 from ..study.identity import with_ids
 from ..study.likeness import SAME_PLACE_MM
 from ..study.scanning import files_below
@@ -54,16 +54,16 @@ def _study(folder: Path, anatomy: str | None) -> Results:
                             "--anatomy.")
     stacks = []
     for name, files in by_stack.items():
-        stack, files = study.stack(name), sorted(files, key=lambda label: label.phase)
-        stacks.append(SegmentedStack(stack, tuple(label.phase for label in files),
-                                     tuple(_acquired(label, stack, chosen) for label in files)))
+        stack = study.stack(name)
+        maps = dict(sorted(read_all_labels(files, stack, chosen).items()))
+        stacks.append(SegmentedStack(stack, tuple(maps), tuple(
+            _acquired(labels, stack, phase) for phase, labels in maps.items())))
     return Results(study, chosen, tuple(stacks))
 
 
-def _acquired(label: LabelFile, stack: Stack, anatomy: Anatomy) -> tuple[np.ndarray | None, ...]:
+def _acquired(labels: np.ndarray, stack: Stack, phase: int) -> tuple[np.ndarray | None, ...]:
     """The labels of a phase, slice by slice; None where a slice lacks the phase, whatever the file says."""
-    return tuple(found if stack.has(i, label.phase) else None
-                 for i, found in enumerate(read_labels(label, stack, anatomy)))
+    return tuple(found if stack.has(i, phase) else None for i, found in enumerate(labels))
 
 
 def _volume(file: Path, anatomy: str | None) -> Results:
@@ -85,6 +85,9 @@ def _volume(file: Path, anatomy: str | None) -> Results:
 
 def _is_seg(file: Path) -> bool:
     try:
+        with open(file, "rb") as stream:  # of thousands of files few are asked for more than their beginning
+            if _SEGMENTATION_STORAGE.encode() not in stream.read(4096):
+                return False
         header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"])
     except (OSError, pydicom.errors.InvalidDicomError):
         return False
@@ -100,12 +103,12 @@ def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Res
     patients = {str(seg.get("PatientID", "")) for seg in objects} - {""}
     if len(patients) > 1:
         raise PlaneSSLError(f"{source} holds segmentations of {len(patients)} patients: name the files of one.")
-    names = {_name_and_code(segment) for seg in objects for segment in seg.SegmentSequence}
-    chosen = load(anatomy) if anatomy else _anatomy_of(sorted(names), source)
     by_series = defaultdict(list)
-    for seg in objects:
-        by_series[seg.SeriesInstanceUID].append(seg)
     try:
+        for seg in objects:
+            by_series[seg.SeriesInstanceUID].append(seg)
+        names = {_name_and_code(segment) for seg in objects for segment in seg.SegmentSequence}
+        chosen = load(anatomy) if anatomy else _anatomy_of(sorted(names), source)
         found = [_stack_of(series, chosen, source) for series in by_series.values()]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise PlaneSSLError(f"{source} cannot be read as DICOM SEG: {error}.") from None

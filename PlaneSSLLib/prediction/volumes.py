@@ -11,6 +11,7 @@ from .. import PlaneSSLError
 from ..anatomy import Label, terminology_entry
 from ..files import refuse_existing, replacing
 from ..study import Stack
+from ..study.volumes import itk_reason
 from .results import SegmentedStack
 
 SEGMENTATION = ".seg.nrrd"
@@ -84,8 +85,7 @@ def write_stack(segmented: SegmentedStack, structures: Sequence[Label], path: Pa
         try:
             sitk.WriteImage(image, str(side), True)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise PlaneSSLError(f"{path} cannot be written: {reason}") from None
+            raise PlaneSSLError(f"{path} cannot be written: {itk_reason(error)}.") from None
 
 
 def _image(segmented: SegmentedStack) -> sitk.Image:

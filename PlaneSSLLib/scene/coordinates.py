@@ -36,3 +36,10 @@ def vtk_matrix(matrix: np.ndarray) -> vtkMatrix4x4:
 
 def array_of(matrix: vtkMatrix4x4) -> np.ndarray:
     return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def matrix_of(volume) -> vtkMatrix4x4:
+    """From (column, row, slice) of a volume node to RAS mm."""
+    matrix = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix

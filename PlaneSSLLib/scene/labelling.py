@@ -8,7 +8,6 @@ import numpy as np
 import slicer
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.util.vtkConstants import VTK_UNSIGNED_CHAR
-from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
@@ -16,7 +15,7 @@ from ..anatomy import Anatomy, Label
 from ..study import Stack
 from ..study.writing import write_labelled_study
 from . import nodes
-from .coordinates import array_of, to_lps
+from .coordinates import array_of, matrix_of, to_lps
 from .drawing import Drawing, drawings
 
 _BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
@@ -66,14 +65,8 @@ def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple
 
 def _to_lps(volume) -> np.ndarray:
     """(4, 4) from (column, row, slice) of a volume node to LPS mm."""
-    matrix = array_of(_ijk_to_ras(volume))
+    matrix = array_of(matrix_of(volume))
     return np.vstack([to_lps(matrix[:3].T).T, matrix[3:]])
-
-
-def _ijk_to_ras(volume) -> vtkMatrix4x4:
-    matrix = vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    return matrix
 
 
 def is_drawn(volume) -> bool:
@@ -126,7 +119,7 @@ def _labels(node, volume, shape: tuple[int, int, int], anatomy: Anatomy) -> np.n
     """(slices, rows, columns) label values on the voxels of the volume, wherever the segments have theirs."""
     grid = slicer.vtkOrientedImageData()
     grid.SetExtent(0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
-    grid.SetGeometryFromImageToWorldMatrix(_ijk_to_ras(volume))
+    grid.SetGeometryFromImageToWorldMatrix(matrix_of(volume))
     grid.AllocateScalars(VTK_UNSIGNED_CHAR, 1)
     segmentation, labels = node.GetSegmentation(), np.zeros(shape, np.uint8)
     if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(_BINARY):

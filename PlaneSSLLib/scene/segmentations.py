@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 from vtkmodules.vtkCommonDataModel import vtkPlane, vtkPolyData
-from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkFiltersCore import vtkCutter
 
 from .. import PlaneSSLError
@@ -16,7 +15,7 @@ from ..geometry import Plane
 from ..steps import finish
 from ..study import Stack
 from . import nodes
-from .coordinates import to_ras
+from .coordinates import matrix_of, to_ras
 from .drawing import Drawing
 from .volumes import image_data
 
@@ -155,7 +154,7 @@ def _fill(node, volume, labels: np.ndarray, structures: Sequence[Label], surface
     """Segments that share one label map, as Slicer itself keeps segments that do not overlap."""
     shared = slicer.vtkOrientedImageData()
     shared.ShallowCopy(image_data(labels))
-    shared.SetGeometryFromImageToWorldMatrix(_ijk_to_ras(volume))
+    shared.SetGeometryFromImageToWorldMatrix(matrix_of(volume))
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(_BINARY)
     # Files then hold the whole grid: Slicer crashes on one that was cropped to nothing, a phase without any outline.
@@ -191,9 +190,3 @@ def _sequence(drawing: Drawing, stack: Stack, node, browser, maps: list, structu
     browser.SetSaveChanges(sequence, True)  # what is corrected in one phase is still there after another was shown
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
     return sequence
-
-
-def _ijk_to_ras(volume) -> vtkMatrix4x4:
-    matrix = vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    return matrix

@@ -5,10 +5,10 @@ from .finding import find_studies, read_studies
 from .handover import hand_over, take_over
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
 from .reading import read_patient, read_study
-from .volumes import read_labels, require_known
+from .volumes import read_all_labels, read_labels, require_known
 
 __all__ = [
     "Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "describe", "find_studies", "hand_over",
-    "lines_of", "problem_sentences", "read_labels", "read_patient", "read_studies", "read_study",
+    "lines_of", "problem_sentences", "read_all_labels", "read_labels", "read_patient", "read_studies", "read_study",
     "require_known", "take_over",
 ]

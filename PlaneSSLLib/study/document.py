@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 from .. import PlaneSSLError
 from ..files import read_json
@@ -67,7 +67,10 @@ def read_document(folder: Path) -> Document:
 
 def inside(folder: Path, name: object) -> Path | None:
     """The file of this name below the folder; None for a name that is no text or leads elsewhere."""
-    if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    if not isinstance(name, str) or not name:
+        return None
+    there = PureWindowsPath(name)  # takes slashes of both kinds for what they may be
+    if there.drive or there.root or ".." in there.parts:
         return None
     return folder / name
 

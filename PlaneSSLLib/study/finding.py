@@ -74,7 +74,7 @@ def read_studies(paths: list[Path], anatomy: str | None = None, workers: int = 1
     for path in paths:
         try:
             yield read_study(path, anatomy=anatomy, workers=workers)
-        except PlaneSSLError as error:
+        except (PlaneSSLError, OSError) as error:
             yield Problem(path, str(error))
 
 

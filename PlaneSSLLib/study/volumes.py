@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +45,7 @@ class VolumeFile:
         try:
             reader.ReadImageInformation()
         except RuntimeError as error:
-            raise ValueError(f"cannot be read as a volume ({_reason(error)})") from None
+            raise ValueError(f"cannot be read as a volume ({itk_reason(error)})") from None
         size, dimension = reader.GetSize(), reader.GetDimension()
         if reader.GetNumberOfComponents() > 1 and reader.HasMetaDataKey("Segment0_ID"):
             raise ValueError("holds segments that overlap, which no label map can: let them not, in the Segment Editor")
@@ -91,7 +92,7 @@ class VolumeFile:
         try:
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(self.file)))
         except RuntimeError as error:
-            raise PlaneSSLError(f"The pixels of {self.file} cannot be read: {_reason(error)}.") from None
+            raise PlaneSSLError(f"The pixels of {self.file} cannot be read: {itk_reason(error)}.") from None
         x, y, z = self.axes
         array = array.reshape(self.phases, *array.shape[-3:] if array.ndim > 2 else (1, *array.shape))
         return array.transpose(0, 3 - z, 3 - y, 3 - x)  # SimpleITK's arrays have the axes of the file backwards
@@ -207,10 +208,25 @@ def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) 
 
     The file may be stored with its axes or its slices in another order; PlaneSSLError if it is on another grid.
     """
-    try:
-        volume = VolumeFile(label.file)
-    except ValueError as error:
-        raise PlaneSSLError(f"The label map {label.file} {error}.") from None
+    return read_all_labels([label], stack, anatomy)[label.phase]
+
+
+def read_all_labels(labels: Iterable[LabelFile], stack: Stack, anatomy: Anatomy | None = None) -> dict[int, np.ndarray]:
+    """The same of several label maps of a stack, by phase; a file that holds those of many phases is read once."""
+    by_file: dict[Path, list[LabelFile]] = {}
+    for label in labels:
+        by_file.setdefault(label.file, []).append(label)
+    found = {}
+    for file, of_file in by_file.items():
+        try:
+            volume = VolumeFile(file)
+        except ValueError as error:
+            raise PlaneSSLError(f"The label map {file} {error}.") from None
+        found |= {label.phase: _on_stack(volume, label, stack, anatomy) for label in of_file}
+    return found
+
+
+def _on_stack(volume: VolumeFile, label: LabelFile, stack: Stack, anatomy: Anatomy | None) -> np.ndarray:
     values = label_values(volume.array[label.file_phase], label.file, anatomy)
     inverse = np.linalg.inv(volume.matrix)
     labels = np.zeros((len(stack.planes), *stack.planes[0].shape), values.dtype)
@@ -281,7 +297,7 @@ def _unpacks(file: Path) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
+def itk_reason(error: Exception) -> str:
     """ITK's own sentence, without the source file it comes from."""
     text = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     return re.sub(r"^.*?:\s*(ERROR:)?\s*", "", text).strip().rstrip(".") or "unknown format"

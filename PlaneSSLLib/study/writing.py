@@ -12,6 +12,7 @@ from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from ..files import refuse_existing, replacing_folder, write_json
 from .views import counting_direction
+from .volumes import itk_reason
 
 
 def write_labelled_study(folder: Path, anatomy: Anatomy, view: str, matrix: np.ndarray, images: Sequence[np.ndarray],
@@ -65,4 +66,4 @@ def _write(values: np.ndarray, spacing: np.ndarray, directions: np.ndarray, orig
     try:
         sitk.WriteImage(image, str(path), True)
     except RuntimeError as error:
-        raise PlaneSSLError(f"{path.name} cannot be written: {str(error).strip().splitlines()[-1]}") from None
+        raise PlaneSSLError(f"{path.name} cannot be written: {itk_reason(error)}.") from None

@@ -133,11 +133,9 @@ class Engine:
     def _take_step(self, task: Task, batch: Batch) -> dict[str, float]:
         """One optimiser step; out of memory halves the pieces the batch is worked in, and goes on."""
         settings = self.settings
-        frozen = self.step < settings.frozen_epochs * STEPS_PER_EPOCH
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                scale = 0.0 if frozen and group["body"] else group["scale"]
-                group["lr"] = settings.learning_rate * settings.rate(self.step) * scale
+                group["lr"] = settings.learning_rate * settings.rate(self.step) * group["scale"]
         counts = {name: count.to(self.device, torch.float32) for name, count in task.counts(batch).items()}
         self.processes.add(*counts.values())
         self.network.train()
@@ -263,10 +261,10 @@ class Engine:
 def _optimizers(network: Network, settings: Settings) -> list[torch.optim.Optimizer]:
     """Muon for the body's kernels, AdamW for all else."""
     body, kernels = ([p for p in network.body.parameters() if (p.ndim > 1) == many] for many in (False, True))
-    groups = [{"params": body, "scale": settings.body_rate, "body": True}]
-    groups += [{"params": list(head.parameters()), "body": False,
+    groups = [{"params": body, "scale": 1.0}]
+    groups += [{"params": list(head.parameters()),
                 "scale": settings.pixel_head_rate if network.kinds[name].per == "pixel" else 1.0}
                for name, head in network.heads.items()]
-    turned = [{"params": kernels, "scale": KERNEL_RATE * settings.body_rate, "body": True}]
+    turned = [{"params": kernels, "scale": KERNEL_RATE}]
     return [torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay),
             Muon(turned, lr=settings.learning_rate, weight_decay=settings.weight_decay)]

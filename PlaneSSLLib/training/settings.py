@@ -22,10 +22,9 @@ class Settings:
     than half the time; lines and locations need no finer ones. learning_rate is AdamW's; the body's
     kernels go by Muon, at a fixed multiple of it. pixel_head_rate scales the learning rate of heads that answer for
     every pixel: they are narrow, and with Adam a step changes an answer by the rate times its inputs.
-    body_rate scales that of the body, frozen_epochs leaves it as it is at first. ema: decay of the running mean of the
-    weights that is validated and kept; 0 for none. patience: validations without a better one after which training
-    stops; None for never. precision: bfloat16 where it is quicker and loses nothing that shows, on a GPU that has it;
-    on a CPU only if asked for, and if the CPU has it.
+    ema: decay of the running mean of the weights that is validated and kept; 0 for none. patience: validations without
+    a better one after which training stops; None for never. precision: bfloat16 where it is quicker and loses nothing
+    that shows, on a GPU that has it; on a CPU only if asked for, and if the CPU has it.
     """
 
     epochs: int
@@ -36,8 +35,6 @@ class Settings:
     clip_norm: float = 1.0
     ema: float = 0.99
     pixel_head_rate: float = 10.0
-    body_rate: float = 1.0
-    frozen_epochs: int = 0
     coarse: float = 0.0
     validate_every: int = 5
     patience: int | None = None

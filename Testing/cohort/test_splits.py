@@ -49,6 +49,9 @@ def test_a_split_by_name_becomes_one_by_pseudonym(cohort, tmp_path):
     (tmp_path / "s.json").write_text(json.dumps({"train": ["subject-001"], "test": ["subject-003"]}))
     split = read_split(tmp_path / "s.json", cohort)
     assert split == Split((cohort.pseudonym_of("subject-001"),), (), (cohort.pseudonym_of("subject-003"),))
+    (tmp_path / "s.json").write_text(json.dumps({"train": [17]}))  # some name their subjects by numbers
+    with pytest.raises(PlaneSSLError, match="'17' is not in the cohort"):
+        read_split(tmp_path / "s.json", cohort)
     (tmp_path / "s.json").write_text(json.dumps({"train": ["nobody"]}))
     with pytest.raises(PlaneSSLError, match="nobody"):
         read_split(tmp_path / "s.json", cohort)

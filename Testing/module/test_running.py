@@ -112,3 +112,16 @@ def test_closing_slicer_leaves_no_process(panel):
     panel.running.start("Training", [job], lambda results: None)
     panel.cleanup()
     assert not job.active
+
+
+def test_what_nobody_foresaw_is_logged_where_it_happened_and_told_by_its_kind(panel, caplog):
+    patient = "Doe, Jane"
+
+    def steps():
+        yield
+        raise KeyError(patient)
+
+    panel.running.steps("Drawing", steps(), lambda *results: None)
+    panel.running.finish()
+    assert "KeyError: 'Doe, Jane'" in panel.ui.jobText.toPlainText()
+    assert "test_running.py" in caplog.text and "Doe" not in caplog.text

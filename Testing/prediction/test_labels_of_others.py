@@ -194,3 +194,11 @@ def _of_frames(seg: Path, kept: Sequence[int]) -> pydicom.Dataset:
     bits = np.packbits(masks.ravel(), bitorder="little").tobytes()
     one.PixelData = bits + b"\0" * (len(bits) % 2)
     return one
+
+
+def test_a_segmentation_without_segments_is_told(seg, tmp_path):
+    empty = pydicom.dcmread(seg)
+    del empty.SegmentSequence
+    empty.save_as(tmp_path / "empty.dcm")
+    with pytest.raises(PlaneSSLError, match="cannot be read as DICOM SEG"):
+        calls.measure(tmp_path / "empty.dcm")

@@ -14,9 +14,11 @@ from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
+from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.study import find_studies, lines_of, read_studies, read_study
+from PlaneSSLLib.study.document import inside
 
 @pytest.fixture
 def folder(tmp_path):
@@ -243,3 +245,24 @@ def test_damaged_files_are_refused_or_read_but_never_raise(tmp_path, data):
     assert refused > 60, "the damage is real"
     assert worst < 5
     assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("name", ["../x.nii", "a/../../x.nii", "/etc/x.nii", "C:x.nii", "C:\\secret\\x.nii",
+                                  "..\\..\\x.nii", "\\\\host\\share\\x.nii", "", 7])
+def test_no_name_leads_out_of_the_studys_folder_on_any_system(tmp_path, name):
+    assert inside(tmp_path, name) is None
+    assert inside(tmp_path, "labels/sax.nii.gz") == tmp_path / "labels" / "sax.nii.gz"
+
+
+def test_a_file_that_the_system_does_not_give_stops_no_other_study(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        write_study(tmp_path / name, 1, slices=3)
+
+    def vanished(folder, **_how):
+        if folder.name == "a":
+            raise PermissionError(13, "Permission denied", "sax_0.nii.gz")
+        return read_study(folder, **_how)
+
+    monkeypatch.setattr("PlaneSSLLib.study.finding.read_study", vanished)
+    one, other = read_studies([tmp_path / "a", tmp_path / "b"])
+    assert "Permission denied" in one.reason and other.stacks

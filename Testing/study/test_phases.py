@@ -1,10 +1,12 @@
 """Phases of one number show one moment in all slices of a stack."""
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from made_images import image, write
 
-from PlaneSSLLib.study import read_study
+from PlaneSSLLib.study import read_all_labels, read_patient, read_study, volumes
 
 
 @pytest.mark.parametrize("missing", [{0}, {2}, {5}, {1, 2, 4}])
@@ -33,3 +35,17 @@ def test_phases_without_times_are_numbered_as_they_come(tmp_path):
             write(image(1 + 4 * n + k, ImagePositionPatient=[3.0 * n, 0, 0]), tmp_path / f"{n}-{k}.dcm")
     stack, = read_study(tmp_path).stacks
     assert [list(stack.acquired(n)) for n in range(3)] == [[0, 1, 2, 3], [0, 1, 2], [0, 1, 2, 3]]
+
+
+def test_the_labels_of_a_cine_are_unpacked_once(tmp_path, monkeypatch):
+    opened, real = [], volumes.sitk.ReadImage
+    cine = np.zeros((6, 5, 40, 40), np.float32)
+    cine[:, 2, 10:20, 10:20] = np.arange(1, 7)[:, None, None]
+    for name, values in (("sax", cine + 7), ("sax_gt", (cine > 0) * 3.0)):
+        phases = [sitk.GetImageFromArray(values[k].astype(np.int16)) for k in range(6)]
+        sitk.WriteImage(sitk.JoinSeries(phases), str(tmp_path / f"{name}.nii.gz"))
+    study = read_patient(tmp_path, anatomy="heart")
+    monkeypatch.setattr(volumes.sitk, "ReadImage", lambda file: (opened.append(file), real(file))[1])
+    found = read_all_labels(study.labels, study.stacks[0])
+    assert len(opened) == 1 and list(found) == [0, 1, 2, 3, 4, 5]
+    assert [int((labels == 3).sum()) for labels in found.values()] == [100] * 6
