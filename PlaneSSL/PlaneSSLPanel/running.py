@@ -120,7 +120,8 @@ class Running:
         except Exception as error:
             # Where it went wrong is for Slicer's log; with what values is not, since a patient's name may be one.
             logging.error("%s: %s\n%s", self._title, type(error).__name__, "".join(format_tb(error.__traceback__)))
-            self._fail(f"{type(error).__name__}: {error}")
+            self._fail(_("Something unforeseen happened ({kind}); Slicer's log says where.").format(
+                kind=type(error).__name__))
 
     def _poll(self) -> None:
         job = self._jobs[0]

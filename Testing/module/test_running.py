@@ -114,7 +114,7 @@ def test_closing_slicer_leaves_no_process(panel):
     assert not job.active
 
 
-def test_what_nobody_foresaw_is_logged_where_it_happened_and_told_by_its_kind(panel, caplog):
+def test_what_nobody_foresaw_is_told_by_its_kind_and_its_place_is_logged(panel, caplog):
     patient = "Doe, Jane"
 
     def steps():
@@ -123,5 +123,5 @@ def test_what_nobody_foresaw_is_logged_where_it_happened_and_told_by_its_kind(pa
 
     panel.running.steps("Drawing", steps(), lambda *results: None)
     panel.running.finish()
-    assert "KeyError: 'Doe, Jane'" in panel.ui.jobText.toPlainText()
+    assert "unforeseen happened (KeyError)" in panel.ui.jobText.toPlainText()
     assert "test_running.py" in caplog.text and "Doe" not in caplog.text
