@@ -145,12 +145,17 @@ def _phases_in(file: Path, stack: Stack) -> list[int]:
 
 
 def _require_other(out: Path, study: Study) -> None:
-    """PlaneSSLError if what is to be written is an image of the study."""
-    if not out.exists():
-        return
+    """PlaneSSLError if what is to be written is an image or a label map of the study, or would be taken for one."""
+    from .study import would_be_read
+
     images = {frame.source.file for stack in study.stacks for frame in stack.every_frame}
     if out.resolve() in {file.resolve() for file in (study.folder, *images)}:
         raise PlaneSSLError(f"{out} is the image itself: choose another name for what is found in it.")
+    if out.resolve() in {label.file.resolve() for label in study.labels}:
+        raise PlaneSSLError(f"{out} is a label map of the study: choose another name for what is found.")
+    if would_be_read(study, out):
+        raise PlaneSSLError(f"{out} would be taken for an image of the study next time: choose another folder, or "
+                            "let its name end in _seg.")
 
 
 def _tell_empty(one: SegmentedStack, report: Report) -> None:

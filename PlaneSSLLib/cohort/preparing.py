@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -63,7 +64,9 @@ def prepare(
     if new and not taken and shard == (0, 1):
         shutil.rmtree(out)  # it was begun for nothing
     elif taken:
-        write_json(out / "order.json", Cohort(out).pseudonyms)
+        cohort = Cohort(out)
+        write_json(out / "order.json", cohort.pseudonyms)
+        nothing += _twice_under_other_names(cohort)
     return {
         "studies": len(work), "prepared": len(taken), "labelled": sum(outcome["labelled"] for outcome in taken),
         "classified": sum(outcome["classified"] for outcome in taken),
@@ -105,6 +108,16 @@ def _one_a_subject(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[di
     return list(taken.values()), twice
 
 
+def _twice_under_other_names(cohort: Cohort) -> list[str]:
+    """A sentence for studies of the very same files: of a subject that was prepared before it got another name."""
+    by_content = defaultdict(list)
+    for name in cohort.pseudonyms:
+        by_content[read_json(cohort.folder / "studies" / name / "study.json").get("content", name)].append(name)
+    return [f"the studies {', '.join(names)} are of the same files: where a subject was only given another name, "
+            f"delete all but one of them in {cohort.folder / 'studies'}, or it may train and validate"
+            for names in by_content.values() if len(names) > 1]
+
+
 def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
     if jobs <= 1 or len(work) == 1:
         yield from map(_prepare_one, work)
@@ -118,7 +131,7 @@ def _prepare_one(item: tuple) -> dict:
     """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
     path, chosen, plan, salt, out, classes = item
     try:
-        _require_anatomy(path, chosen)
+        _require_fit(path, chosen)
         read = study.read_patient(path, anatomy=chosen)
         name = pseudonym(salt, read.subject)
         folder = out / "studies" / name
@@ -175,9 +188,15 @@ def _same_study(document: dict, marks: dict) -> bool:
     return marks["images"] == document["images"]
 
 
-def _require_anatomy(path: Path, chosen: anatomy.Anatomy) -> None:
-    """PlaneSSLError where a study says that it is of another anatomy; the generic one takes all."""
-    said = read_document(path).anatomy
+def _require_fit(path: Path, chosen: anatomy.Anatomy) -> None:
+    """PlaneSSLError where a study says that it is of another anatomy, or what it says cannot be read.
+
+    The generic anatomy takes all.
+    """
+    document = read_document(path)
+    if not document.readable:
+        raise PlaneSSLError(f"{document.problems[0].reason} Whose study it is, and of what, is not guessed.")
+    said = document.anatomy
     if said is not None and Path(said).stem != chosen.name and chosen.name != FALLBACK:
         raise PlaneSSLError(f"Its study.json says that its anatomy is '{said}', and the cohort's is '{chosen.name}'.")
 

@@ -12,6 +12,8 @@ from ..study import Stack
 from .placing import placement
 from .plan import Plan
 
+ALONG_AXES = 0.9999  # the cosine of what a direction may be off: less than a degree
+
 
 @dataclass(frozen=True, eq=False)
 class Upright:
@@ -57,8 +59,9 @@ def upright(plane: Plane, view: View | None) -> Upright:
     """Turn an image so that its rows and columns run as near as can be to those of its view's typical plane.
 
     What scanners write lies so already, nearly always. Converters to NIfTI mirror images, and some are stored turned by
-    a quarter; the header says so, and a network need not learn it. Left as it is where the view has no typical normal
-    or the plane is far from it, as in data whose header is made up.
+    a quarter; the header says so, and a network need not learn it. Where the view has no typical normal, or the plane
+    is far from it, as in data whose header is made up, a plane along the patient's axes is laid as scanners lay one,
+    so that programs that bring files to other axes change nothing; any other is left as it is.
     """
     axes = _axes(plane, view)
     matrix = np.eye(3)
@@ -72,9 +75,13 @@ def upright(plane: Plane, view: View | None) -> Upright:
 
 def _axes(plane: Plane, view: View | None) -> np.ndarray:
     """(2, 2), row k: the acquired direction (1, 0 is that of the rows) that becomes the k-th, with its sign."""
-    if view is None or not view.lies_as_usual(plane.normal):
+    if view is not None and view.lies_as_usual(plane.normal):
+        usual = scanner_axes(view.normal)
+    elif min(np.abs(plane.row).max(), np.abs(plane.column).max()) > ALONG_AXES:
+        usual = scanner_axes(plane.normal)
+    else:
         return np.eye(2)
-    likeness = np.array(scanner_axes(view.normal)) @ np.array([plane.row, plane.column]).T
+    likeness = np.array(usual) @ np.array([plane.row, plane.column]).T
     turns = [np.diag(signs) @ order
              for order in (np.eye(2), np.eye(2)[::-1]) for signs in product((1, -1), repeat=2)]
     return max(turns, key=lambda turn: (turn * likeness).sum())

@@ -15,9 +15,10 @@ from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
 from ..study import Frame, Naming, Stack, Study, read_all_labels, read_patient
 from ..study.identity import with_ids
+from ..study.labels import label_values, segments_of, structure_of
 from ..study.likeness import SAME_PLACE_MM
 from ..study.scanning import files_below
-from ..study.volumes import ENDINGS, VolumeFile, frames_of, label_values, segments_of, structure_of
+from ..study.volumes import ENDINGS, VolumeFile, frames_of
 from .results import Results, SegmentedStack
 
 _SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"

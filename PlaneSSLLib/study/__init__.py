@@ -3,12 +3,12 @@ from .crossings import lines_of
 from .description import describe, problem_sentences
 from .finding import find_studies, read_studies
 from .handover import hand_over, take_over
+from .labels import read_all_labels, read_labels, require_known
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
-from .reading import read_patient, read_study
-from .volumes import read_all_labels, read_labels, require_known
+from .reading import read_patient, read_study, would_be_read
 
 __all__ = [
     "Frame", "LabelFile", "Naming", "PixelSource", "Problem", "Stack", "Study", "describe", "find_studies", "hand_over",
     "lines_of", "problem_sentences", "read_all_labels", "read_labels", "read_patient", "read_studies", "read_study",
-    "require_known", "take_over",
+    "require_known", "take_over", "would_be_read",
 ]

@@ -211,15 +211,24 @@ class HeaderReader:
             if value is None and frame is not None:
                 value = (name in _IN_FRAMES and _numbers(header, _IN_FRAMES[name])) or _numbers(top, tag)
             numbers[name] = value[0] if value else None
-        slope, intercept = _numbers(header, _SLOPE), _numbers(header, _INTERCEPT)
+        slope, intercept = _rescale(header, top)
         component = _text(header, _COMPONENT) or _text(top, _COMPONENT)
         parts = [component] if component else series.image_type.split("\\")[2:]
         return Image(
-            source=DicomImage(file, frame, slope[0] if slope and slope[0] else 1.0, intercept[0] if intercept else 0.0,
-                              native),
+            source=DicomImage(file, frame, slope, intercept, native),
             plane=plane, series=series, frame_of_reference=_text(top, _FRAME_UID),
             sop_instance_uid=_text(top, _SOP), frame_number=None if frame is None else frame + 1,
             component=next((_COMPONENTS[part] for part in parts if part in _COMPONENTS), ""), **numbers)
+
+
+def _rescale(header: Dataset, top: Dataset) -> tuple[float, float]:
+    """Slope and intercept of stored numbers; those of MONOCHROME1, in which the least is white, are turned round."""
+    slope, intercept = _numbers(header, _SLOPE), _numbers(header, _INTERCEPT)
+    slope, intercept = slope[0] if slope and slope[0] else 1.0, intercept[0] if intercept else 0.0
+    if _text(top, _PHOTOMETRIC) != "MONOCHROME1":
+        return slope, intercept
+    least_and_most = -1 if _whole(top, _SIGNED) else 2 ** (_whole(top, _STORED) or _whole(top, _BITS) or 0) - 1
+    return -slope, intercept + slope * least_and_most
 
 
 def _claims_dicom(head: bytes, name: str) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path, PureWindowsPath
 
 from .. import PlaneSSLError
 from ..files import read_json
+from .labels import label_phases
 from .model import LabelFile, Problem, Stack
-from .volumes import ENDINGS, label_phases
+from .volumes import ENDINGS
 
 NAME = "study.json"
 KEYS = ("subject", "anatomy", "views", "corrected", "labels", "classes")
@@ -30,6 +31,7 @@ class Document:
     labels: tuple = ()
     classes: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    readable: bool = True
 
 
 def read_document(folder: Path) -> Document:
@@ -40,9 +42,9 @@ def read_document(folder: Path) -> Document:
     try:
         found = read_json(file)
     except PlaneSSLError as error:
-        return Document(problems=(Problem(file, str(error)),))
+        return Document(problems=(Problem(file, str(error)),), readable=False)
     if not isinstance(found, dict):
-        return Document(problems=(Problem(file, "is no JSON object"),))
+        return Document(problems=(Problem(file, "is no JSON object"),), readable=False)
     subject, anatomy = found.get("subject"), found.get("anatomy")
     labels, classes, corrected = found.get("labels", []), found.get("classes", {}), found.get("corrected", {})
     problems = [Problem(file, f"has '{key}', which is not read: '{meant[0]}' is") for key in found
@@ -57,12 +59,17 @@ def read_document(folder: Path) -> Document:
                  if value not in (0, 1)]
     return Document(
         subject=str(subject) if isinstance(subject, str | int) else "",
-        anatomy=anatomy if isinstance(anatomy, str) and anatomy else None,
+        anatomy=_as_it_is_spelt(anatomy) if isinstance(anatomy, str) and anatomy else None,
         views=found.get("views"),
         corrected=corrected,
         labels=tuple(labels if isinstance(labels, list) else [labels]),
         classes={name: int(value) for name, value in classes.items() if value in (0, 1)},
         problems=tuple(problems))
+
+
+def _as_it_is_spelt(anatomy: str) -> str:
+    """Heart is heart; the name of a file is as it is."""
+    return anatomy.lower() if anatomy.isalpha() else anatomy
 
 
 def inside(folder: Path, name: object) -> Path | None:

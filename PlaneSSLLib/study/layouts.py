@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
 
-from ..geometry import angle_between
+import numpy as np
+
+from ..geometry import Plane, angle_between
 from .document import NAME, inside
+from .labels import label_phases
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
-from .volumes import ENDINGS, VolumeFile, frames_of, label_phases
+from .volumes import ENDINGS, VolumeFile, frames_of
 
 LABEL_WORDS = "contours?|dseg|gt|labels?|labelmap|manual|masks?|segs?|segmentations?"
 LABEL_NAMES = re.compile(rf"(?:^|[-_. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
@@ -21,6 +24,7 @@ IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of l
 PATIENT = re.compile(r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?$", re.IGNORECASE)
 PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
+SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 40.0  # that sequences of one organ differ by
 UNNAMED = Naming("", 0.0)
 
 
@@ -59,10 +63,10 @@ class Volumes:
         phase = 0
         for volume, label in files:
             if label is not None and label.is_file():
-                self._add_labels(label, stack_id, phase, volume.phases)
+                self.add_labels(label, stack_id, phase, volume.phases)
             phase += volume.phases
 
-    def _add_labels(self, file: Path, stack: str, first: int, phases: int) -> None:
+    def add_labels(self, file: Path, stack: str, first: int, phases: int) -> None:
         """first: the phase of the stack with which the image beside the label map begins."""
         try:
             outlined = label_phases(file, phases)
@@ -70,6 +74,10 @@ class Volumes:
             self.problems.append(Problem(file, str(error)))
             return
         self.labels += [LabelFile(file, stack, first + phase, phase) for phase in outlined]
+        if outlined == [0] and phases > 1 and VolumeFile(file).phases == 1:
+            self.problems.append(Problem(file, (
+                f"outlines one phase of {phases}, and is taken for the first; if it is another, let {NAME} say so "
+                f'("labels": [{{"file": ..., "series": "{stack}", "phase": ...}}])')))
         if not outlined:
             self.problems.append(Problem(file, "is a label map in which nothing is labelled"))
 
@@ -90,26 +98,38 @@ def named_views(folder: Path, views: object) -> Volumes:
                 found.problems.append(Problem(file, "is missing, though study.json names it"))
             else:
                 files.append(file)
-        opened = [(volume, folder / "labels" / file.name) for file in files if (volume := found.open(file))]
+        opened = [(volume, _same_name(folder, file) or label_beside(file)) for file in files
+                  if (volume := found.open(file))]
         found.add(str(view), opened, Naming(str(view), 1.0, ("study.json names the view",)))
     return found
 
 
+def _same_name(folder: Path, file: Path) -> Path | None:
+    beside = folder / "labels" / file.name
+    return beside if beside.is_file() else None
+
+
 def loose_volumes(files: list[Path]) -> Volumes:
-    """Volume files without a study.json: files whose names differ in numbers only, on one grid, are phases."""
+    """Volume files without a study.json: files on one grid whose names differ in numbers, or ED and ES, are phases."""
     found = Volumes()
     images = [file for file in files if not is_label(file)]
     series = defaultdict(list)
     for file in sorted(images, key=lambda file: natural(file.name)):
         series[file.parent, _numberless(file)].append(file)
+    labelled = []
     for alike in series.values():
         volumes = [volume for file in alike if (volume := found.open(file))]
+        labelled += [volume for volume in volumes if label_beside(volume.file)]
         found.mixed = found.mixed or _several_patients(volumes)
         for same in _by_grid(volumes):
             found.add(stem(same[0].file), [(volume, label_beside(volume.file)) for volume in same], UNNAMED)
+    found.mixed = found.mixed or _lie_apart(labelled)
     known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
-    found.problems += [Problem(file, "is a label map by its name, and no image here has that name")
-                       for file in files if file not in images and file not in known]
+    left = [file for file in files if file not in images and file not in known]
+    if len(left) == len(found.stacks) == 1 and not found.labels and LABEL_FOLDER.fullmatch(stem(left[0])):
+        # named by what it is alone, as in image.nii.gz and label.nii.gz
+        found.add_labels(left.pop(), found.stacks[0].id, 0, found.stacks[0].phases)
+    found.problems += [Problem(file, "is a label map by its name, and no image here has that name") for file in left]
     return found
 
 
@@ -215,14 +235,21 @@ def _other_channels(first: Path) -> list[Path]:
 def one_each(files: list[Path]) -> list[Path]:
     """Volume files of one folder, less label maps, if each seems to be another patient's; else none."""
     images = [file for file in files if file.name.lower().endswith(ENDINGS) and not is_label(file)]
-    if len({_numberless(file) for file in images}) != 1:
+    if len({PHASE.sub("", stem(file)) for file in images}) < len(images):  # some are phases of one
         return []
     opened = Volumes()
-    return images if _several_patients([volume for file in images if (volume := opened.open(file))]) else []
+    volumes = [volume for file in images if (volume := opened.open(file))]
+    if len({_numberless(file) for file in images}) == 1:
+        return images if _several_patients(volumes) else []
+    return images if all(map(label_beside, images)) and _lie_apart(volumes) else []
 
 
 def _numberless(file: Path) -> str:
-    return re.sub(r"\d+", "0", file.name)
+    return re.sub(r"\d+", "0", _phaseless(file))
+
+
+def _phaseless(file: Path) -> str:
+    return re.sub(r"(^|[-_ ])e[ds]$", r"\1#", stem(file), flags=re.IGNORECASE) + _ending(file)
 
 
 def _several_patients(alike: list[VolumeFile]) -> str:
@@ -231,7 +258,7 @@ def _several_patients(alike: list[VolumeFile]) -> str:
     Their names number patients. Or three volumes of one direction lie on three grids: series of one patient that share
     a name differ in direction, or are single slices, or lie on one grid.
     """
-    pieces = [re.split(r"(\d+)", volume.file.name) for volume in alike]
+    pieces = [re.split(r"(\d+)", _phaseless(volume.file)) for volume in alike]
     numbers = [i for i, values in enumerate(zip(*pieces, strict=True)) if len(set(values)) > 1]
     if any(PATIENT.search(pieces[0][i - 1]) for i in numbers):
         first, last = alike[0].file.name, alike[-1].file.name
@@ -246,6 +273,29 @@ def _several_patients(alike: list[VolumeFile]) -> str:
     if len(grids) < 3:
         return ""
     return f"several patients, as it seems ({grids[0].file.name} and files named like it lie on {len(grids)} grids)"
+
+
+def _lie_apart(labelled: list[VolumeFile]) -> str:
+    """What volumes with a label map each seem to be of, by where they lie; empty where they may be of one patient.
+
+    What is acquired of one organ in one direction lies over the same place, be it in several sequences. Where headers
+    are made up, all lie in one place: then four grids are too many.
+    """
+    volumes = [volume for volume in labelled if len(volume.planes) >= 3]
+    places: list[Plane] = []
+    grids: list[VolumeFile] = []
+    for volume in volumes:
+        middle = volume.planes[len(volume.planes) // 2]
+        if angle_between(middle.normal, volumes[0].planes[0].normal) >= ONE_DIRECTION_DEG:
+            continue
+        if not any(volume.slices_at(other.planes) for other in grids):
+            grids.append(volume)
+        if all(angle_between(middle.normal, place.normal) > SAME_PLACE_DEG
+               or np.linalg.norm(middle.centre - place.centre) > SAME_PLACE_MM for place in places):
+            places.append(middle)
+    if len(places) < 2 and len(grids) < 4:
+        return ""
+    return f"several patients, as it seems ({', '.join(volume.file.name for volume in grids[:2])} lie apart)"
 
 
 def stem(file: Path) -> str:

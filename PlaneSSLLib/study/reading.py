@@ -14,7 +14,8 @@ from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .layouts import IMAGE_FOLDERS, Volumes, case_of, cases, loose_volumes, named_views, one_case, stem
+from .labels import taken_by_value
+from .layouts import IMAGE_FOLDERS, Volumes, case_of, cases, is_label, loose_volumes, named_views, one_case, stem
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
@@ -62,8 +63,10 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
               for stack, localizer in zip(stacks, localizers, strict=True)]
     stacks, frame_notes = _one_frame(stacks)
     named, label_problems = label_files(folder, document, stacks)
-    labels = (*volumes.labels, *named)
-    problems = {*problems, *strange, *wrong, *label_problems, *_strange_classes(folder, document, chosen)}
+    # Those that lie beside images are of the phases that study.json says, where it says any.
+    labels = (*(label for label in volumes.labels if label.file not in {one.file for one in named}), *named)
+    problems = {*problems, *strange, *wrong, *label_problems, *_strange_classes(folder, document, chosen),
+                *taken_by_value(labels, chosen)}
     problems |= set(unclaimed(folder, labels, problems))
     subjects = len({series.subject for series in headers} - {""})
     if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
@@ -88,6 +91,16 @@ def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None
                             'the folder or file of one (planessl study lists them). A study.json with "views" says '
                             "that a folder is of one.")
     return study
+
+
+def would_be_read(study: Study, file: Path) -> bool:
+    """Would a file of this name be taken for one of the study's images when it is read again?"""
+    where, name = study.folder, file.name.lower()
+    if not where.is_dir() or not file.resolve().is_relative_to(where.resolve()) or not name.endswith(ENDINGS):
+        return False
+    of_volumes = all(frame.source.file.name.lower().endswith(ENDINGS)
+                     for stack in study.stacks for frame in stack.every_frame)
+    return of_volumes and not is_label(file) and read_document(where).views is None
 
 
 def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Image], Volumes, list[Problem], str]:
@@ -158,6 +171,9 @@ def _views_of(anatomy: Anatomy) -> list[str]:
 def _known_views(folder: Path, stacks: Sequence[Stack], anatomy: Anatomy) -> tuple[list[Stack], list[Problem]]:
     """A view that study.json names and the anatomy does not have is kept, without confidence, and is a problem."""
     known = _views_of(anatomy)
+    spelt = {view.lower(): view for view in known}
+    stacks = [replace(stack, naming=replace(stack.naming, view=spelt.get(stack.view.lower(), stack.view)))
+              for stack in stacks]
     strange = list(dict.fromkeys(stack.view for stack in stacks if stack.view not in known))
     problems = [Problem(folder / NAME, f"names the view {view}, which the anatomy '{anatomy.name}' does not have; "
                                        f"there are: {', '.join(known)}") for view in strange]

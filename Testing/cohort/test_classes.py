@@ -27,12 +27,19 @@ def test_answers_and_unknown_ones(tmp_path):
     ("subject,dilated\na,1\na,0\n", "line 3: .* stands twice"),
     ("", "it has none"),
     ("subject,dilated\na,1,0\n", "line 2: it has more cells"),
+    ("subject,dilated\n\n\nb,2\n", "line 4: dilated is '2'"),
+    ("subject,dilated\n,1\n", "line 2: the subject '' is empty"),
     ("subject,dilated,dilated\na,1,0\n", "needs a column"),
 ])
 def test_what_is_wrong_is_named(tmp_path, text, words):
     (tmp_path / "c.csv").write_text(text)
     with pytest.raises(PlaneSSLError, match=words):
         read_classes(tmp_path / "c.csv", KNOWN)
+
+
+def test_tables_as_spreadsheets_write_them(tmp_path):
+    (tmp_path / "c.csv").write_text("subject;dilated\n a ;1\n;\nb; \n;\n")
+    assert read_classes(tmp_path / "c.csv", KNOWN) == {"a": {"dilated": 1}, "b": {"dilated": None}}
 
 
 def test_classes_reach_the_cohort(studies, tmp_path):

@@ -358,3 +358,22 @@ def test_of_a_thousand_studies_no_file_stays_open(cohort, few_files):
     held = [(study.image(stack, 0, 0), study.labels(stack, 0, 0)) for study in many]
     for image, labels in held:
         assert np.array_equal(image, held[0][0]) and np.array_equal(labels, held[0][1])
+
+
+def test_a_subject_under_another_name_is_told(tmp_path):
+    for name in ("a", "b"):
+        study = write_study(tmp_path / "in" / name, len(name))
+        (study / "study.json").unlink()
+    assert not prepare([tmp_path / "in"], "heart", tmp_path / "c")["notes"]
+    (tmp_path / "in" / "a").rename(tmp_path / "in" / "renamed")
+    (told,) = prepare([tmp_path / "in"], "heart", tmp_path / "c")["notes"]
+    assert "are of the same files" in told and len(Cohort(tmp_path / "c").pseudonyms) == 3
+
+
+def test_a_study_whose_own_words_cannot_be_read_is_left_out(tmp_path):
+    for n in (0, 1):
+        write_study(tmp_path / "in" / f"s{n}", n)
+    document = tmp_path / "in" / "s0" / "study.json"
+    document.write_text(document.read_text()[:-1] + ",}")
+    told = prepare([tmp_path / "in"], "heart", tmp_path / "c")
+    assert told["prepared"] == 1 and "cannot be read as JSON" in told["left_out"][0]["reason"]

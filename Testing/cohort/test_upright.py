@@ -68,9 +68,22 @@ def test_what_a_scanner_has_laid_is_left_alone(view, turn_deg):
 
 
 def test_where_nothing_tells_how_it_should_lie_it_is_left_alone():
-    made_up = Plane((0, 0, 0), (0, -1, 0), (1, 0, 0), (1, 1), (4, 5))  # 70 degrees off any short axis
+    made_up = Plane((0, 0, 0), (0.6, -0.8, 0), (0.8, 0.6, 0), (1, 1), (4, 5))  # 70 degrees off any short axis
     for view in (SAX, HEART.view("LAX"), None):
         np.testing.assert_array_equal(upright(made_up, view).matrix, np.eye(3))
+
+
+@pytest.mark.parametrize("normal", np.eye(3), ids=["sagittal", "coronal", "transverse"])
+@pytest.mark.parametrize("turn", TURNS)
+def test_where_a_header_is_made_up_other_axes_change_nothing(normal, turn):
+    """ACDC's short axes claim to be transverse; brought to RAS, they are the same images."""
+    plane = Plane((5, -20, 40), *scanner_axes(normal), (1.2, 1.5), (9, 7))
+    image = np.random.default_rng(0).normal(size=plane.shape)
+    stored, values = turned(plane, image, *turn)
+    for view in (SAX, None) if abs(normal[2]) else (None,):
+        found = upright(stored, view)
+        np.testing.assert_array_equal(found.turn(values), image)
+        np.testing.assert_array_equal(found.back(image), values)
 
 
 def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

@@ -348,3 +348,26 @@ def test_an_export_says_that_a_person_has_seen_it_and_is_whole_or_not_there(trut
     with pytest.raises(PlaneSSLError, match=r"that .*elsewhere does not have"):
         calls.export(tmp_path / "found.npz", tmp_path / "elsewhere", tmp_path / "other", anatomy="heart")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("labels/sax.nii.gz", "is a label map of the study"), ("found.nii.gz", "would be taken for an image"),
+    ("deeper/found.seg.nii.gz", ""), ("found_seg.nii.gz", ""), ("../found.nii.gz", "")])
+def test_what_is_found_takes_no_outlines_place_and_is_no_image_next_time(truthful_run, tmp_path, name, words):
+    made, folder = volume(OBLIQUE), tmp_path / "study"
+    for file in ("sax.nii.gz", "labels/sax.nii.gz"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        made.write(folder / file, made.labels.astype(np.float32))
+    before = (folder / "labels" / "sax.nii.gz").read_bytes()
+
+    def segment():
+        return calls.segment(truthful_run, folder, folder / name, stack="sax", anatomy="heart", overwrite=True)
+
+    if words:
+        with pytest.raises(PlaneSSLError, match=words):
+            segment()
+        assert not (folder / "found.nii.gz").exists()
+    else:
+        segment()
+        assert (folder / name).is_file() and len(read_study(folder, anatomy="heart").stacks) == 1
+    assert (folder / "labels" / "sax.nii.gz").read_bytes() == before

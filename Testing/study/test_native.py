@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.study import read_study
 from PlaneSSLLib.study.dicom import TAGS, HeaderReader
 from PlaneSSLLib.study.elements import read_elements
 from PlaneSSLLib.study.scanning import files_below, scan
@@ -177,3 +178,16 @@ def test_compressed_images_have_no_native_pixels(tmp_path):
     one, = HeaderReader().images(write(made, tmp_path / "x.dcm"))
     assert one.source.native is None
     np.testing.assert_array_equal(one.source.read(), pydicoms(one.source))
+
+
+@pytest.mark.parametrize("rescale", [{}, {"RescaleSlope": 2.0, "RescaleIntercept": -7.0}])
+@pytest.mark.parametrize("stored", [{}, {"BitsStored": 12, "HighBit": 11}, {"PixelRepresentation": 1}])
+def test_where_the_least_is_white_pixels_are_turned_round(tmp_path, rescale, stored):
+    values = np.arange(48).reshape(8, 6) + 1
+    whole = 2 ** stored.get("BitsStored", 16) - 1
+    turned = (-1 - values if "PixelRepresentation" in stored else whole - values).astype("<i4").astype("<u2")
+    for name, kind, pixels in (("usual", "MONOCHROME2", values.astype("<u2")), ("turned", "MONOCHROME1", turned)):
+        write(image(PhotometricInterpretation=kind, PixelData=pixels.tobytes(), **rescale, **stored),
+              tmp_path / name / "1.dcm")
+    usual, inverted = (read_study(tmp_path / name).stacks[0].pixels(0) for name in ("usual", "turned"))
+    np.testing.assert_array_equal(usual, inverted)

@@ -1,0 +1,152 @@
+"""Outlined volume files as others keep them: whose they are, of which phase, and what their values stand for."""
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from made_images import SHAPE, volume
+from Testing.made_up_study import write_study
+
+from PlaneSSLLib import PlaneSSLError, anatomy
+from PlaneSSLLib.study import LabelFile, find_studies, read_labels, read_patient, read_study
+
+HEART = anatomy.load("heart")
+VALUES = np.arange(60, dtype=np.uint8).reshape(SHAPE) % 4
+
+
+@pytest.fixture
+def case(tmp_path) -> Path:
+    """A case of a data set in nnU-Net's layout, its values 0 to 3."""
+    volume(tmp_path / "imagesTr" / "p1_0000.nii.gz")
+    labels = sitk.GetImageFromArray(VALUES)
+    labels.CopyInformation(sitk.ReadImage(str(tmp_path / "imagesTr" / "p1_0000.nii.gz")))
+    (tmp_path / "labelsTr").mkdir()
+    sitk.WriteImage(labels, str(tmp_path / "labelsTr" / "p1.nii.gz"))
+    return tmp_path / "imagesTr" / "p1_0000.nii.gz"
+
+
+def labels_of(case: Path, said: object) -> np.ndarray:
+    (case.parents[1] / "dataset.json").write_text(json.dumps({"labels": said}))
+    study = read_study(case, anatomy=HEART)
+    return read_labels(study.labels[0], study.stacks[0], HEART)
+
+
+@pytest.mark.parametrize("said", [
+    {"background": 0, "LV": 1, "MYO": 2, "RV": 3}, {"0": "background", "1": "left ventricle", "2": "myo", "3": "RV"},
+    {"background": "0", "LV": "1", "MYO": "2", "RV": "3", "all of it": [1, 2, 3]}])
+def test_values_mean_what_the_data_set_says(case, said):
+    """M&Ms numbers them the other way round than ACDC."""
+    np.testing.assert_array_equal(labels_of(case, said), np.array([0, 3, 2, 1])[VALUES])
+
+
+@pytest.mark.parametrize("said", [
+    {"background": 0, "RV": 1, "MLV": 2, "LVC": 3}, {"one": 1, "two": 2, "three": 3}])
+def test_names_that_do_not_contradict_leave_the_values_and_are_told(case, said):
+    np.testing.assert_array_equal(labels_of(case, said), VALUES)
+    (told,) = read_study(case, anatomy=HEART).problems
+    assert told.file.name == "dataset.json" and "1 RV, 2 MYO, 3 LV" in told.reason
+
+
+@pytest.mark.parametrize("said", [None, [], {}, {"whole": [1, 2, 3]}, {"background": 0}])
+def test_without_names_the_values_are_the_anatomys(case, said):
+    np.testing.assert_array_equal(labels_of(case, said), VALUES)
+    assert read_study(case, anatomy=HEART).problems == ()
+
+
+@pytest.mark.parametrize(("said", "words"), [
+    ({"LVC": 1, "MYO": 2, "RV": 3}, "1 LVC, 2 MYO, 3 RV.*neither.*1 RV, 2 MYO, 3 LV"),
+    ({"RV": 1, "MYO": 2}, "does not name")])
+def test_names_that_leave_values_in_doubt_are_refused(case, said, words):
+    with pytest.raises(PlaneSSLError, match=words):
+        labels_of(case, said)
+
+
+@pytest.mark.parametrize("place", ["{}.nii.gz", "images/{}.nii.gz", "{}_sa.nii.gz"])
+def test_patients_who_are_not_numbered_are_several_where_they_lie_apart(tmp_path, place):
+    for n, name in enumerate(("A0S9V9", "B1T2C3", "Meier")):
+        file = tmp_path / place.format(name)
+        volume(file, origin=(90 * n, 0, 0))
+        if "images" in place:
+            volume(tmp_path / "labels" / file.name, origin=(90 * n, 0, 0), dtype=np.uint8)
+        else:
+            volume(tmp_path / file.name.replace(".nii", "_gt.nii"), origin=(90 * n, 0, 0), dtype=np.uint8)
+    with pytest.raises(PlaneSSLError, match="several patients"):
+        read_patient(tmp_path)
+    studies = [read_patient(path) for path in find_studies(tmp_path)]
+    assert [(len(study.stacks), len(study.labels)) for study in studies] == [(1, 1)] * 3
+
+
+def test_sequences_of_one_patient_lie_over_one_place(tmp_path):
+    """As in MyoPS: cine, late enhancement and T2 of one heart, each outlined, on grids of their own."""
+    for n, name in enumerate(("C0", "DE", "T2")):
+        volume(tmp_path / f"{name}.nii.gz", origin=(6 * n, 0, 0))
+        volume(tmp_path / f"{name}_gt.nii.gz", origin=(6 * n, 0, 0), dtype=np.uint8)
+    assert find_studies(tmp_path) == [tmp_path]
+    study = read_patient(tmp_path)
+    assert len(study.stacks) == len(study.labels) == 3
+
+
+def test_phases_of_several_patients_in_one_folder_are_refused(tmp_path):
+    for n, name in enumerate(("X", "Y")):
+        for phase in ("ed", "es"):
+            volume(tmp_path / f"{name}_{phase}.nii.gz", origin=(90 * n, 0, 0))
+            volume(tmp_path / f"{name}_{phase}_gt.nii.gz", origin=(90 * n, 0, 0), dtype=np.uint8)
+    with pytest.raises(PlaneSSLError, match="several patients"):
+        read_patient(*find_studies(tmp_path))
+
+
+@pytest.mark.parametrize("names", [("ED", "ES"), ("sa_ED", "sa_ES"), ("001_SA_ED", "001_SA_ES"), ("sa-ed", "sa-es")])
+def test_end_diastole_and_end_systole_are_phases_of_one_stack(tmp_path, names):
+    """As the UK Biobank's outlines and M&Ms-2 come."""
+    for n, name in enumerate(names):
+        volume(tmp_path / f"{name}.nii.gz", value=100 * n)
+        volume(tmp_path / f"{name}_gt.nii.gz", dtype=np.uint8)
+    volume(tmp_path / "other.nii.gz", origin=(0, 0, 0))
+    study = read_patient(tmp_path)
+    stack = max(study.stacks, key=lambda stack: stack.phases)
+    assert stack.phases == 2 and [stack.pixels(0, k)[0, 0] for k in (0, 1)] == [0, 100]
+    assert [(label.file.name, label.phase) for label in study.labels] == [
+        (f"{name}_gt.nii.gz", k) for k, name in enumerate(names)]
+
+
+def test_a_map_of_one_phase_beside_a_cine_is_told_and_its_phase_can_be_said(tmp_path):
+    volume(tmp_path / "cine.nii.gz", shape=(5, *SHAPE))
+    volume(tmp_path / "cine_seg.nii.gz", dtype=np.uint8)
+    study = read_patient(tmp_path, anatomy="heart")
+    assert [label.phase for label in study.labels] == [0]
+    (told,) = study.problems
+    assert "one phase of 5, and is taken for the first" in told.reason
+    said = {"labels": [{"file": "cine_seg.nii.gz", "series": study.stacks[0].id, "phase": 3}]}
+    (tmp_path / "study.json").write_text(json.dumps(said))
+    assert [label.phase for label in read_patient(tmp_path, anatomy="heart").labels] == [3]
+
+
+@pytest.mark.parametrize(("image", "label"), [("image", "label"), ("volume", "segmentation"), ("sa", "mask")])
+def test_the_only_map_is_that_of_the_only_image(tmp_path, image, label):
+    volume(tmp_path / f"{image}.nii.gz")
+    volume(tmp_path / f"{label}.nii.gz", dtype=np.uint8)
+    study = read_patient(tmp_path)
+    assert study.labels == (LabelFile(tmp_path / f"{label}.nii.gz", study.stacks[0].id, 0),)
+    assert study.problems == ()
+
+
+@pytest.mark.parametrize("label", ["sax_0_gt.nii.gz", "labels/sax_0.nrrd", "masks/sax_0.nii.gz"])
+def test_maps_of_named_views_lie_where_those_of_other_studies_may(tmp_path, label):
+    folder = write_study(tmp_path / "s", 0)
+    shutil.move(folder / "labels" / "sax_0.nii.gz", tmp_path / "map.nii.gz")
+    (folder / label).parent.mkdir(exist_ok=True)
+    sitk.WriteImage(sitk.ReadImage(str(tmp_path / "map.nii.gz")), str(folder / label))
+    study = read_study(folder)
+    assert [one.file for one in study.labels] == [folder / label] and study.problems == ()
+
+
+def test_names_are_known_in_any_case(tmp_path):
+    folder = write_study(tmp_path / "s", 0)
+    text = (folder / "study.json").read_text()
+    (folder / "study.json").write_text(text.replace('"heart"', '"Heart"').replace('"SAX"', '"sax"'))
+    study = read_study(folder)
+    assert study.anatomy == "heart" and "SAX" in {stack.view for stack in study.stacks} and study.problems == ()
