@@ -279,7 +279,8 @@ def _lie_apart(labelled: list[VolumeFile]) -> str:
     """What volumes with a label map each seem to be of, by where they lie; empty where they may be of one patient.
 
     What is acquired of one organ in one direction lies over the same place, be it in several sequences. Where headers
-    are made up, all lie in one place: then four grids are too many.
+    are made up, all lie in one place: then four grids are too many, and two of those that end-diastole and end-systole
+    were outlined on.
     """
     volumes = [volume for volume in labelled if len(volume.planes) >= 3]
     places: list[Plane] = []
@@ -293,7 +294,8 @@ def _lie_apart(labelled: list[VolumeFile]) -> str:
         if all(angle_between(middle.normal, place.normal) > SAME_PLACE_DEG
                or np.linalg.norm(middle.centre - place.centre) > SAME_PLACE_MM for place in places):
             places.append(middle)
-    if len(places) < 2 and len(grids) < 4:
+    most = 1 if all(PHASE.search(stem(volume.file)) for volume in grids) else 3
+    if len(places) < 2 and len(grids) <= most:
         return ""
     return f"several patients, as it seems ({', '.join(volume.file.name for volume in grids[:2])} lie apart)"
 

@@ -90,11 +90,12 @@ def test_sequences_of_one_patient_lie_over_one_place(tmp_path):
     assert len(study.stacks) == len(study.labels) == 3
 
 
-def test_phases_of_several_patients_in_one_folder_are_refused(tmp_path):
+@pytest.mark.parametrize("apart", [90, 6])  # or in one place, by headers that are made up
+def test_phases_of_several_patients_in_one_folder_are_refused(tmp_path, apart):
     for n, name in enumerate(("X", "Y")):
         for phase in ("ed", "es"):
-            volume(tmp_path / f"{name}_{phase}.nii.gz", origin=(90 * n, 0, 0))
-            volume(tmp_path / f"{name}_{phase}_gt.nii.gz", origin=(90 * n, 0, 0), dtype=np.uint8)
+            volume(tmp_path / f"{name}_{phase}.nii.gz", origin=(apart * n, 0, 0))
+            volume(tmp_path / f"{name}_{phase}_gt.nii.gz", origin=(apart * n, 0, 0), dtype=np.uint8)
     with pytest.raises(PlaneSSLError, match="several patients"):
         read_patient(*find_studies(tmp_path))
 
