@@ -12,6 +12,7 @@ from made_images import SHAPE, volume
 from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError, anatomy
+from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.study import LabelFile, find_studies, read_labels, read_patient, read_study
 
 HEART = anatomy.load("heart")
@@ -143,6 +144,18 @@ def test_maps_of_named_views_lie_where_those_of_other_studies_may(tmp_path, labe
     sitk.WriteImage(sitk.ReadImage(str(tmp_path / "map.nii.gz")), str(folder / label))
     study = read_study(folder)
     assert [one.file for one in study.labels] == [folder / label] and study.problems == ()
+
+
+def test_a_view_for_those_whose_headers_are_made_up(case, tmp_path):
+    prepare([case.parent], "heart", tmp_path / "c")
+    for view in (None, "SAX"):
+        told = prepare([case.parent], "heart", tmp_path / "c", view=view)
+        (study,) = Cohort(tmp_path / "c").studies.values()
+        assert [stack.view for stack in study.stacks] == [view or "axial"]
+        assert any("no view of the anatomy" in note for note in told["notes"]) == (view is None)
+    with pytest.raises(PlaneSSLError, match="no view 'axial'; it has SAX"):
+        prepare([case.parent], "heart", tmp_path / "d", view="axial")
+    assert not (tmp_path / "d").exists()
 
 
 def test_names_are_known_in_any_case(tmp_path):
