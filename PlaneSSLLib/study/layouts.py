@@ -116,13 +116,14 @@ def loose_volumes(files: list[Path]) -> Volumes:
     series = defaultdict(list)
     for file in sorted(images, key=lambda file: natural(file.name)):
         series[file.parent, _numberless(file)].append(file)
-    labelled = []
+    labelled: list[VolumeFile] = []
+    beside = {file: label_beside(file) for file in images}
     for alike in series.values():
         volumes = [volume for file in alike if (volume := found.open(file))]
-        labelled += [volume for volume in volumes if label_beside(volume.file)]
         found.mixed = found.mixed or _several_patients(volumes)
         for same in _by_grid(volumes):
-            found.add(stem(same[0].file), [(volume, label_beside(volume.file)) for volume in same], UNNAMED)
+            found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED)
+        labelled += [volume for volume in volumes if beside[volume.file]]
     found.mixed = found.mixed or _lie_apart(labelled)
     known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
     left = [file for file in files if file not in images and file not in known]
@@ -294,7 +295,8 @@ def _lie_apart(labelled: list[VolumeFile]) -> str:
         if all(angle_between(middle.normal, place.normal) > SAME_PLACE_DEG
                or np.linalg.norm(middle.centre - place.centre) > SAME_PLACE_MM for place in places):
             places.append(middle)
-    most = 1 if all(PHASE.search(stem(volume.file)) for volume in grids) else 3
+    names = {PHASE.sub("", stem(volume.file)) for volume in grids if PHASE.search(stem(volume.file))}
+    most = 1 if len(names) == len(grids) else 3
     if len(places) < 2 and len(grids) <= most:
         return ""
     return f"several patients, as it seems ({', '.join(volume.file.name for volume in grids[:2])} lie apart)"

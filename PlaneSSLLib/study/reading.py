@@ -89,7 +89,8 @@ def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None
     if study.mixed:
         raise PlaneSSLError(f"{folder} holds images of {study.mixed}, and this is done for one patient at a time: name "
                             'the folder or file of one (planessl study lists them). A study.json with "views" says '
-                            "that a folder is of one.")
+                            "that a folder is of one; a data set of cases in several phases is read from folders "
+                            "imagesTr and labelsTr.")
     return study
 
 

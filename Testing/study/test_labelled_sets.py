@@ -115,6 +115,13 @@ def test_end_diastole_and_end_systole_are_phases_of_one_stack(tmp_path, names):
         (f"{name}_gt.nii.gz", k) for k, name in enumerate(names)]
 
 
+def test_phases_on_two_grids_are_still_one_patients(tmp_path):
+    for n, phase in enumerate(("ED", "ES")):
+        volume(tmp_path / f"sa_{phase}.nii.gz", shape=(3 + n, 4, 5))
+        volume(tmp_path / f"sa_{phase}_gt.nii.gz", shape=(3 + n, 4, 5), dtype=np.uint8)
+    assert [stack.phases for stack in read_patient(tmp_path).stacks] == [1, 1]
+
+
 def test_a_map_of_one_phase_beside_a_cine_is_told_and_its_phase_can_be_said(tmp_path):
     volume(tmp_path / "cine.nii.gz", shape=(5, *SHAPE))
     volume(tmp_path / "cine_seg.nii.gz", dtype=np.uint8)
