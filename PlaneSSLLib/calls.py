@@ -154,8 +154,8 @@ def _require_other(out: Path, study: Study) -> None:
     if out.resolve() in {label.file.resolve() for label in study.labels}:
         raise PlaneSSLError(f"{out} is a label map of the study: choose another name for what is found.")
     if would_be_read(study, out):
-        raise PlaneSSLError(f"{out} would be taken for an image of the study next time: choose another folder, or "
-                            "let its name end in _seg.")
+        raise PlaneSSLError(f"{out} would be taken for an image of the study when it is read again: choose another "
+                            "folder.")
 
 
 def _tell_empty(one: SegmentedStack, report: Report) -> None:

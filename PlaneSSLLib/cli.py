@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--anatomy", required=True, help="the name of an anatomy, or its file")
     sub.add_argument("--out", type=Path, required=True, help="the cohort's folder; what it holds already is kept")
     sub.add_argument("--classes", type=Path, help="a CSV: a column 'subject', and one of 0 and 1 for each class")
-    sub.add_argument("--view", help="what stacks show whose headers and names tell no view, e.g. SAX")
+    sub.add_argument("--unnamed", metavar="VIEW", help="what volume files show whose headers tell no view, e.g. SAX")
     sub.add_argument("--jobs", type=_positive, default=1, help="processes at work (default 1)")
     sub.add_argument("--shard", type=_shard, default=(0, 1), metavar="i/n", help="the i-th of n parts, from 0")
 

@@ -131,7 +131,7 @@ def prepare(options: Namespace, console: Console) -> None:
 
     classes = read_classes(options.classes, load(options.anatomy).classes) if options.classes else None
     document = prepare_cohort(options.folders, options.anatomy, options.out, jobs=options.jobs, shard=options.shard,
-                              classes=classes, view=options.view, report=console.event)
+                              classes=classes, unnamed=options.unnamed, report=console.event)
 
     def text() -> str:
         left = [f"left out: {item['study']}: {item['reason']}" for item in document["left_out"]]

@@ -232,6 +232,8 @@ class LearningLogic:
             for phase, images in scenes.outlines(drawing, stack, anatomy):
                 found.update({(phase, i): image for i, image in images.items()})
                 yield
+            outlined = {phase for (phase, _), image in found.items() if image.any()}
+            found = {(phase, i): image for (phase, i), image in found.items() if phase in outlined}
             if found:
                 stacks.append(SegmentedStack.of(stack, found))
         if not stacks:

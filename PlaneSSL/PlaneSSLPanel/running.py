@@ -29,7 +29,7 @@ class Running:
         self._jobs: list[Job] = []
         self._results: list = []
         self._steps: Iterator | None = None
-        self._title, self._done, self._told = "", None, None
+        self._title, self._done, self._told, self._cancelled = "", None, None, False
         self.entersScene = False
         self._timer = qt.QTimer()
         self._timer.timeout.connect(self._turn)
@@ -56,7 +56,7 @@ class Running:
         if self.busy:
             raise PlaneSSLError(self.busy)
         self._title, self._done, self._told, self.entersScene = title, done, told, entersScene
-        self._results = []
+        self._results, self._cancelled = [], False
         self._ui.jobText.clear()
         jobs[0].start()
         self._show(title, None)
@@ -80,6 +80,7 @@ class Running:
             self._steps.close()
             self._finish(_("{title} was cancelled.").format(title=self._title))
         elif self._jobs:
+            self._cancelled = True
             self._jobs[0].cancel()
             self._ui.jobTitle.text = _("{title}: stopping ...").format(title=self._title)
 
@@ -129,7 +130,8 @@ class Running:
             self._tell(event)
         if job.active:
             return
-        if job.state == CANCELLED:
+        if job.state == CANCELLED or (self._cancelled and (len(self._jobs) > 1 or self.entersScene)):
+            # It may have been done before it heard; what would come next does not.
             self._finish(_("{title} was cancelled.").format(title=self._title))
         elif job.state == FAILED:
             self._fail(job.error)

@@ -10,6 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from PlaneSSLLib import PlaneSSLError
+
 from . import choices
 from .section import Section, allow, chosen, fill, fill_table
 from .sources import DICOM, FOLDER, VOLUMES, gathered_folder
@@ -155,4 +157,6 @@ class StudySection(Section):
 
     def _correct(self, stack: str, view: str) -> None:
         with slicer.util.tryWithErrorDisplay(_("The view could not be changed.")):
+            if self._read_as != self._reading():
+                raise PlaneSSLError(_("Another study is chosen than this table shows: read it first."))
             self.read({**self.study.corrected, stack: view})

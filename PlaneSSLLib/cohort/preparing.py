@@ -27,21 +27,22 @@ Report = Callable[[dict], None]
 
 def prepare(
     folders: Iterable[Path], anatomy_name: str, out: Path, *, jobs: int = 1, shard: tuple[int, int] = (0, 1),
-    classes: dict[str, dict[str, int]] | None = None, view: str | None = None,
+    classes: dict[str, dict[str, int]] | None = None, unnamed: str | None = None,
     report: Report = lambda event: None,
 ) -> dict:
     """Read every study below the folders into the cohort `out`, leaving alone those already there.
 
     Of these, labels and classes that have come or changed since are taken over. shard (i, n) takes every n-th study
-    from the i-th on, so that n machines can fill one cohort. classes: per subject, the classes it belongs to. view: of
-    stacks of which neither headers nor names tell one of the anatomy's, as of files whose headers are made up.
+    from the i-th on, so that n machines can fill one cohort. classes: per subject, the classes it belongs to. unnamed:
+    the view of volume files in studies in which neither headers nor names tell any of the anatomy's, as where headers
+    are made up; what was said so once is remembered.
 
     Returns {"studies", "prepared", "labelled", "classified", "left_out": [{"study", "reason"}], "notes"}; a study is
     left out that holds several patients, or says that it is of another anatomy, and all but one of a subject's studies.
     """
     chosen = anatomy.load(anatomy_name)
-    if view is not None and chosen.view(view) is None:
-        raise PlaneSSLError(f"The anatomy '{chosen.name}' has no view '{view}'; it has "
+    if unnamed is not None and chosen.view(unnamed) is None:
+        raise PlaneSSLError(f"The anatomy '{chosen.name}' has no view '{unnamed}'; it has "
                             f"{', '.join(view.name for view in chosen.views)}.")
     new = not (out / "plan.json").is_file()
     below = {folder: study.find_studies(folder, damaged=True) for folder in folders}
@@ -52,7 +53,7 @@ def prepare(
     nothing = [f"{folder}: holds no image, and nothing was taken from it" for folder, paths in below.items()
                if not paths and shard[0] == 0]
     mine = found[shard[0]::shard[1]]
-    work = [(path, chosen, plan, salt, out, classes or {}, view) for path in mine]
+    work = [(path, chosen, plan, salt, out, classes or {}, unnamed) for path in mine]
 
     outcomes: list[dict] = []
     for outcome in _run(work, jobs):
@@ -66,7 +67,7 @@ def prepare(
     if unnamed := sum(not outcome["named"] for outcome in taken):
         nothing.append(f"{unnamed} of {len(taken)} studies have no view of the anatomy '{chosen.name}' "
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
-                       "and name their views, in study.json or all alike by --view")
+                       "and name their views, in study.json or all alike by --unnamed")
     if new and not taken and shard == (0, 1):
         shutil.rmtree(out)  # it was begun for nothing
     elif taken:
@@ -135,16 +136,16 @@ def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
 
 def _prepare_one(item: tuple) -> dict:
     """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
-    path, chosen, plan, salt, out, classes, view = item
+    path, chosen, plan, salt, out, classes, unnamed = item
     try:
         _require_fit(path, chosen)
         read = study.read_patient(path, anatomy=chosen)
-        unnamed = [stack.id for stack in read.stacks if chosen.view(stack.view) is None]
-        if view is not None and unnamed:
-            read = study.read_patient(path, anatomy=chosen, views=dict.fromkeys(unnamed, view))
         name = pseudonym(salt, read.subject)
         folder = out / "studies" / name
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
+        unnamed = unnamed or (document or {}).get("unnamed")
+        if unnamed and not any(chosen.view(stack.view) or stack.series_uid for stack in read.stacks):
+            read = study.read_patient(path, anatomy=chosen, views={stack.id: unnamed for stack in read.stacks})
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
         marks = _marks(read, salt)
@@ -159,7 +160,8 @@ def _prepare_one(item: tuple) -> dict:
         known = {key: answer for key, answer in {**stored, **read.classes, **answered}.items() if key in chosen.classes}
         if document is None or document.get("content", marks["content"]) != marks["content"]:
             notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
-            document, about = _write(read, chosen, plan, folder, {"pseudonym": name, **marks, "classes": known})
+            of_it = {"pseudonym": name, **marks, "classes": known, "unnamed": unnamed}
+            document, about = _write(read, chosen, plan, folder, of_it)
             notes += about
             write_json(out / "private" / f"{name}-folder.json", str(path.resolve()))
         elif known != document["classes"]:

@@ -32,7 +32,7 @@ def draw_in_steps(study: Study, look: Look | None = None, any_frame: bool = Fals
     Yields the drawing after every step. Where a step fails, or the iterator is closed before its end, the scene is as
     it was: what was drawn of the study before goes when all of it is there anew.
     """
-    key, before = nodes.keys_of(study.folder)
+    key, before = nodes.keys_of(study.folder.absolute())
     try:
         drawing = keep(study, key, look or Look(), any_frame)
         if volumes:

@@ -31,9 +31,7 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     not draw. Returns the folder; `planessl prepare` takes it. PlaneSSLError if something is missing or not known.
     """
     anatomy, view = _told(volume, anatomy, view)
-    for node in (volume, segmentation):
-        if node.GetParentTransformNode() is not None:
-            raise PlaneSSLError(f"{node.GetName()} lies under a transform: harden it first, so that it stays in place.")
+    _require_in_place(volume, segmentation)
     volumes, segmentations = _phases(volume, segmentation)
     images = [_pixels(one) for one in volumes]
     labels = [None if one is None else _labels(one, volume, images[0].shape, anatomy) for one in segmentations]
@@ -44,23 +42,30 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
 def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
     """The segmentations of a stack as they are now: (phase, {slice: (rows, columns) label values}), a volume at a time.
 
-    Only of phases and slices that were acquired and in which anything is outlined. PlaneSSLError for a segment that is
-    no structure of the anatomy.
+    Only of phases and slices that were acquired and segmented, and of a volume of several slices only phases in which
+    anything is outlined. PlaneSSLError for a segment that is no structure of the anatomy, or that lies elsewhere.
     """
     of_slice = {node.GetAttribute(nodes.SLICE): node for node in drawing.nodes("segmentation", stack.id)}
     for volume in drawing.nodes("volume", stack.id):
         index = volume.GetAttribute(nodes.SLICE)
         if index not in of_slice:
             continue
+        _require_in_place(volume, of_slice[index])
         volumes, segmentations = _phases(volume, of_slice[index])
         columns, rows, slices = volume.GetImageData().GetDimensions()
         for phase, segmentation in enumerate(segmentations):
             if segmentation is None:
                 continue
             labels = _labels(segmentation, volumes[phase], (slices, rows, columns), anatomy)
-            if labels.any():
+            if labels.any() or index is not None:
                 numbered = enumerate(labels, start=0 if index is None else int(index))
                 yield phase, {i: image for i, image in numbered if stack.has(i, phase)}
+
+
+def _require_in_place(*displayed) -> None:
+    for node in displayed:
+        if node.GetParentTransformNode() is not None:
+            raise PlaneSSLError(f"{node.GetName()} lies under a transform: harden it first, so that it stays in place.")
 
 
 def _to_lps(volume) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
+from ..anatomy import View
 from ..geometry import Plane
 from ..study import Frame, Naming, Stack, Study
 
@@ -98,22 +99,30 @@ class DrawnStudy:
 
 def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
     """All of a study but its pixels, and the colours of its views."""
-    model = anatomies.load(study.anatomy)
-    unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if model.view(view) is None]
+    known = _views_of(study.anatomy)
+    unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if view not in known]
     return json.dumps({
-        "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy, "notes": notes,
+        "folder": str(study.folder.absolute()), "subject": study.subject, "anatomy": study.anatomy, "notes": notes,
         "any_frame": any_frame,
         "stacks": [{
             **{name: getattr(stack, name) for name in _SERIES},
             "id": stack.id, "view": stack.view, "confidence": stack.naming.confidence, "given": stack.naming.given,
             "notes": list(stack.notes),
-            "color": model.view(stack.view).color if stack.view not in unnamed
+            "color": known[stack.view].color if stack.view in known
             else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
-            "title": stack.view if stack.view in unnamed else model.view(stack.view).title,
+            "title": known[stack.view].title if stack.view in known else stack.view,
             "times": [[frame is not None and frame.time_ms for frame in frames] for frames in stack.frames],
             "planes": [plane.as_json() for plane in stack.planes],
         } for stack in study.stacks],
     })
+
+
+def _views_of(anatomy: str) -> dict[str, View]:
+    """By name; none of an anatomy that was given by its file and is not known by its name."""
+    try:
+        return {view.name: view for view in anatomies.load(anatomy).views}
+    except PlaneSSLError:
+        return {}
 
 
 @lru_cache(maxsize=32)

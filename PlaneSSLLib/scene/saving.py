@@ -25,6 +25,9 @@ def save_scene(path: str | Path, overwrite: bool = False) -> Path:
     if path.suffix.lower() not in (".mrb", ".mrml"):
         raise PlaneSSLError(f"A scene is saved as .mrb or .mrml, and {path.name} is neither.")
     refuse_existing(path, overwrite)
+    if path.suffix.lower() == ".mrml" and _data_of(path).exists() and not _points_to_its_data(path):
+        raise PlaneSSLError(f"The folder {_data_of(path)}, into which the scene's data would go, is there and is none "
+                            "of its: choose another name.")
     make_folder(path.parent)
     # A folder rather than a side file: MRML names the scene inside by the file, and cannot take a dot at its start.
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
@@ -75,9 +78,18 @@ def _written(done: bool, path: Path) -> None:
         raise PlaneSSLError(f"The scene could not be written to {path}: is there room on the disk?")
 
 
+def _data_of(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-data")
+
+
+def _points_to_its_data(path: Path) -> bool:
+    """Is there a scene that was saved here before?"""
+    return path.is_file() and f"{quote(_data_of(path).name)}/" in path.read_text(encoding="utf-8", errors="replace")
+
+
 def _unbundle(bundle: Path, path: Path) -> None:
     """Put a bundle's .mrml at path, and its data into a folder beside it, to which the .mrml is made to point."""
-    data = path.with_name(f"{path.stem}-data")
+    data = _data_of(path)
     folders = [folder.name for folder in bundle.iterdir() if folder.is_dir()]
     document = ET.parse(bundle / "scene.mrml")
     for element in document.iter():

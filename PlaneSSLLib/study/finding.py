@@ -51,11 +51,11 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
     by_folder = defaultdict(list)
     for file in files:
         by_folder[file.parent].append(file)
-    whole = [folder for folder in by_folder if (folder / "study.json").is_file()]
+    whole = {folder for folder in by_folder if (folder / "study.json").is_file()}
     studies: list[Path] = list(whole)
     candidates: list[_Found] = []
     for folder, members in by_folder.items():
-        if any(folder == study or study in folder.parents for study in whole):
+        if not whole.isdisjoint((folder, *folder.parents)):
             continue
         series, unreadable = _first_series(members)
         if series is not None:

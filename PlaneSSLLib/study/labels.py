@@ -36,6 +36,13 @@ def label_phases(file: Path, phases: int) -> list[int]:
     return np.flatnonzero(outlined).tolist()
 
 
+def is_of_one_phase(file: Path) -> bool:
+    try:
+        return VolumeFile(file).phases == 1
+    except ValueError:  # a damaged map is found out by who reads its labels
+        return False
+
+
 def segments_of(file: Path) -> list[tuple[str, str, int]]:
     """(name, terminology, voxel value) of the segments that Slicer keeps in a .seg.nrrd's header; none in other files.
 
@@ -130,7 +137,11 @@ def _by_data_set(values: np.ndarray, file: Path, anatomy: Anatomy) -> dict[int, 
 def taken_by_value(labels: Iterable[LabelFile], anatomy: Anatomy) -> Iterator[Problem]:
     """What is to be said of label maps whose data set has names for values that the anatomy does not know."""
     for file in {label.file for label in labels}:
-        names = _named_values(file)
+        try:
+            names = _named_values(file)
+        except PlaneSSLError as error:
+            yield Problem(file.parent.with_name(DATA_SET), str(error))
+            continue
         if not all(map(anatomy.structure, names.values())):
             yield Problem(file.parent.with_name(DATA_SET), (
                 f"has the labels {_listed(names)}: their values are taken for those of the anatomy '{anatomy.name}', "

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..geometry import Plane, angle_between
 from .document import NAME, inside
-from .labels import label_phases
+from .labels import is_of_one_phase, label_phases
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
 from .volumes import ENDINGS, VolumeFile, frames_of
@@ -74,7 +75,7 @@ class Volumes:
             self.problems.append(Problem(file, str(error)))
             return
         self.labels += [LabelFile(file, stack, first + phase, phase) for phase in outlined]
-        if outlined == [0] and phases > 1 and VolumeFile(file).phases == 1:
+        if outlined == [0] and phases > 1 and is_of_one_phase(file):
             self.problems.append(Problem(file, (
                 f"outlines one phase of {phases}, and is taken for the first; if it is another, let {NAME} say so "
                 f'("labels": [{{"file": ..., "series": "{stack}", "phase": ...}}])')))
@@ -158,9 +159,11 @@ def label_beside(image: Path) -> Path | None:
         around.append(image.parent.parent)
     folders = [image.parent, *(folder for parent in around for folder in sorted(parent.iterdir())
                                if LABEL_FOLDER.fullmatch(folder.name) and folder.is_dir())]
+    name = stem(image)
     for folder in folders:
-        for file in sorted(folder.iterdir()):
-            if file.name.lower().endswith(ENDINGS) and file != image and is_label(file) and stem(image) in (
+        # Of thousands of files few have the image's name in theirs; only those are looked at more closely.
+        for file in sorted(file for file in folder.iterdir() if name in file.name and file != image):
+            if file.name.lower().endswith(ENDINGS) and is_label(file) and name in (
                     stem(file), LABEL_NAMES.sub("", stem(file)), LABEL_PREFIX.sub("", stem(file))):
                 return file
     return None
@@ -201,8 +204,12 @@ def cases(folder: Path) -> dict[str, list[Path]]:
     The first channel in the nnU-Net layout; where no name tells a channel, as in the Medical Segmentation Decathlon,
     every file.
     """
-    if folder.name not in ("imagesTr", "imagesTs"):
-        return {}
+    return _cases(folder, folder.stat().st_mtime_ns) if folder.name in ("imagesTr", "imagesTs") else {}
+
+
+@lru_cache(maxsize=4)
+def _cases(folder: Path, changed_ns: int) -> dict[str, list[Path]]:
+    """Of a folder as it was then: every one of its cases is asked for."""
     files = sorted((path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS)
                     and not path.name.startswith(".")),  # ._CASE.nii.gz comes with archives made on a Mac
                    key=lambda path: natural(path.name))
@@ -268,12 +275,13 @@ def _several_patients(alike: list[VolumeFile]) -> str:
     grids: list[VolumeFile] = []
     for volume in volumes:
         across = volume.planes[0].normal
-        if angle_between(across, volumes[0].planes[0].normal) < ONE_DIRECTION_DEG and not any(
+        if len(grids) < 3 and angle_between(across, volumes[0].planes[0].normal) < ONE_DIRECTION_DEG and not any(
                 volume.slices_at(other.planes) for other in grids):
             grids.append(volume)
     if len(grids) < 3:
         return ""
-    return f"several patients, as it seems ({grids[0].file.name} and files named like it lie on {len(grids)} grids)"
+    return (f"several patients, as it seems ({grids[0].file.name} and files named like it lie on {len(grids)} grids or "
+            "more)")
 
 
 def _lie_apart(labelled: list[VolumeFile]) -> str:
@@ -286,18 +294,18 @@ def _lie_apart(labelled: list[VolumeFile]) -> str:
     volumes = [volume for volume in labelled if len(volume.planes) >= 3]
     places: list[Plane] = []
     grids: list[VolumeFile] = []
+    most_grids = 3
     for volume in volumes:
         middle = volume.planes[len(volume.planes) // 2]
         if angle_between(middle.normal, volumes[0].planes[0].normal) >= ONE_DIRECTION_DEG:
             continue
-        if not any(volume.slices_at(other.planes) for other in grids):
+        if len(grids) <= most_grids and not any(volume.slices_at(other.planes) for other in grids):
             grids.append(volume)
-        if all(angle_between(middle.normal, place.normal) > SAME_PLACE_DEG
+        if len(places) < 2 and all(angle_between(middle.normal, place.normal) > SAME_PLACE_DEG
                or np.linalg.norm(middle.centre - place.centre) > SAME_PLACE_MM for place in places):
             places.append(middle)
     names = {PHASE.sub("", stem(volume.file)) for volume in grids if PHASE.search(stem(volume.file))}
-    most = 1 if len(names) == len(grids) else 3
-    if len(places) < 2 and len(grids) <= most:
+    if len(places) < 2 and len(grids) <= (1 if len(names) == len(grids) else most_grids):
         return ""
     return f"several patients, as it seems ({', '.join(volume.file.name for volume in grids[:2])} lie apart)"
 

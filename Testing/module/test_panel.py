@@ -300,6 +300,15 @@ def test_closing_the_scene_while_a_study_is_read_to_be_drawn_leaves_it_empty(pan
     assert panel.ui.stackTable.rowCount == 0
 
 
+def test_a_correction_is_of_the_study_that_the_table_shows(panel, study_folder, tmp_path, capfd):
+    draw(panel, study_folder)
+    shown, box = panel.sections["PlaneSSLStudy"].study, panel.ui.stackTable.cellWidget(0, 1)
+    choose(panel, write_study(tmp_path / "other", seed=2, slices=3))
+    box.currentText = next(box.itemText(i) for i in range(box.count) if box.itemText(i) != box.currentText)
+    assert "read it first" in capfd.readouterr().err
+    assert panel.sections["PlaneSSLStudy"].study is shown and not panel.running.busy
+
+
 def test_corrected_views_come_back_with_the_scene(panel, study_folder):
     draw(panel, study_folder)
     corrected = {stack["id"]: "3CH" for stack in panel.logic.drawnStacks(panel.logic.studies()[-1])[:1]}

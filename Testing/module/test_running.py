@@ -125,3 +125,17 @@ def test_what_nobody_foresaw_is_told_by_its_kind_and_its_place_is_logged(panel, 
     panel.running.finish()
     assert "unforeseen happened (KeyError)" in panel.ui.jobText.toPlainText()
     assert "test_running.py" in caplog.text and "Doe" not in caplog.text
+
+
+def test_what_was_cancelled_goes_on_to_nothing_though_it_was_done_before_it_heard(panel):
+    done, started = [], []
+    quick = [sys.executable, "-c", "print('{}')"]
+    for entering in (False, True):
+        jobs = [Job([], program=quick), *([] if entering else [Job([], program=quick)])]
+        panel.running.start("Work", jobs, done.append, entersScene=entering)
+        jobs[0]._process.wait()
+        panel.ui.cancelButton.click()
+        panel.running.finish()
+        started += [job.state for job in jobs[1:]]
+        assert "cancelled" in panel.ui.jobTitle.text
+    assert done == [] and started == ["waiting"]

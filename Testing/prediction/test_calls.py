@@ -352,7 +352,7 @@ def test_an_export_says_that_a_person_has_seen_it_and_is_whole_or_not_there(trut
 
 @pytest.mark.parametrize(("name", "words"), [
     ("labels/sax.nii.gz", "is a label map of the study"), ("found.nii.gz", "would be taken for an image"),
-    ("deeper/found.seg.nii.gz", ""), ("found_seg.nii.gz", ""), ("../found.nii.gz", "")])
+    ("deeper/sax_seg.nii.gz", ""), ("found.npz", ""), ("../found.nii.gz", "")])
 def test_what_is_found_takes_no_outlines_place_and_is_no_image_next_time(truthful_run, tmp_path, name, words):
     made, folder = volume(OBLIQUE), tmp_path / "study"
     for file in ("sax.nii.gz", "labels/sax.nii.gz"):

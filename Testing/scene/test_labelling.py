@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import slicer
-from Testing.scene.made_up import heart, planes, stack, study, turn
+from Testing.scene.made_up import heart, planes, stack, study, tilted, turn
 
 from PlaneSSLLib import PlaneSSLError, anatomy, scene
 from PlaneSSLLib.cohort import prepare
@@ -138,3 +138,20 @@ def test_a_folder_that_is_there_is_replaced_only_when_asked_and_only_if_it_is_su
     (tmp_path / "s" / "scan.dcm").touch()
     with pytest.raises(PlaneSSLError, match=r"such as scan\.dcm"):
         scene.save_labelled_study(tmp_path / "s", *nodes, overwrite=True)
+
+
+def test_what_was_segmented_slice_by_slice_is_whole_where_some_slices_are_empty():
+    """The apex holds nothing, and every slice of uneven steps is a volume of its own."""
+    drawing = scene.draw_study(tilted())
+    stack = next(one for one in drawing.study.stacks if one.id == "uneven")
+    labels = np.zeros((len(stack.planes), *stack.planes[0].shape), np.uint8)
+    labels[1, 20:30, 20:30] = 3
+    nodes = scene.add_segmentation(drawing, stack.id, labels, anatomy.load("heart").labels)
+    found = {(phase, i): image for phase, images in scene.outlines(drawing, stack, anatomy.load("heart"))
+             for i, image in images.items()}
+    assert {i for _, i in found} == set(range(len(stack.planes)))
+    np.testing.assert_array_equal(np.stack([found[0, i] for i in range(len(labels))]), labels)
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    nodes[0].SetAndObserveTransformNodeID(transform.GetID())
+    with pytest.raises(PlaneSSLError, match="harden"):
+        list(scene.outlines(drawing, stack, anatomy.load("heart")))

@@ -8,9 +8,11 @@ import sys
 import numpy as np
 import pytest
 import slicer
+from Testing.made_up_study import write_study
 from vtkmodules.vtkCommonCore import vtkIdList
 
 from PlaneSSLLib import PlaneSSLError, anatomy, scene
+from PlaneSSLLib.study import read_study
 
 from .made_up import heart, knee, planes, stack, study, tilted
 
@@ -204,3 +206,21 @@ def test_starting_again_changes_nothing():
     before = slicer.mrmlScene
     scene.start()
     assert slicer.mrmlScene is before
+
+
+def test_a_study_by_another_way_to_its_folder_is_the_same_study(tmp_path, monkeypatch):
+    folder = write_study(tmp_path / "s", 0)
+    monkeypatch.chdir(tmp_path)
+    scene.draw_study(read_study("s"), volumes=False)
+    scene.draw_study(read_study(folder), volumes=False)
+    (drawing,) = scene.drawings()
+    assert drawing.study.folder == folder
+
+
+def test_a_study_of_an_anatomy_that_is_known_by_its_file_alone_is_drawn(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(anatomy.load("heart").file.read_text(encoding="utf-8").replace('name = "heart"', 'name = "mine"'))
+    folder = write_study(tmp_path / "s", 0)
+    (folder / "study.json").write_text((folder / "study.json").read_text().replace('"heart"', f'"{file}"'))
+    drawing = scene.draw_study(read_study(folder), volumes=False)
+    assert drawing.study.anatomy == "mine" and drawing.node("lines") is not None

@@ -65,6 +65,19 @@ def test_what_is_there_is_not_overwritten_unasked(write, name, tmp_path, renderi
     assert path.stat().st_size > 1000 and os.listdir(tmp_path) == [name]
 
 
+def test_no_folder_of_somebody_elses_is_taken_for_a_scene_s_data(tmp_path):
+    scene.draw_study(heart())
+    mine = tmp_path / "patient7-data"
+    mine.mkdir()
+    (mine / "image.dcm").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(PlaneSSLError, match="none of its"):
+            scene.save_scene(tmp_path / "patient7.mrml", overwrite=overwrite)
+    assert (mine / "image.dcm").read_text() == "mine"
+    for overwrite in (False, True):  # what it has written itself, it replaces
+        assert scene.save_scene(tmp_path / "patient8.mrml", overwrite=overwrite).is_file()
+
+
 def test_a_scene_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     drawing = scene.draw_study(heart(), volumes=False)
     with pytest.raises(PlaneSSLError, match=r"\.mrb or \.mrml"):

@@ -13,6 +13,7 @@ from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError, anatomy
 from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.phantom import write_phantoms
 from PlaneSSLLib.study import LabelFile, find_studies, read_labels, read_patient, read_study
 
 HEART = anatomy.load("heart")
@@ -156,12 +157,13 @@ def test_maps_of_named_views_lie_where_those_of_other_studies_may(tmp_path, labe
 def test_a_view_for_those_whose_headers_are_made_up(case, tmp_path):
     prepare([case.parent], "heart", tmp_path / "c")
     for view in (None, "SAX"):
-        told = prepare([case.parent], "heart", tmp_path / "c", view=view)
+        told = prepare([case.parent], "heart", tmp_path / "c", unnamed=view)
         (study,) = Cohort(tmp_path / "c").studies.values()
         assert [stack.view for stack in study.stacks] == [view or "axial"]
         assert any("no view of the anatomy" in note for note in told["notes"]) == (view is None)
+    assert not prepare([case.parent], "heart", tmp_path / "c")["notes"]  # what was said once is remembered
     with pytest.raises(PlaneSSLError, match="no view 'axial'; it has SAX"):
-        prepare([case.parent], "heart", tmp_path / "d", view="axial")
+        prepare([case.parent], "heart", tmp_path / "d", unnamed="axial")
     assert not (tmp_path / "d").exists()
 
 
@@ -171,3 +173,19 @@ def test_names_are_known_in_any_case(tmp_path):
     (folder / "study.json").write_text(text.replace('"heart"', '"Heart"').replace('"SAX"', '"sax"'))
     study = read_study(folder)
     assert study.anatomy == "heart" and "SAX" in {stack.view for stack in study.stacks} and study.problems == ()
+
+
+def test_a_damaged_map_beside_a_cine_and_a_damaged_list_of_labels_stop_nothing(case):
+    volume(case.parents[1] / "p2" / "cine.nii.gz", shape=(5, *SHAPE))
+    (case.parents[1] / "p2" / "cine_seg.nii.gz").write_bytes(b"no volume")
+    assert len(read_study(case.parents[1] / "p2").stacks) == 1
+    (case.parents[1] / "dataset.json").write_text("{no json")
+    (told,) = read_study(case, anatomy=HEART).problems
+    assert "cannot be read as JSON" in told.reason
+
+
+def test_localizers_of_dicom_are_not_what_unnamed_volumes_show(tmp_path):
+    write_phantoms("heart", 1, 3, tmp_path / "ph", phases=1)
+    prepare([tmp_path / "ph"], "heart", tmp_path / "c", unnamed="SAX")
+    (study,) = Cohort(tmp_path / "c").studies.values()
+    assert {"coronal", "sagittal"} <= {stack.view for stack in study.stacks}
