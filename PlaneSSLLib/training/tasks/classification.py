@@ -74,11 +74,7 @@ class Classification:
         return frames(study)[:1] if known else []
 
     def bag(self, study: PreparedStudy, rng: np.random.Generator | None) -> list[Place]:
-        """SLICES frames of a study, from its stacks in turn; without rng evenly spaced ones, always the same.
-
-        With rng one from each of as many parts of a stack as it gives: a tear that shows in a few slices is seldom
-        left out.
-        """
+        """SLICES frames of a study, from its stacks in turn; without rng evenly spaced ones, always the same."""
         stacks, chosen = by_stack(study), []
         if rng is not None:
             stacks = [stacks[i] for i in rng.permutation(len(stacks))]  # there may be more of them than SLICES
@@ -87,7 +83,7 @@ class Classification:
             if rng is None:
                 at = np.linspace(0, len(places) - 1, share).round().astype(int)
             else:
-                at = ((np.arange(share) + rng.random(share)) / share * len(places)).astype(int)
+                at = np.sort(rng.choice(len(places), share, replace=share > len(places)))
             chosen += [places[i] for i in at]
         return chosen
 
