@@ -21,7 +21,8 @@ class Document:
     """The entries of a study.json, empty where it has none or none that make sense.
 
     views: view name -> file or files, None where the key is absent. corrected: stack id -> view, where the view that
-    the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1.
+    the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1. readable: not where there is a
+    study.json that is damaged.
     """
 
     subject: str = ""
