@@ -136,7 +136,7 @@ def _by_data_set(values: np.ndarray, file: Path, anatomy: Anatomy) -> dict[int, 
 
 def taken_by_value(labels: Iterable[LabelFile], anatomy: Anatomy) -> Iterator[Problem]:
     """What is to be said of label maps whose data set has names for values that the anatomy does not know."""
-    for file in {label.file for label in labels}:
+    for file in {label.file for label in labels} if anatomy.labels else ():
         try:
             names = _named_values(file)
         except PlaneSSLError as error:
@@ -145,7 +145,7 @@ def taken_by_value(labels: Iterable[LabelFile], anatomy: Anatomy) -> Iterator[Pr
         if not all(map(anatomy.structure, names.values())):
             yield Problem(file.parent.with_name(DATA_SET), (
                 f"has the labels {_listed(names)}: their values are taken for those of the anatomy '{anatomy.name}', "
-                f"{_listed(_structures(anatomy)) or 'which has none'}"))
+                f"{_listed(_structures(anatomy))}"))
 
 
 def _structures(anatomy: Anatomy) -> dict[int, str]:

@@ -51,6 +51,7 @@ def test_names_that_do_not_contradict_leave_the_values_and_are_told(case, said):
     np.testing.assert_array_equal(labels_of(case, said), VALUES)
     (told,) = read_study(case, anatomy=HEART).problems
     assert told.file.name == "dataset.json" and "1 RV, 2 MYO, 3 LV" in told.reason
+    assert read_study(case, anatomy="generic").problems == ()
 
 
 @pytest.mark.parametrize("said", [None, [], {}, {"whole": [1, 2, 3]}, {"background": 0}])
