@@ -15,6 +15,8 @@ from .drawing import Drawing
 from .views import composite_of
 from .volumes import image_data
 
+_ROLES = ("targets", "predicted targets")
+
 
 def targets_of(drawing: Drawing, stack: str, index: int, anatomy: Anatomy | None = None) -> Target:
     """What training regresses of a slice, planes as they lie now; lines that miss the image are left out, as there."""
@@ -87,15 +89,15 @@ def overlay_all(targets: Sequence, drawing: Drawing | None = None) -> None:
     """
     for view in nodes.nodes_of("vtkMRMLSliceNode"):
         composite = composite_of(view)
-        if composite is not None and (_is_of(drawing, composite.GetForegroundVolumeID()) or (
+        if composite is not None and (_is_of(drawing, composite.GetForegroundVolumeID(), _ROLES) or (
                 targets and _is_of(drawing, composite.GetBackgroundVolumeID()))):
             overlay(view, targets)
 
 
-def _is_of(drawing: Drawing | None, node_id: str | None) -> bool:
+def _is_of(drawing: Drawing | None, node_id: str | None, roles: Sequence[str] = ("volume",)) -> bool:
     node = nodes.scene().GetNodeByID(node_id or "")
     key = None if node is None else node.GetAttribute(nodes.STUDY)
-    return key is not None and (drawing is None or key == drawing.key)
+    return key is not None and drawing in (None, Drawing(key)) and node.GetAttribute(nodes.ROLE) in roles
 
 
 def _targets(drawing: Drawing, stack: str, anatomy: Anatomy) -> list[Target]:

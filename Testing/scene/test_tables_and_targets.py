@@ -116,6 +116,10 @@ def test_targets_lie_over_their_own_study_alone_and_go_with_it_alone(red):
     assert [composite.GetForegroundVolumeID() for composite in composites] == [None, other.GetID()]
     scene.overlay_all([])
     assert [composite.GetForegroundVolumeID() for composite in composites] == [None, None]
+    fused = both[1].volume_of("cor", 1)  # by the user, of two images that were drawn
+    composites[0].SetForegroundVolumeID(fused.GetID())
+    scene.overlay_all([])
+    assert composites[0].GetForegroundVolumeID() == fused.GetID()
 
 
 def test_predicted_heatmaps_lie_beside_the_targets_where_there_are_any():
