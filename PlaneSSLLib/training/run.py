@@ -24,7 +24,6 @@ from ..files import make_folder, read_json, read_numbers, refuse_existing, remov
 from .networks import Head, Network, build
 
 GUIDE = "guide.safetensors"
-_FIRST = ("plan.json", "anatomy.toml", "splits.json", "versions.json", GUIDE)  # in this order, and then config.json
 
 
 class Run:
@@ -119,9 +118,9 @@ class Run:
         return self.folder / "replaced"
 
     def _is_ours(self) -> bool:
-        """Is this folder a run, one that was broken off before it began, or empty?"""
-        there = {path.name for path in self.folder.iterdir()}
-        return "config.json" in there or there <= {*_FIRST, self.replaced.name}
+        """Is this folder a run, one that was put aside for the next, which was broken off before it began, or empty?"""
+        return ((self.folder / "config.json").is_file() or (self.replaced / "results.json").is_file()
+                or not any(self.folder.iterdir()))
 
     def _put_aside(self) -> None:
         """Keep a finished run until the next one is; what a broken-off one has left goes, pictures of it, too."""
