@@ -48,7 +48,7 @@ def cohort(cohort_folder) -> Cohort:
 def pretrained(cohort_folder, tmp_path_factory) -> Path:
     """A run long enough to have learnt both tasks."""
     out = tmp_path_factory.mktemp("runs") / "pretrained"
-    pretrain(cohort_folder, out, settings=replace(QUICK, epochs=8, batch=8, validate_every=4))
+    pretrain(cohort_folder, out, settings=replace(QUICK, epochs=6, batch=8, validate_every=3))
     return out
 
 

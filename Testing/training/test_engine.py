@@ -1,15 +1,10 @@
-"""Training learns, is never lost, and is the same however it is cut up."""
+"""Training learns, begins with what it should, and looks at nobody whom it should not see."""
 from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +26,6 @@ from PlaneSSLLib.training.tasks.planes import Planes
 
 from .conftest import QUICK, rows_of, same_weights
 
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-COMMAND = [sys.executable, "-m", "PlaneSSLLib", "pretrain"]
-
 
 def test_both_tasks_are_learnt(pretrained):
     """Fails if a task stops learning, a mask is dropped, or images and targets part ways."""
@@ -54,7 +46,7 @@ def test_a_run_explains_itself_without_names(pretrained, cohort):
     split = Run.open(pretrained).split
     assert sorted(split.train + split.validation) == sorted(cohort.pseudonyms)
     events = [json.loads(line) for line in (pretrained / "events.jsonl").read_text().splitlines()]
-    assert [event["step"] for event in events] == [50 * k for k in range(1, 9)]
+    assert [event["step"] for event in events] == [50 * k for k in range(1, 7)]
 
 
 def test_a_segmentation_is_learnt_from_what_was_pretrained(pretrained, cohort_folder, tmp_path):
@@ -133,32 +125,6 @@ def test_an_unknown_part_cannot_be_taken_over(pretrained):
         take_over(build("small", {}, seed=0), Run.open(pretrained), "decoder")
 
 
-def test_killed_and_resumed_is_as_if_nothing_had_happened(cohort_folder, tmp_path):
-    options = [str(cohort_folder), "--epochs", "4", "--batch", "2", "--json"]
-    whole = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "whole")], env=ONE_THREAD,
-                           capture_output=True, text=True, check=False)
-    assert whole.returncode == 0, whole.stderr
-    killed = subprocess.Popen([*COMMAND, *options, "--out", str(tmp_path / "killed")], env=ONE_THREAD,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(tmp_path / "killed" / "state.pt", killed)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert not (tmp_path / "killed" / "results.json").exists()
-    resumed = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "killed"), "--resume"], env=ONE_THREAD,
-                             capture_output=True, text=True, check=False)
-    assert resumed.returncode == 0, resumed.stderr
-    assert same_weights(tmp_path / "whole", tmp_path / "killed")
-    assert rows_of(tmp_path / "whole") == rows_of(tmp_path / "killed")
-
-
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, "the training ended before its first checkpoint"
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.01)
-
-
 def test_the_coarse_share_comes_first_and_its_figures_choose_no_weights(cohort_folder, tmp_path, monkeypatch):
     """Coarse steps see pixels twice as wide; a validation that looked better then does not keep its weights."""
     sums, measure, seen = Planes.sums, Planes.measure, []
@@ -206,71 +172,6 @@ def test_the_figures_that_are_told_are_those_of_the_weights_that_are_kept(cohort
 def test_a_coarse_share_of_everything_is_refused():
     with pytest.raises(PlaneSSLError, match="below 1, not 1"):
         replace(QUICK, coarse=1.0)
-
-
-def test_two_processes_train_as_one(cohort_folder, tmp_path):
-    # A low learning rate: at a high one, training makes much of the last digit, in which sums of sums differ.
-    options = [str(cohort_folder), "--epochs", "1", "--batch", "4", "--learning-rate", "1e-4", "--json"]
-    one = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "one")], env=ONE_THREAD, capture_output=True,
-                         text=True, check=False)
-    assert one.returncode == 0, one.stderr
-    two = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "PlaneSSLLib",
-         "pretrain", *options, "--device", "cpu", "--out", str(tmp_path / "two")],
-        env=ONE_THREAD, capture_output=True, text=True, check=False)
-    assert two.returncode == 0, two.stderr
-    assert json.loads(two.stdout)["epochs"] == 1  # one document, however many processes
-    first, second = rows_of(tmp_path / "one")[0], rows_of(tmp_path / "two")[0]
-    for loss in ("loss_lines", "loss_location"):
-        assert float(first[loss]) == pytest.approx(float(second[loss]), rel=1e-3)
-    one, two = Run.open(tmp_path / "one").weights(), Run.open(tmp_path / "two").weights()
-    difference = max(float((one[name] - two[name]).abs().max()) for name in one)
-    assert difference < 2e-3
-
-
-def test_out_of_memory_works_the_batch_in_pieces_to_the_same_end(cohort_folder, tmp_path, monkeypatch):
-    settings = replace(QUICK, epochs=1, batch=8, learning_rate=1e-4)  # at which rounding stays rounding
-    pretrain(cohort_folder, tmp_path / "whole", settings=settings)
-    sums = Planes.sums
-
-    def short_of_memory(task, outputs, batch):
-        if len(batch["image"]) > 2:
-            raise torch.OutOfMemoryError("too much")
-        return sums(task, outputs, batch)
-
-    monkeypatch.setattr(Planes, "sums", short_of_memory)
-    heard = []
-    pretrain(cohort_folder, tmp_path / "pieces", settings=settings, report=heard.append)
-    assert [event["text"] for event in heard if event["event"] == "notice"] == [
-        f"Out of memory on cpu: going on with the batch in {n} pieces, whose gradients are added up." for n in (2, 4)]
-    first, second = rows_of(tmp_path / "whole")[0], rows_of(tmp_path / "pieces")[0]
-    assert float(first["loss_lines"]) == pytest.approx(float(second["loss_lines"]), rel=1e-3)
-
-
-def test_memory_that_never_suffices_ends_in_a_sentence(cohort_folder, tmp_path, monkeypatch):
-    def never(task, outputs, batch):
-        raise torch.OutOfMemoryError("too much")
-
-    monkeypatch.setattr(Planes, "sums", never)
-    with pytest.raises(PlaneSSLError, match="smaller network"):
-        pretrain(cohort_folder, tmp_path / "run", settings=QUICK)
-
-
-def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(cohort_folder, tmp_path, monkeypatch):
-    sums, calls = Planes.sums, []
-
-    def breaks(task, outputs, batch):
-        calls.append(1)
-        found = sums(task, outputs, batch)
-        return {name: value * float("nan") for name, value in found.items()} if len(calls) > 70 else found
-
-    monkeypatch.setattr(Planes, "sums", breaks)
-    with pytest.raises(PlaneSSLError, match="no longer a number at step 70"):
-        pretrain(cohort_folder, tmp_path / "run", settings=QUICK)
-    assert Run.open(tmp_path / "run").state()["step"] == 50
-    monkeypatch.undo()
-    pretrain(cohort_folder, tmp_path / "run", settings=QUICK, resume=True)
-    assert Run.open(tmp_path / "run").finished
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(pretrained, monkeypatch):

@@ -151,7 +151,7 @@ def test_a_resumed_training_is_laid_as_it_was_begun(start, cohort_folder, tmp_pa
     """The pretraining whose weights were taken over may have gone on meanwhile, and even got worse."""
     def go(name: str, **more) -> None:
         finetune(cohort_folder, tmp_path / name, init=start.folder, subjects=2,
-                 settings=replace(QUICK, batch=2), **more)
+                 settings=replace(QUICK, batch=1), **more)
 
     def stopped(run: Run, state: dict) -> None:
         save_state(run, state)

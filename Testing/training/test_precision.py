@@ -9,14 +9,13 @@ import torch
 from PlaneSSLLib.training.engine import Engine, Stage
 from PlaneSSLLib.training.pretraining import pretrain
 
-from .conftest import QUICK
-from .test_engine import rows_of, same_weights
+from .conftest import QUICK, rows_of, same_weights
 
 
 def test_half_precision_learns_what_whole_precision_learns(cohort_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("PlaneSSLLib.training.settings.cpu_has_bfloat16", lambda: True)  # be it emulated
     for precision in ("float32", "bfloat16"):
-        pretrain(cohort_folder, tmp_path / precision, settings=replace(QUICK, epochs=1, batch=2, precision=precision))
+        pretrain(cohort_folder, tmp_path / precision, settings=replace(QUICK, epochs=1, batch=1, precision=precision))
     whole, half = (float(rows_of(tmp_path / precision)[0]["loss_lines"]) for precision in ("float32", "bfloat16"))
     assert whole != half
     assert half == pytest.approx(whole, rel=0.05)
@@ -26,7 +25,7 @@ def test_a_processor_without_half_precision_uses_the_whole_and_says_so(cohort_fo
     monkeypatch.setattr("PlaneSSLLib.training.settings.cpu_has_bfloat16", lambda: False)
     heard = []
     for precision in ("float32", "bfloat16"):
-        pretrain(cohort_folder, tmp_path / precision, settings=replace(QUICK, epochs=1, batch=2, precision=precision),
+        pretrain(cohort_folder, tmp_path / precision, settings=replace(QUICK, epochs=1, batch=1, precision=precision),
                  report=heard.append)
     assert ["float32 is used" in event["text"] for event in heard if event["event"] == "notice"] == [True]
     assert same_weights(tmp_path / "float32", tmp_path / "bfloat16")

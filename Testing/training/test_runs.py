@@ -67,7 +67,7 @@ def test_existing_runs_are_not_overwritten_silently(pretrained, cohort_folder):
 def test_a_finished_run_is_replaced_when_asked(pretrained, cohort_folder, tmp_path):
     """As make demo does, each time but the first."""
     shutil.copytree(pretrained, tmp_path / "run")
-    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
+    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1, batch=1), overwrite=True)
     assert told["epochs"] == 1
     assert len(rows_of(tmp_path / "run")) == 1
     assert not same_weights(tmp_path / "run", pretrained)
@@ -95,7 +95,7 @@ def test_a_run_that_was_broken_off_before_it_began_is_replaced(pretrained, cohor
     for path in (tmp_path / "run").iterdir():
         if path.name not in ("plan.json", "replaced"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
+    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1, batch=1), overwrite=True)
     assert told["epochs"] == 1 and Run.open(tmp_path / "run").finished
 
 
@@ -106,5 +106,5 @@ def test_weights_that_are_kept_have_their_figures_in_the_checkpoint(cohort_folde
     monkeypatch.setattr(Run, "save_weights", lambda run, found: (kept.append(1), weights(run, found)))
     monkeypatch.setattr(Run, "save_state", lambda run, found: (saved.append(found["kept"]), state(run, found)))
     monkeypatch.setattr("PlaneSSLLib.training.engine.time.monotonic", lambda: 0.0)  # no time for a checkpoint
-    pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=3))
+    pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=3, batch=1))
     assert len(kept) > 1 and len(set(saved)) == len(kept)
