@@ -63,7 +63,7 @@ def test_an_interrupted_finetuning_goes_on(pretrained, cohort_folder, tmp_path):
         if event.get("step", 0) > 50:  # a checkpoint is there
             raise KeyboardInterrupt
 
-    brief = {"init": pretrained, "subjects": 2, "settings": replace(QUICK, epochs=2, batch=2)}
+    brief = {"init": pretrained, "subjects": 2, "settings": replace(QUICK, epochs=2, batch=1)}
     with pytest.raises(KeyboardInterrupt):
         finetune(cohort_folder, tmp_path / "cut", report=interrupt, **brief)
     finetune(cohort_folder, tmp_path / "cut", resume=True, **brief)
@@ -151,7 +151,7 @@ def test_the_coarse_share_comes_first_and_its_figures_choose_no_weights(cohort_f
 def test_what_stalls_on_wide_pixels_goes_on_to_the_fine_ones(cohort_folder, tmp_path, monkeypatch):
     """Patience ends a training in its last stage only: the fine stage is run, and stops there."""
     monkeypatch.setattr(Planes, "measure", lambda task, outputs, batch: {"distance_mm": [1.0]})
-    settings = replace(QUICK, epochs=8, coarse=0.5, validate_every=1, patience=1)
+    settings = replace(QUICK, epochs=8, batch=1, coarse=0.5, validate_every=1, patience=1)
     results = pretrain(cohort_folder, tmp_path / "run", settings=settings)
     assert results["epochs"] == 6
 
@@ -165,7 +165,7 @@ def test_the_figures_that_are_told_are_those_of_the_weights_that_are_kept(cohort
         return validate(engine, stage)
 
     monkeypatch.setattr(Engine, "_validate", validate_as_told)
-    results = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=4))
+    results = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=4, batch=1))
     assert (results["kept_epoch"], results["validation"]["distance_mm"]) == (2, 1.0)
 
 
@@ -193,7 +193,7 @@ def test_training_never_opens_the_test_split(cohort_folder, tmp_path):
     shutil.copytree(cohort_folder, tmp_path / "c")
     names = Cohort(tmp_path / "c").pseudonyms
     split = Split(names[:3], names[3:5], names[5:])
-    short, runs = replace(QUICK, epochs=1), []
+    short, runs = replace(QUICK, epochs=1, batch=1), []
     for poisoned in (False, True):
         if poisoned:
             for name in split.test:

@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "PlaneSSLLib", "pretrain"]
 
 
 def test_killed_and_resumed_is_as_if_nothing_had_happened(cohort_folder, tmp_path):
-    options = [str(cohort_folder), "--epochs", "4", "--batch", "2", "--json"]
+    options = [str(cohort_folder), "--epochs", "4", "--batch", "1", "--json"]
     whole = subprocess.run([*COMMAND, *options, "--out", str(tmp_path / "whole")], env=ONE_THREAD,
                            capture_output=True, text=True, check=False)
     assert whole.returncode == 0, whole.stderr
