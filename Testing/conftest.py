@@ -23,6 +23,13 @@ def data():
 
 
 @pytest.fixture
+def short_epochs(monkeypatch):
+    """Epochs of ten steps: where a training is asked how it goes, and not what it learns."""
+    for module in ("settings", "engine"):
+        monkeypatch.setattr(f"PlaneSSLLib.training.{module}.STEPS_PER_EPOCH", 10)
+
+
+@pytest.fixture
 def few_files():
     """The process may open 25 files more, as one that has opened a thousand already."""
     resource = pytest.importorskip("resource", reason="Windows counts files otherwise")

@@ -181,6 +181,7 @@ def test_ctrl_c_ends_with_130_and_a_run_that_can_go_on(tmp_path):
     assert json.loads(resumed.stdout)["epochs"] == 3
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_the_demo_tells_what_it_measured(tmp_path, capsys):
     from PlaneSSLLib import demo
     from PlaneSSLLib.prediction.evaluating import evaluate

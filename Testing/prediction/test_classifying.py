@@ -150,6 +150,7 @@ def test_where_no_class_can_be_told_apart_nothing_is_trained(classified):
         Classification.of(cohort, (cohort.pseudonyms[0],))
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_path):
     cohort, said = Cohort(classified / "cohort"), []
     four = tuple(cohort.pseudonym_of(f"subject-{seed:03d}") for seed in range(4))  # all of them hypertrophied
@@ -161,6 +162,7 @@ def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_pat
         "normal", "dilated"}
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_from_labels_to_an_answer(classified, tmp_path):
     finetune(classified / "cohort", tmp_path / "run", "classification", subjects=8,
              settings=replace(Settings(epochs=1, batch=1), validate_every=1))

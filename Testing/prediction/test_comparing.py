@@ -80,6 +80,7 @@ def others(coarse, tmp_path_factory):  # noqa: F811
     return root / "c"
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_nobody_is_evaluated_on_whom_a_network_was_trained(cohort_folder, tmp_path):  # noqa: F811
     grid = Grid(cohort_folder, cohort_folder / ".", subjects=(1,), draws=(1,))
     with pytest.raises(PlaneSSLError, match="very cohort that it trains on"):
@@ -126,6 +127,7 @@ def test_a_draw_in_which_all_answer_alike_is_left_out_and_told(cohort_folder, ot
         compare(replace(grid, subjects=(1,), draws=(2,)), tmp_path / "none")
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_grid_is_done_once_and_goes_on_where_it_stopped(cohort_folder, others, tmp_path, monkeypatch):  # noqa: F811
     short = {"epochs": 1, "batch": 2, "validate_every": 1}
     grid = Grid(cohort_folder, others, starts=("scratch", "lines"), subjects=(1,), draws=(1,), views=("SAX",),

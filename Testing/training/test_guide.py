@@ -113,6 +113,7 @@ def start(cohort, tmp_path) -> Run:
     return run
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_run_keeps_what_lays_its_images_and_hands_it_on(start, cohort_folder, cohort, tmp_path):
     told = []
     finetune(cohort_folder, tmp_path / "laid", init=start.folder, subjects=2,
@@ -141,12 +142,14 @@ def test_lines_that_are_far_off_lay_no_images(start, cohort):
     assert "start sees are 41 degrees off" in told[0]["text"].replace(str(start.folder.parent) + "/", "")
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_what_is_not_to_be_laid_is_not(start, cohort_folder, tmp_path):
     finetune(cohort_folder, tmp_path / "plain", init=start.folder, subjects=2, align=False,
              settings=replace(QUICK, epochs=1, batch=2))
     assert Run.open(tmp_path / "plain").guide() is None and not (tmp_path / "plain" / "guide.safetensors").exists()
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_resumed_training_is_laid_as_it_was_begun(start, cohort_folder, tmp_path, monkeypatch):
     """The pretraining whose weights were taken over may have gone on meanwhile, and even got worse."""
     def go(name: str, **more) -> None:
@@ -170,6 +173,7 @@ def test_a_resumed_training_is_laid_as_it_was_begun(start, cohort_folder, tmp_pa
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_the_report_shows_images_as_the_run_sees_them(start, cohort_folder, cohort, tmp_path, monkeypatch):
     settings = replace(QUICK, epochs=1, batch=2)
     finetune(cohort_folder, tmp_path / "laid", init=start.folder, subjects=2, settings=settings)

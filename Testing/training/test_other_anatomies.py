@@ -17,6 +17,7 @@ from PlaneSSLLib.training.tasks.planes import Planes
 from .conftest import QUICK
 
 SHORT = replace(QUICK, epochs=1, batch=2)
+pytestmark = pytest.mark.usefixtures("short_epochs")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from PlaneSSLLib.training.pretraining import pretrain
 from .conftest import QUICK, rows_of, same_weights
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_half_precision_learns_what_whole_precision_learns(cohort_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("PlaneSSLLib.training.settings.cpu_has_bfloat16", lambda: True)  # be it emulated
     for precision in ("float32", "bfloat16"):
@@ -21,6 +22,7 @@ def test_half_precision_learns_what_whole_precision_learns(cohort_folder, tmp_pa
     assert half == pytest.approx(whole, rel=0.05)
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_processor_without_half_precision_uses_the_whole_and_says_so(cohort_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("PlaneSSLLib.training.settings.cpu_has_bfloat16", lambda: False)
     heard = []

@@ -64,6 +64,7 @@ def test_existing_runs_are_not_overwritten_silently(pretrained, cohort_folder):
     assert (pretrained / "weights.safetensors").read_bytes() == before
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_finished_run_is_replaced_when_asked(pretrained, cohort_folder, tmp_path):
     """As make demo does, each time but the first."""
     shutil.copytree(pretrained, tmp_path / "run")
@@ -73,6 +74,7 @@ def test_a_finished_run_is_replaced_when_asked(pretrained, cohort_folder, tmp_pa
     assert not same_weights(tmp_path / "run", pretrained)
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_run_is_kept_until_the_one_that_replaces_it_has_ended(pretrained, cohort_folder, tmp_path, monkeypatch):
     """A training that fails must not have cost a month's work; what others put into the folder stays as well."""
     shutil.copytree(pretrained, tmp_path / "run")
@@ -88,6 +90,7 @@ def test_a_run_is_kept_until_the_one_that_replaces_it_has_ended(pretrained, coho
     assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} - {"tensorboard"} == {"mine"}
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_a_run_that_was_broken_off_before_it_began_is_replaced(pretrained, cohort_folder, tmp_path):
     """Ctrl-C in the moment between putting the old run aside and the first word of the new one."""
     shutil.copytree(pretrained, tmp_path / "run" / "replaced")
@@ -99,6 +102,7 @@ def test_a_run_that_was_broken_off_before_it_began_is_replaced(pretrained, cohor
     assert told["epochs"] == 1 and Run.open(tmp_path / "run").finished
 
 
+@pytest.mark.usefixtures("short_epochs")
 def test_weights_that_are_kept_have_their_figures_in_the_checkpoint(cohort_folder, tmp_path, monkeypatch):
     """Whatever the time: on a GPU a training that goes on from before does not find these weights again."""
     kept, saved = [], []
