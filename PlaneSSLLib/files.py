@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+class ExistsAlready(PlaneSSLError):
+    """What is to be written is there, and may be replaced if that is asked for."""
+
+
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """PlaneSSLError if path is there and may not be replaced."""
+    """ExistsAlready if path is there and may not be replaced."""
     if os.path.lexists(path) and not overwrite:
-        raise PlaneSSLError(f"{path} exists already; choose another name, or let it be replaced (--overwrite, "
+        raise ExistsAlready(f"{path} exists already; choose another name, or let it be replaced (--overwrite, "
                             "in Python overwrite=True).")
 
 

@@ -117,15 +117,14 @@ class LearningLogic:
         return [task for task, there in (("segmentation", known.labels), ("classification", known.classes)) if there]
 
     def keepOutlines(self, volume: slicer.vtkMRMLScalarVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode,
-                     folder: str | os.PathLike, anatomy: str, view: str | None = None) -> Path:
+                     folder: str | os.PathLike, anatomy: str, view: str | None = None,
+                     overwrite: bool = False) -> Path:
         """Save a volume, or the cine that it plays, with outlines made in Slicer as one more study to train on.
 
-        view: what a volume shows that PlaneSSL has not drawn.
+        What was kept of other stacks of the same study stays with it. view: what a volume shows that PlaneSSL has not
+        drawn. ExistsAlready where this very stack was kept, unless overwrite.
         """
-        number = 1
-        while (study := Path(folder, f"outlined-{number:03}")).exists():
-            number += 1
-        return scenes.save_labelled_study(study, volume, segmentation, anatomy, view)
+        return scenes.keep_outlines(folder, volume, segmentation, anatomy, view, overwrite)
 
     def showCurves(self, name: str, bringUp: bool = True) -> slicer.vtkMRMLPlotChartNode | None:
         """Plot a run's losses and figures over its epochs; None where no epoch is done yet.

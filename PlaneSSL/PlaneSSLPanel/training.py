@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import ctk
+import slicer
 from slicer.i18n import tr as _
+
+from PlaneSSLLib.files import ExistsAlready
 
 from . import choices
 from .section import Section, allow, chosen, fill_table
@@ -57,7 +60,7 @@ class TrainSection(Section):
         outlined = settings.labelledVolume and settings.labelledSegmentation and settings.labelledFolder
         allow(ui.keepButton, _("Choose a folder, a volume and its segmentation first.") if not outlined else (
             "" if drawn or chosen(ui.labelledView) else _("Choose the view that the volume shows first.")),
-              _("Save the volume and its outlines as one more labelled study in the folder above."))
+              _("Save the volume and its outlines in the folder above, as a labelled study, one for each patient."))
         run = self._selected()
         missing = "" if run else _("Select a run in the table first.")
         allow(ui.curvesButton, missing, _("Show the run's losses and figures over its epochs in a plot."))
@@ -130,5 +133,10 @@ class TrainSection(Section):
 
     def _keep(self) -> None:
         settings = self.settings
-        self.logic.keepOutlines(settings.labelledVolume, settings.labelledSegmentation, settings.labelledFolder,
-                                settings.trainingAnatomy, chosen(self.ui.labelledView) or None)
+        what = (settings.labelledVolume, settings.labelledSegmentation, settings.labelledFolder,
+                settings.trainingAnatomy, chosen(self.ui.labelledView) or None)
+        try:
+            self.logic.keepOutlines(*what)
+        except ExistsAlready as kept:
+            if slicer.util.confirmOkCancelDisplay(str(kept)):
+                self.logic.keepOutlines(*what, overwrite=True)

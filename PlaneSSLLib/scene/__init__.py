@@ -5,7 +5,7 @@ from .drawing import Drawing, drawing_of, drawings
 from .figure import draw_figure, save_figure
 from .host import start
 from .inhand import PlaneInHand, let_go
-from .labelling import is_drawn, outlines, save_labelled_study
+from .labelling import is_drawn, keep_outlines, outlines, save_labelled_study
 from .lines import Lines, crossing_lines, lines_in_scene
 from .nodes import clear
 from .offscreen import NoOpenGL
@@ -24,8 +24,8 @@ __all__ = [
     "CineTextures", "Drawing", "DrawnStudy", "Lines", "Look", "NoOpenGL", "PlaneInHand", "Target", "ViewLines",
     "add_classes", "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves",
     "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
-    "draw_targets", "draw_textures", "draw_view_lines", "drawing_of", "drawings", "is_drawn", "let_go",
-    "lines_in_scene", "load_scene", "outlines", "overlay", "overlay_all", "pairs", "restore_textures",
+    "draw_targets", "draw_textures", "draw_view_lines", "drawing_of", "drawings", "is_drawn", "keep_outlines",
+    "let_go", "lines_in_scene", "load_scene", "outlines", "overlay", "overlay_all", "pairs", "restore_textures",
     "restyle", "save_figure", "save_labelled_study", "save_scene", "segmentation_steps", "show_all",
     "show_image", "show_pair", "show_views", "start", "targets_of", "view_named", "write_pairs",
 ]

@@ -1,6 +1,7 @@
 """What is outlined in the scene, by a network or by hand: saved as a study to train on, or taken to be measured."""
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,23 @@ from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..anatomy import Anatomy, Label
 from ..study import Stack
-from ..study.writing import write_labelled_study
+from ..study.writing import study_from, write_labelled_study
 from . import nodes
 from .coordinates import array_of, matrix_of, to_lps
 from .drawing import Drawing, drawings
 
 _BINARY = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+
+
+def keep_outlines(pool: str | Path, volume, segmentation, anatomy: str | None = None, view: str | None = None,
+                  overwrite: bool = False) -> Path:
+    """`save_labelled_study` as one more study of a folder of such.
+
+    What has been kept there of the same study stays with it: a patient is one subject. `files.ExistsAlready` where this
+    very stack has been kept, and is not to be overwritten.
+    """
+    folder = study_from(Path(pool), _source(volume, segmentation))
+    return save_labelled_study(folder, volume, segmentation, anatomy, view, overwrite)
 
 
 def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str | None = None, view: str | None = None,
@@ -28,7 +40,8 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     Segments are known by their SNOMED codes or by the names of the anatomy's structures. Of a cine, the phases in which
     anything is outlined are labelled; an outlined phase counts as outlined in all its slices. A segmentation that does
     not play with the cine belongs to the phase that is shown. anatomy and view are needed for volumes that PlaneSSL did
-    not draw. Returns the folder; `planessl prepare` takes it. PlaneSSLError if something is missing or not known.
+    not draw. A folder in which other stacks of the same study were saved keeps them. Returns the folder; `planessl
+    prepare` takes it. PlaneSSLError if something is missing or not known.
     """
     anatomy, view = _told(volume, anatomy, view)
     _require_in_place(volume, segmentation)
@@ -36,7 +49,8 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     images = [_pixels(one) for one in volumes]
     labels = [None if one is None else _labels(one, volume, images[0].shape, anatomy) for one in segmentations]
     labels = [one if one is not None and one.any() else None for one in labels]
-    return write_labelled_study(Path(folder), anatomy, view, _to_lps(volume), images, labels, overwrite)
+    return write_labelled_study(Path(folder), anatomy, view, _to_lps(volume), images, labels, overwrite,
+                                _source(volume, segmentation))
 
 
 def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
@@ -72,6 +86,14 @@ def _to_lps(volume) -> np.ndarray:
     """(4, 4) from (column, row, slice) of a volume node to LPS mm."""
     matrix = array_of(matrix_of(volume))
     return np.vstack([to_lps(matrix[:3].T).T, matrix[3:]])
+
+
+def _source(volume, segmentation) -> str:
+    """What stands for the study that a volume shows, whenever that is drawn, or for a volume of somebody else's."""
+    if is_drawn(volume):
+        return nodes.name_of_study(volume.GetAttribute(nodes.STUDY))
+    first = _phases(volume, segmentation)[0][0]
+    return hashlib.sha256(_pixels(first).tobytes() + _to_lps(volume).tobytes()).hexdigest()[:12]
 
 
 def is_drawn(volume) -> bool:

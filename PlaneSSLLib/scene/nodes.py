@@ -34,9 +34,14 @@ def keys_of(folder) -> tuple[str, set[str]]:
     There are several while a study is drawn again: what was there goes when the new drawing is whole.
     """
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-    there = {key for node in our_nodes() if (key := node.GetAttribute(STUDY) or "").partition(" ")[0] == name}
+    there = {key for node in our_nodes() if name_of_study(key := node.GetAttribute(STUDY) or "") == name}
     new = (f"{name} {n}" if n else name for n in itertools.count())
     return next(key for key in new if key not in there), there
+
+
+def name_of_study(key: str) -> str:
+    """What is the same in all keys of a study."""
+    return key.partition(" ")[0]
 
 
 def add_node(class_name: str, name: str, role: str, study: str, stack: str | None = None, index: int | None = None):

@@ -84,14 +84,14 @@ class Volumes:
 
 
 def named_views(folder: Path, views: object) -> Volumes:
-    """The "views" of study.json: view name -> file or files; several files of one view are phases of one stack."""
+    """The "views" of study.json: view name -> file, files, which are phases of one stack, or a list of such lists."""
     found = Volumes()
     if not isinstance(views, dict):
         found.problems.append(Problem(folder / NAME, '"views" is no object of view names and files'))
         return found
-    for view, names in views.items():
+    for view, names in ((view, names) for view, of_view in views.items() for names in stacks_named(of_view)):
         files = []
-        for name in names if isinstance(names, list) else [names]:
+        for name in names:
             file = inside(folder, name)
             if file is None:
                 found.problems.append(Problem(folder / NAME, f"names {name!r}, no file of this folder"))
@@ -103,6 +103,13 @@ def named_views(folder: Path, views: object) -> Volumes:
                   if (volume := found.open(file))]
         found.add(str(view), opened, Naming(str(view), 1.0, ("study.json names the view",)))
     return found
+
+
+def stacks_named(of_view: object) -> list[list]:
+    """What "views" says of a view: the names of files, a list for each of its stacks."""
+    if isinstance(of_view, list) and of_view and all(isinstance(one, list) for one in of_view):
+        return of_view
+    return [of_view if isinstance(of_view, list) else [of_view]]
 
 
 def _same_name(folder: Path, file: Path) -> Path | None:

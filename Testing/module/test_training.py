@@ -110,15 +110,29 @@ def outlined(panel, study_folder, tmp_path):
     return volume, node
 
 
-def test_outlines_made_in_slicer_become_a_labelled_study(panel, outlined, tmp_path):
+def test_outlines_made_in_slicer_become_a_labelled_study(panel, outlined, tmp_path, monkeypatch):
+    """Kept again, corrected perhaps, they take the place of what was kept of these images, if the user says so."""
+    import slicer
+
     from PlaneSSLLib.study import read_study
 
+    _volume, segmentation = outlined
     assert panel.ui.keepButton.enabled
     panel.ui.keepButton.click()
-    panel.ui.keepButton.click()
-    kept = sorted((tmp_path / "outlined").iterdir())
-    assert len(kept) == 2
-    assert read_study(kept[0]).labels
+    (kept,) = (tmp_path / "outlined").iterdir()
+    label = read_study(kept).labels[0].file
+    before = label.read_bytes()
+    segment = segmentation.GetSegmentation().GetNthSegmentID(0)
+    segmentation.GetSegmentation().RemoveSegment(segment)
+    asked = []
+    for answer in (False, True):
+        assert label.read_bytes() == before
+        monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay",
+                            lambda text, answer=answer: asked.append(text) or answer)
+        panel.ui.keepButton.click()
+    assert label.read_bytes() != before
+    assert list((tmp_path / "outlined").iterdir()) == [kept]
+    assert len(asked) == 2 and f"are in {kept} already" in asked[0]
 
 
 def test_a_volume_from_elsewhere_is_kept_under_the_view_that_is_chosen(panel, outlined, tmp_path):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from Testing.scene.made_up import heart, planes, stack, study, tilted, turn
 
 from PlaneSSLLib import PlaneSSLError, anatomy, scene
 from PlaneSSLLib.cohort import prepare
+from PlaneSSLLib.files import ExistsAlready
 from PlaneSSLLib.study import read_labels, read_study
 
 HEART = anatomy.load("heart")
@@ -95,8 +97,8 @@ def test_a_volume_of_somebody_elses_and_segments_drawn_by_hand(tmp_path):
     assert np.count_nonzero(labels) == 2 * 10 * 30
 
 
-def drawn_and_outlined(labels=None):
-    made = study([stack("sax", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3))])
+def drawn_and_outlined(labels=None, centre=(3.0, -5.0, 8.0)):
+    made = study([stack("sax", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3, centre=centre))])
     drawing = scene.draw_study(made)
     labels = outlined((3, *made.stacks[0].planes[0].shape)) if labels is None else labels
     scene.add_segmentation(drawing, "sax", labels, HEART.labels)
@@ -128,10 +130,60 @@ def test_a_transform_that_is_not_hardened_is_not_overlooked(tmp_path):
         scene.save_labelled_study(tmp_path / "s", volume, segmentation)
 
 
+def test_what_is_kept_of_one_study_is_one_subject(tmp_path):
+    """A patient of two stacks must not train with one and validate with the other."""
+    straight = planes((1, 0, 0), (0, 1, 0), slices=3)
+    apart = [replace(plane, position=plane.position + (0, 0, 100)) for plane in straight]
+    made = study([stack("cine", "SAX", straight), stack("late", "SAX", apart),
+                  stack("long", "4CH", planes((1, 0, 0), (0, 0, 1), slices=1))])
+    drawing = scene.draw_study(made)
+    shapes = {one.id: (len(one.planes), *one.planes[0].shape) for one in made.stacks}
+    for shift, name in enumerate(shapes):
+        scene.add_segmentation(drawing, name, outlined(shapes[name], shift), HEART.labels)
+        nodes = volume_and_segmentation(drawing, name)
+        assert scene.keep_outlines(tmp_path / "pool", *nodes) == tmp_path / "pool" / "outlined-001"
+    with pytest.raises(ExistsAlready, match=r"Outlines of this stack are in .*outlined-001 already"):
+        scene.keep_outlines(tmp_path / "pool", *nodes)
+    file = tmp_path / "pool" / "outlined-001" / "study.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "classes": {"dilated": 1}}))
+    nodes = volume_and_segmentation(drawing, "late")
+    nodes[1].GetSegmentation().RemoveSegment(nodes[1].GetSegmentation().GetNthSegmentID(2))
+    scene.keep_outlines(tmp_path / "pool", *nodes, overwrite=True)
+
+    (folder,) = (tmp_path / "pool").iterdir()
+    saved = read_study(folder)
+    assert not saved.problems and saved.classes == {"dilated": 1}
+    assert [(one.view, len(one.planes), one.phases) for one in saved.stacks] == [
+        ("SAX", 3, 1), ("SAX", 3, 1), ("4CH", 1, 1)]
+    cine, late, long = (read_labels(label, saved.stack(label.stack)) for label in saved.labels)
+    assert {*np.unique(cine)} == {*np.unique(long)} == {0, 1, 2, 3} and {*np.unique(late)} == {0, 1, 2}
+    np.testing.assert_array_equal(long, outlined(shapes["long"], 2))
+    assert prepare([tmp_path / "pool"], "heart", tmp_path / "cohort")["labelled"] == 1
+
+
+def test_volumes_of_somebody_elses_are_a_subject_each(tmp_path):
+    kept = []
+    for z in (0, 5, 0):
+        volume, segmentation = drawn_and_outlined(centre=(0, 0, z))
+        for node in (volume, segmentation):
+            node.RemoveAttribute("PlaneSSL.study")
+        kept.append(scene.keep_outlines(tmp_path, volume, segmentation, "heart", "SAX", overwrite=True).name)
+    assert kept == ["outlined-001", "outlined-002", "outlined-001"]
+
+
+def test_a_study_that_names_files_elsewhere_takes_no_more(tmp_path):
+    nodes = drawn_and_outlined()
+    folder = scene.keep_outlines(tmp_path, *nodes)
+    before = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps({**before, "views": {"SAX": ["../../precious.nii.gz"]}}))
+    with pytest.raises(PlaneSSLError, match="no file of this folder"):
+        scene.keep_outlines(tmp_path, *nodes, overwrite=True)
+
+
 def test_a_folder_that_is_there_is_replaced_only_when_asked_and_only_if_it_is_such_a_study(tmp_path):
     nodes = drawn_and_outlined()
     scene.save_labelled_study(tmp_path / "s", *nodes)
-    with pytest.raises(PlaneSSLError, match="exists already"):
+    with pytest.raises(PlaneSSLError, match="already; they can be replaced"):
         scene.save_labelled_study(tmp_path / "s", *nodes)
     scene.save_labelled_study(tmp_path / "s", *nodes, overwrite=True)
     assert json.loads((tmp_path / "s" / "study.json").read_text())["subject"] == "s"
