@@ -60,7 +60,7 @@ class TrainSection(Section):
         outlined = settings.labelledVolume and settings.labelledSegmentation and settings.labelledFolder
         allow(ui.keepButton, _("Choose a folder, a volume and its segmentation first.") if not outlined else (
             "" if drawn or chosen(ui.labelledView) else _("Choose the view that the volume shows first.")),
-              _("Save the volume and its outlines in the folder above, as a labelled study, one for each patient."))
+              _("Save the volume and its outlines in the folder above, as a labelled study."))
         run = self._selected()
         missing = "" if run else _("Select a run in the table first.")
         allow(ui.curvesButton, missing, _("Show the run's losses and figures over its epochs in a plot."))

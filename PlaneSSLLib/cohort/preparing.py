@@ -184,19 +184,22 @@ def _marks(read: study.Study, salt: str) -> dict:
         told = file.stat()
         return place(file), told.st_size, told.st_mtime_ns
 
+    of_volumes = not any(stack.series_uid for stack in read.stacks)
     images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frame in stack.every_frame}))
     views = [(stack.view, place(next(stack.every_frame).source.file)) for stack in read.stacks]
     labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
     return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
             "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
+            "files": [digest(salt, f"{name} {size}")[:16] for name, size, _ in images] if of_volumes else [],
             "content": digest(salt, *map(str, (*images, *views, *labels)))[:16]}
 
 
 def _same_study(document: dict, marks: dict) -> bool:
-    """Have they a series in common, or, where series have no identifiers, the same image files?"""
+    """Have they a series in common, or, where series have no identifiers, the same image files, or these and more?"""
     if marks["series"] and document["series"]:
         return bool(set(marks["series"]) & set(document["series"]))
-    return marks["images"] == document["images"]
+    before = set(document.get("files", ()))
+    return marks["images"] == document["images"] or (bool(before) and before <= set(marks["files"]))
 
 
 def _require_fit(path: Path, chosen: anatomy.Anatomy) -> None:

@@ -29,7 +29,7 @@ def keep_outlines(pool: str | Path, volume, segmentation, anatomy: str | None = 
     What has been kept there of the same study stays with it: a patient is one subject. `files.ExistsAlready` where this
     very stack has been kept, and is not to be overwritten.
     """
-    folder = study_from(Path(pool), _source(volume, segmentation))
+    folder = study_from(Path(pool), _source(volume))
     return save_labelled_study(folder, volume, segmentation, anatomy, view, overwrite)
 
 
@@ -38,19 +38,28 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     """Save a volume node, or the cine it plays, and its segmentation node as a study with labels.
 
     Segments are known by their SNOMED codes or by the names of the anatomy's structures. Of a cine, the phases in which
-    anything is outlined are labelled; an outlined phase counts as outlined in all its slices. A segmentation that does
-    not play with the cine belongs to the phase that is shown. anatomy and view are needed for volumes that PlaneSSL did
-    not draw. A folder in which other stacks of the same study were saved keeps them. Returns the folder; `planessl
-    prepare` takes it. PlaneSSLError if something is missing or not known.
+    anything is outlined are labelled; an outlined phase counts as outlined in all its slices, and one that a slice
+    lacks does not. A segmentation that does not play with the cine belongs to the phase that is shown. anatomy and view
+    are needed for volumes that PlaneSSL did not draw. A folder in which other stacks of the same study were saved keeps
+    them. Returns the folder; `planessl prepare` takes it. PlaneSSLError if something is missing or not known.
     """
     anatomy, view = _told(volume, anatomy, view)
     _require_in_place(volume, segmentation)
     volumes, segmentations = _phases(volume, segmentation)
     images = [_pixels(one) for one in volumes]
     labels = [None if one is None else _labels(one, volume, images[0].shape, anatomy) for one in segmentations]
-    labels = [one if one is not None and one.any() else None for one in labels]
+    drawing = _drawing_of(volume)
+    whole = range(len(images)) if drawing is None else _whole_phases(drawing, volume)
+    labels = [one if one is not None and one.any() and k in whole else None for k, one in enumerate(labels)]
     return write_labelled_study(Path(folder), anatomy, view, _to_lps(volume), images, labels, overwrite,
-                                _source(volume, segmentation))
+                                _source(volume), in_order=drawing is not None)
+
+
+def _whole_phases(drawing: Drawing, volume) -> set[int]:
+    """The phases of a drawn volume that all its slices have: in the others, some show the phase before."""
+    stack, index = drawing.study.stack(volume.GetAttribute(nodes.STACK)), volume.GetAttribute(nodes.SLICE)
+    slices = range(len(stack.planes)) if index is None else [int(index)]
+    return {k for k in range(stack.phases) if all(stack.has(i, k) for i in slices)}
 
 
 def outlines(drawing: Drawing, stack: Stack, anatomy: Anatomy) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
@@ -88,12 +97,25 @@ def _to_lps(volume) -> np.ndarray:
     return np.vstack([to_lps(matrix[:3].T).T, matrix[3:]])
 
 
-def _source(volume, segmentation) -> str:
-    """What stands for the study that a volume shows, whenever that is drawn, or for a volume of somebody else's."""
-    if is_drawn(volume):
-        return nodes.name_of_study(volume.GetAttribute(nodes.STUDY))
-    first = _phases(volume, segmentation)[0][0]
-    return hashlib.sha256(_pixels(first).tobytes() + _to_lps(volume).tobytes()).hexdigest()[:12]
+def _source(volume) -> set[str]:
+    """What stands for the images of the study that a volume shows, wherever it was read from.
+
+    Of a volume that PlaneSSL did not draw, for those that the subject hierarchy holds of its study.
+    """
+    drawing = _drawing_of(volume)
+    together = nodes.of_one_study(volume) if drawing is None else drawing.nodes("volume")
+    return {_fingerprint(one) for one in {volume, *together} if one.GetImageData() is not None}
+
+
+def _fingerprint(volume) -> str:
+    """Of a volume's place and its pixels, in a cine those of the first phase."""
+    browser = _browser_of(volume)
+    first = volume if browser is None else browser.GetSequenceNode(volume).GetNthDataNode(0)
+    return hashlib.sha256(_pixels(first).tobytes() + _to_lps(first).tobytes()).hexdigest()[:16]
+
+
+def _browser_of(volume):
+    return next((one for one in nodes.nodes_of("vtkMRMLSequenceBrowserNode") if one.GetSequenceNode(volume)), None)
 
 
 def is_drawn(volume) -> bool:
@@ -123,7 +145,7 @@ def _phases(volume, segmentation) -> tuple[list, list]:
     The phase that is shown is taken from the nodes in the scene: what was changed there last may not be in the sequence
     yet.
     """
-    browser = next((one for one in nodes.nodes_of("vtkMRMLSequenceBrowserNode") if one.GetSequenceNode(volume)), None)
+    browser = _browser_of(volume)
     if browser is None:
         return [volume], [segmentation]
     shown, played = max(browser.GetSelectedItemNumber(), 0), browser.GetSequenceNode(segmentation)

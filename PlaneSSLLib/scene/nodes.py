@@ -34,14 +34,9 @@ def keys_of(folder) -> tuple[str, set[str]]:
     There are several while a study is drawn again: what was there goes when the new drawing is whole.
     """
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-    there = {key for node in our_nodes() if name_of_study(key := node.GetAttribute(STUDY) or "") == name}
+    there = {key for node in our_nodes() if (key := node.GetAttribute(STUDY) or "").partition(" ")[0] == name}
     new = (f"{name} {n}" if n else name for n in itertools.count())
     return next(key for key in new if key not in there), there
-
-
-def name_of_study(key: str) -> str:
-    """What is the same in all keys of a study."""
-    return key.partition(" ")[0]
 
 
 def add_node(class_name: str, name: str, role: str, study: str, stack: str | None = None, index: int | None = None):
@@ -148,6 +143,18 @@ def file_under(node, parent: int) -> None:
     hierarchy = _hierarchy()
     item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
     hierarchy.SetItemParent(item, parent)
+
+
+def of_one_study(volume) -> list:
+    """The volumes that lie under the same study in the subject hierarchy; none where this one lies under none."""
+    hierarchy, items = _hierarchy(), vtkIdList()
+    study = hierarchy.GetItemAncestorAtLevel(
+        hierarchy.GetItemByDataNode(volume), slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelStudy())
+    if study == hierarchy.GetInvalidItemID():
+        return []
+    hierarchy.GetItemChildren(study, items, True)
+    found = [hierarchy.GetItemDataNode(items.GetId(i)) for i in range(items.GetNumberOfIds())]
+    return [node for node in found if node is not None and node.IsA("vtkMRMLScalarVolumeNode")]
 
 
 def _folder(study: str, kind: str, parent: int, create, name: str) -> int:

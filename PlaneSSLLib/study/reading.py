@@ -127,9 +127,10 @@ def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Imag
 
 
 def _several_studies(folder: Path, files: Sequence[Path]) -> str:
-    documents = sum(file.name == NAME for file in files)
-    if documents > 1 and not (folder / NAME).is_file():
-        return f"{documents} studies, each with a {NAME} of its own"
+    own = {file.parent for file in files if file.name == NAME}
+    loose = any(own.isdisjoint(file.parents) and file.name.lower().endswith(ENDINGS) for file in files)
+    if folder not in own and len(own) + loose > 1:
+        return f"{len(own) + loose} studies, {'some' if loose else 'each'} with a {NAME} of its own"
     count = len(cases(folder))
     return f"{count} cases" if count > 1 else ""
 

@@ -123,6 +123,19 @@ def test_views_that_are_corrected_are_taken_over_and_moved_data_are_known_again(
     np.testing.assert_allclose(after["2CH"][0].position, before["4CH"][0].position)
 
 
+def test_a_study_that_has_grown_is_prepared_again(tmp_path):
+    """Outlines of one more of its stacks were kept, say: it is no other study of the same subject."""
+    study = write_study(tmp_path / "s", 0)
+    whole = json.loads((study / "study.json").read_text())
+    (study / "study.json").write_text(json.dumps({**whole, "views": {"SAX": whole["views"]["SAX"]}}))
+    prepare([study], "heart", tmp_path / "c")
+    (study / "study.json").write_text(json.dumps(whole))
+    told = prepare([study], "heart", tmp_path / "c")
+    assert told["prepared"] == 1 and not told["left_out"]
+    (grown,) = Cohort(tmp_path / "c").studies.values()
+    assert {stack.view for stack in grown.stacks} == set(whole["views"])
+
+
 @pytest.mark.parametrize("moved", [False, True])
 def test_another_study_of_a_name_never_takes_the_place_of_the_first(tmp_path, moved):
     """Patients of one identifier, exported in turn into one folder, or from media of which one is mounted."""

@@ -55,7 +55,7 @@ def test_an_outlined_cine_becomes_a_study_that_can_be_prepared(tmp_path):
     assert report["labelled"] == 1 and not report["left_out"]
 
 
-def test_slices_are_saved_in_the_order_in_which_the_view_counts(tmp_path):
+def test_slices_of_somebody_elses_volume_are_saved_in_the_order_in_which_the_view_counts(tmp_path):
     down = HEART.view("SAX").normal
     axis = np.cross(down, (0, 0, 1.0)) / np.linalg.norm(np.cross(down, (0, 0, 1.0)))
     of = planes(axis, np.cross(down, axis), slices=4)
@@ -65,8 +65,8 @@ def test_slices_are_saved_in_the_order_in_which_the_view_counts(tmp_path):
         labels = np.zeros((4, *of[0].shape), np.uint8)
         labels[list(ordered).index(of[0])] = 3
         scene.add_segmentation(drawing, "sax", labels, HEART.labels)
-        (found,) = (saved := read_study(scene.save_labelled_study(
-            tmp_path / str(k), *volume_and_segmentation(drawing, "sax")))).stacks
+        disown(*(pair := volume_and_segmentation(drawing, "sax")))
+        (found,) = (saved := read_study(scene.save_labelled_study(tmp_path / str(k), *pair, "heart", "SAX"))).stacks
         assert (found.planes[-1].position - found.planes[0].position) @ down > 0
         again = read_labels(saved.labels[0], found)
         (i,) = [i for i in range(4) if again[i].any()]
@@ -161,14 +161,88 @@ def test_what_is_kept_of_one_study_is_one_subject(tmp_path):
     assert prepare([tmp_path / "pool"], "heart", tmp_path / "cohort")["labelled"] == 1
 
 
-def test_volumes_of_somebody_elses_are_a_subject_each(tmp_path):
+def test_volumes_of_somebody_elses_are_known_by_what_they_show(tmp_path):
     kept = []
     for z in (0, 5, 0):
         volume, segmentation = drawn_and_outlined(centre=(0, 0, z))
-        for node in (volume, segmentation):
-            node.RemoveAttribute("PlaneSSL.study")
+        disown(volume, segmentation)
         kept.append(scene.keep_outlines(tmp_path, volume, segmentation, "heart", "SAX", overwrite=True).name)
     assert kept == ["outlined-001", "outlined-002", "outlined-001"]
+
+
+def disown(*nodes) -> None:
+    """As if Slicer's own reader had loaded them, and under no study."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    for node in nodes:
+        node.RemoveAttribute("PlaneSSL.study")
+        if hierarchy.GetItemByDataNode(node):
+            hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), hierarchy.GetSceneItemID())
+
+
+def test_volumes_that_slicer_has_read_from_one_study_are_one_subject(tmp_path):
+    made = study([stack("sax", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3)),
+                  stack("long", "4CH", planes((1, 0, 0), (0, 0, 1), slices=1))])
+    drawing = scene.draw_study(made)
+    for one in made.stacks:
+        scene.add_segmentation(drawing, one.id, outlined((len(one.planes), *one.planes[0].shape)), HEART.labels)
+    pairs = [volume_and_segmentation(drawing, one.id) for one in made.stacks]
+    for volume, segmentation in pairs:
+        disown(volume, segmentation)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    exam = hierarchy.CreateStudyItem(hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "somebody"), "heart")
+    for volume, _ in pairs:
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(volume), exam)
+    kept = {scene.keep_outlines(tmp_path, *pair, "heart", one.view)
+            for pair, one in zip(pairs, made.stacks, strict=True)}
+    assert len(kept) == 1
+
+
+def test_what_lies_in_one_folder_one_after_the_other_is_of_several_patients(tmp_path):
+    """CDs are always D:, and a folder to work in is filled again."""
+    kept = []
+    for z in (0, 5):
+        volume, segmentation = drawn_and_outlined(centre=(0, 0, z))
+        kept.append(scene.keep_outlines(tmp_path, volume, segmentation))
+    assert len(set(kept)) == 2
+
+
+def test_a_phase_that_a_slice_lacks_is_not_taken_for_outlined(tmp_path):
+    """That slice shows the phase before, and holds no outline."""
+    made = study([stack("sax", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3), phases=(2, 1, 2))])
+    drawing = scene.draw_study(made)
+    labels = outlined((3, *made.stacks[0].planes[0].shape))
+    scene.add_segmentation(drawing, "sax", [labels, [labels[0], None, labels[2]]], HEART.labels)
+    saved = read_study(scene.keep_outlines(tmp_path, *volume_and_segmentation(drawing, "sax")))
+    assert [label.phase for label in saved.labels] == [0]
+
+
+def test_slices_of_a_drawn_stack_stay_in_its_order(tmp_path):
+    """A study.json, or a heart that lies otherwise, may count them as no header would."""
+    down = HEART.view("SAX").normal
+    axis = np.cross(down, (0, 0, 1.0)) / np.linalg.norm(np.cross(down, (0, 0, 1.0)))
+    for k, sign in enumerate((1, -1)):
+        of = planes(axis, sign * np.cross(down, axis), slices=4)
+        made = study([stack("sax", "SAX", of)], name=f"study-{k}")
+        drawing = scene.draw_study(made)
+        scene.add_segmentation(drawing, "sax", outlined((4, *of[0].shape)), HEART.labels)
+        folder = scene.keep_outlines(tmp_path, *volume_and_segmentation(drawing, "sax"))
+        np.testing.assert_allclose(read_study(folder).stacks[0].planes[0].position, of[0].position, atol=1e-3)
+
+
+def test_outlines_are_not_kept_where_images_of_a_study_lie(tmp_path):
+    (tmp_path / "sa.nii.gz").touch()
+    with pytest.raises(PlaneSSLError, match=r"is a study itself \(it holds sa\.nii\.gz"):
+        scene.keep_outlines(tmp_path, *drawn_and_outlined())
+
+
+def test_outlines_by_two_anatomies_are_not_mixed(tmp_path):
+    volume, segmentation = drawn_and_outlined()
+    folder = scene.keep_outlines(tmp_path, volume, segmentation)
+    for i in range(3):
+        segmentation.GetSegmentation().GetNthSegment(i).SetName(anatomy.load("knee").labels[i].title)
+        segmentation.GetSegmentation().GetNthSegment(i).SetTerminology("")
+    with pytest.raises(PlaneSSLError, match=f"{folder.name} holds other images of this study, outlined as 'heart'"):
+        scene.keep_outlines(tmp_path, volume, segmentation, "knee", "sagittal", overwrite=True)
 
 
 def test_a_study_that_names_files_elsewhere_takes_no_more(tmp_path):
@@ -181,15 +255,19 @@ def test_a_study_that_names_files_elsewhere_takes_no_more(tmp_path):
 
 
 def test_a_folder_that_is_there_is_replaced_only_when_asked_and_only_if_it_is_such_a_study(tmp_path):
-    nodes = drawn_and_outlined()
-    scene.save_labelled_study(tmp_path / "s", *nodes)
-    with pytest.raises(PlaneSSLError, match="already; they can be replaced"):
-        scene.save_labelled_study(tmp_path / "s", *nodes)
-    scene.save_labelled_study(tmp_path / "s", *nodes, overwrite=True)
+    scene.save_labelled_study(tmp_path / "s", *drawn_and_outlined())
+    others = drawn_and_outlined(centre=(0, 0, 5))
+    with pytest.raises(PlaneSSLError, match="exists already"):
+        scene.save_labelled_study(tmp_path / "s", *others)
+    scene.save_labelled_study(tmp_path / "s", *others, overwrite=True)
     assert json.loads((tmp_path / "s" / "study.json").read_text())["subject"] == "s"
-    (tmp_path / "s" / "scan.dcm").touch()
-    with pytest.raises(PlaneSSLError, match=r"such as scan\.dcm"):
-        scene.save_labelled_study(tmp_path / "s", *nodes, overwrite=True)
+    (tmp_path / "s" / "labels" / "mine_00.nii.gz").touch()
+    with pytest.raises(PlaneSSLError, match=r"such as mine_00\.nii\.gz"):
+        scene.save_labelled_study(tmp_path / "s", *drawn_and_outlined(), overwrite=True)
+    (tmp_path / "t" / "labels").mkdir(parents=True)
+    (tmp_path / "t" / "patient_00.nii.gz").touch()
+    with pytest.raises(PlaneSSLError, match=r"such as patient_00\.nii\.gz"):
+        scene.save_labelled_study(tmp_path / "t", *drawn_and_outlined(), overwrite=True)
 
 
 def test_what_was_segmented_slice_by_slice_is_whole_where_some_slices_are_empty():
