@@ -46,7 +46,8 @@ def evaluate(
         report({"event": "notice", "text": "This is not the cohort that the run was trained on: whether some of its "
                                            "subjects are the same cannot be told."})
     else:
-        trained_on, seen = (len(set(names) & of) for of in (set(run.split.train), run.seen - set(run.split.train)))
+        taught = run.taught or set(run.split.train)  # a pretraining trains on planes alone
+        trained_on, seen = (len(set(names) & of) for of in (taught, run.seen - taught))
     if trained_on and part != "train":
         report({"event": "notice", "text": f"The run was trained on {trained_on} of these {len(names)} subjects: what "
                                            "it does with them says nothing about others."})

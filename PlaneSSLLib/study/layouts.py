@@ -22,7 +22,9 @@ LABEL_NAMES = re.compile(rf"(?:^|[-_. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
 LABEL_PREFIX = re.compile(rf"^(?:{LABEL_WORDS})[-_. ]", re.IGNORECASE)
 LABEL_FOLDER = re.compile(LABEL_WORDS, re.IGNORECASE)
 IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
-PATIENT = re.compile(r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?$", re.IGNORECASE)
+_NUMBERED = r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?"
+PATIENT = re.compile(rf"{_NUMBERED}$", re.IGNORECASE)
+PATIENTS_NUMBER = re.compile(rf".*?{_NUMBERED}\d+", re.IGNORECASE)
 PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
 SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 40.0  # that sequences of one organ differ by
@@ -131,6 +133,7 @@ def loose_volumes(files: list[Path]) -> Volumes:
         found.mixed = found.mixed or _several_patients(volumes)
         for same in _by_grid(volumes):
             found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED)
+            found.mixed = found.mixed or _several_cycles(same)
         labelled += [volume for volume in volumes if beside[volume.file]]
     found.mixed = found.mixed or _lie_apart(labelled)
     known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
@@ -231,6 +234,15 @@ def case_of(file: Path) -> str:
     return PHASE.sub("", _channelless(file))
 
 
+def patient_of(name: str) -> str:
+    """A name up to the number of a patient, where a word says that it is one: sub-01 for sub-01_ses-02.
+
+    Visits and views of a patient in files of their own must not train and validate.
+    """
+    found = PATIENTS_NUMBER.match(name)
+    return found.group() if found else name
+
+
 def _channelless(file: Path) -> str:
     return stem(file).removesuffix("_0000")  # other numbers may be the case's: patient_0012 in the Decathlon's layout
 
@@ -289,6 +301,13 @@ def _several_patients(alike: list[VolumeFile]) -> str:
         return ""
     return (f"several patients, as it seems ({grids[0].file.name} and files named like it lie on {len(grids)} grids or "
             "more)")
+
+
+def _several_cycles(phases: list[VolumeFile]) -> str:
+    """What the phases of one stack seem to be of whose names tell end-diastole under more than one other name."""
+    names = {_phaseless(one.file): one.file.name for one in phases if _phaseless(one.file) != one.file.name}
+    first, second, *_ = [*names.values(), "", ""]
+    return f"several patients, as it seems ({first} and {second} are phases of one each)" if second else ""
 
 
 def _lie_apart(labelled: list[VolumeFile]) -> str:

@@ -15,7 +15,9 @@ from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
 from .labels import taken_by_value
-from .layouts import IMAGE_FOLDERS, Volumes, case_of, cases, is_label, loose_volumes, named_views, one_case, stem
+from .layouts import (
+    IMAGE_FOLDERS, Volumes, case_of, cases, is_label, loose_volumes, named_views, one_case, patient_of, stem,
+)
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
@@ -152,7 +154,7 @@ def _text(headers: Iterable[Series]) -> str:
 def _subject(folder: Path, images: Sequence[Image]) -> str:
     found = next((image.series.subject for image in images if image.series.subject), "")
     if found or folder.is_file():
-        return found or (case_of(folder) if cases(folder.parent) else stem(folder))
+        return found or patient_of(case_of(folder) if cases(folder.parent) else stem(folder))
     folder = folder.resolve()
     while folder.name.lower() in UNTELLING or re.match(r"ses(sion)?[-_]", folder.name.lower()):  # of BIDS, say
         folder = folder.parent

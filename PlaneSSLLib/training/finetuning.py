@@ -38,6 +38,8 @@ def finetune(
     for the task. align: where the run that is taken over has learnt lines, and the anatomy says how, lay images by the
     lines that it sees in them before they are segmented; its weights are kept for that. running: see `run_training`.
     """
+    if init is not None and Path(init).resolve() == Path(out).resolve():
+        raise PlaneSSLError(f"A run cannot take the place of the one that it starts from, {init}: choose another name.")
     cohort = Cohort(cohort_folder)
     settings = settings or USUAL.get(task, USUAL["segmentation"])
     if split is None:
@@ -48,7 +50,13 @@ def finetune(
     report = running.get("report", lambda event: None)
     if start is not None and not start.finished:
         report({"event": "notice", "text": f"The training of {init} has not ended: its best weights so far are taken."})
-    opened = set(split.test) & start.seen if start else set()
+    asked = {*split.validation, *split.test}
+    taught = asked & start.taught if start else set()
+    if taught:
+        report({"event": "notice", "text": (
+            f"The run {init} has learnt from the labels of {len(taught)} of these {len(asked)} subjects to validate or "
+            "test on: figures on them say nothing about others.")})
+    opened = set(split.test) & start.seen - taught if start else set()
     if opened:
         report({"event": "notice", "text": (
             f"The run {init} has learnt from the images of {len(opened)} of these {len(split.test)} test subjects, "
@@ -83,7 +91,8 @@ def finetune(
     return run_training(
         cohort, target, split, settings, name, Path(out), config,
         prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer),
-        seen=start.seen if start else (), guide=guide, **running)
+        seen=start.seen if start else (), taught=split.train + tuple(start.taught if start else ()), guide=guide,
+        **running)
 
 
 def target_task(name: str, cohort: Cohort, split: Split, poses: Poses = MappingProxyType({})) -> Task:

@@ -39,25 +39,27 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool,
-               seen: Iterable[str] = (), guide: Run | None = None) -> Run:
+               seen: Iterable[str] = (), taught: Iterable[str] = (), guide: Run | None = None) -> Run:
         """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run.
 
         A finished run that is to be replaced is kept in a folder within until `finish`. seen: see `Run.seen`; those who
-        train need not be named. guide: the run whose weights see how images lie, see `Run.guide`.
+        train need not be named. taught: see `Run.taught`. guide: the run whose weights see how images lie, see
+        `Run.guide`.
         """
         run = cls(folder)
         if (run.folder / "config.json").is_file() and not run.finished and not overwrite:
             raise PlaneSSLError(f"{folder} holds a training that is not finished: go on with it (--resume, in Python "
                                 "resume=True), choose another name, or let it be replaced (--overwrite).")
-        refuse_existing(run.folder, overwrite)
+        refuse_existing(run.folder, overwrite or run._was_not_begun())
         if run.folder.exists() and not run._is_ours():
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
         make_folder(run.folder)
         run._put_aside()
+        write_json(run.folder / "versions.json", _versions())  # the first: it says whose folder this is
         write_json(run.folder / "plan.json", plan.as_json())
         write_text(run.folder / "anatomy.toml", anatomy_toml)
-        write_json(run.folder / "splits.json", {**split.as_json(), "seen": sorted({*split.train, *seen})})
-        write_json(run.folder / "versions.json", _versions())
+        write_json(run.folder / "splits.json", {
+            **split.as_json(), "seen": sorted({*split.train, *seen}), "taught": sorted({*taught})})
         if guide is not None:
             with replacing(run.folder / GUIDE) as side:
                 safetensors.torch.save_file(guide.guiding_network().state_dict(), side)
@@ -96,12 +98,18 @@ class Run:
     @property
     def split(self) -> Split:
         return Split(**{part: tuple(names) for part, names in read_json(self.folder / "splits.json").items()
-                        if part != "seen"})
+                        if part not in ("seen", "taught")})
 
     @property
     def seen(self) -> set[str]:
         """All whose images its weights have learnt from, with labels or without, in this training or one before."""
         return set(read_json(self.folder / "splits.json").get("seen", self.split.train))
+
+    @property
+    def taught(self) -> set[str]:
+        """All whose outlines or classes its weights have learnt from, in this training or one before."""
+        before = self.split.train if self.config["stage"] == "finetuning" else ()  # what earlier versions wrote
+        return set(read_json(self.folder / "splits.json").get("taught", before))
 
     @property
     def versions(self) -> dict[str, str]:
@@ -118,21 +126,30 @@ class Run:
         return self.folder / "replaced"
 
     def _is_ours(self) -> bool:
-        """Is this folder a run, one that was put aside for the next, which was broken off before it began, or empty?"""
-        return ((self.folder / "config.json").is_file() or (self.replaced / "results.json").is_file()
-                or not any(self.folder.iterdir()))
+        """Is this folder a run, be it put aside for the next or broken off before it began, or is it empty?"""
+        return (any((folder / "config.json").is_file() for folder in (self.folder, self.replaced))
+                or self._was_not_begun() or not any(self.folder.iterdir()))
+
+    def _was_not_begun(self) -> bool:
+        """Was a run broken off between its first file and config.json, and is nothing else kept here?"""
+        try:
+            ours = "planessl" in read_json(self.folder / "versions.json")
+        except (PlaneSSLError, TypeError):
+            return False
+        return ours and not (self.folder / "config.json").exists() and not self.replaced.exists()
 
     def _put_aside(self) -> None:
         """Keep a finished run until the next one is; what a broken-off one has left goes, pictures of it, too."""
         own = [path for path in self.folder.iterdir() if path.is_file() or path.name == "tensorboard"]
         if not self.finished:
-            for left in own:
+            for left in sorted(own, key=lambda path: path.name == "versions.json"):
                 remove(left)
             return
         if (self.replaced / "results.json").is_file():  # else this is what an interruption has left to be moved
             remove(self.replaced)
         make_folder(self.replaced)
-        for path in sorted(own, key=lambda path: path.name == "results.json"):
+        last = "config.json", "results.json"  # by which it is known that a run, and that a finished one, is here
+        for path in sorted(own, key=lambda path: last.index(path.name) if path.name in last else -1):
             path.replace(self.replaced / path.name)
 
     def finish(self, results: dict) -> None:

@@ -34,11 +34,11 @@ def places_of(task: Task, cohort: Cohort, subjects: tuple[str, ...]) -> list[Pla
     return places
 
 
-def free_places_of(task: Joint, cohort: Cohort, split: Split) -> list[Place]:
-    """Every frame that planes can be learnt from, but those of subjects who validate or test."""
+def free_places_of(task: Joint, cohort: Cohort, split: Split, among: Collection[str] | None = None) -> list[Place]:
+    """Every frame that planes can be learnt from, but those of subjects who validate or test; among: of these alone."""
     places = []
     for name in cohort.pseudonyms:
-        if name not in split.validation + split.test:
+        if name not in split.validation + split.test and (among is None or name in among):
             cohort.studies[name].check()
             places += task.free_places(cohort.studies[name])
     return places
@@ -47,20 +47,22 @@ def free_places_of(task: Joint, cohort: Cohort, split: Split) -> list[Place]:
 def run_training(
     cohort: Cohort, task: Task, split: Split, settings: Settings, network_name: str, out: Path, config: dict, *,
     prepare_network: Callable[[Network], dict] = lambda network: {}, seen: Collection[str] = (),
-    guide: Run | None = None,
+    taught: Collection[str] = (), guide: Run | None = None,
     overwrite: bool = False, resume: bool = False, report: Report = lambda event: None,
 ) -> dict:
     """Train and write the run at `out`; returns its results.
 
     config: what else is to be known about the run. prepare_network: takes pretrained weights over and returns what it
-    has to say about them. seen: whose images these weights have learnt from already. guide: see `Run.create`. With
-    resume, a run that is there goes on; if its choices differ from these, both are shown.
+    has to say about them. seen: whose images these weights have learnt from already. taught, guide: see `Run.create`.
+    With resume, a run that is there goes on, on the studies that it began with; if its choices differ from these, both
+    are shown.
     """
     keep_freed_memory()
     training = places_of(task, cohort, split.train)
     if not training:
         raise PlaneSSLError(f"None of the {len(split.train)} subjects to train on has a frame for this task.")
-    free = free_places_of(task, cohort, split) if isinstance(task, Joint) else []
+    begun = Run(out) if resume and (out / "config.json").is_file() else None
+    free = free_places_of(task, cohort, split, begun and begun.seen) if isinstance(task, Joint) else []
     watched = places_of(task, cohort, split.validation)
     watched = watched[:: -(-len(watched) // MOST_FRAMES)] if watched else []
     seen = {*seen, *(place.study for place in free)}
@@ -85,7 +87,7 @@ def run_training(
         if device.type == "cuda":
             torch.cuda.set_device(device)
         transfer = prepare_network(network)  # before a run is begun that could not go on
-        run = _start(out, choices, cohort, split, seen, guide, overwrite, resume, processes)
+        run = _start(out, choices, cohort, split, seen, taught, guide, overwrite, resume, processes)
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
         if run.replaced.exists() and processes.first:
@@ -137,8 +139,8 @@ def _differences(one: dict, other: dict) -> Iterator[str]:
 
 
 def _start(
-    out: Path, choices: dict, cohort: Cohort, split: Split, seen: Collection[str], guide: Run | None, overwrite: bool,
-    resume: bool, processes: Processes,
+    out: Path, choices: dict, cohort: Cohort, split: Split, seen: Collection[str], taught: Collection[str],
+    guide: Run | None, overwrite: bool, resume: bool, processes: Processes,
 ) -> Run:
     if resume and (out / "config.json").is_file():
         run = Run.open(out)
@@ -152,7 +154,7 @@ def _start(
                                 "resume with its own choices, or start another run.")
     elif processes.first:
         toml = (cohort.folder / "anatomy.toml").read_text(encoding="utf-8")
-        run = Run.create(out, choices, cohort.plan, toml, split, overwrite, seen, guide)
+        run = Run.create(out, choices, cohort.plan, toml, split, overwrite, seen, taught, guide)
     processes.wait()
     return Run(out) if not processes.first else run
 

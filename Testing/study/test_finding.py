@@ -67,7 +67,7 @@ def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
     found = find_studies(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in found] == [
         *(f"{n:02}.nii.gz" for n in range(4)), *(f"named/case{n:02}_frame1.nii.gz" for n in range(4))]
-    assert [read_patient(path).subject for path in found[2:5]] == ["02", "03", "case00_frame1"]
+    assert [read_patient(path).subject for path in found[2:5]] == ["02", "03", "case00"]
 
 
 def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):

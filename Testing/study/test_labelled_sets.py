@@ -103,6 +103,33 @@ def test_phases_of_several_patients_in_one_folder_are_refused(tmp_path, apart):
         read_patient(*find_studies(tmp_path))
 
 
+def test_phases_of_several_patients_on_one_grid_are_refused(tmp_path):
+    """Preprocessed to one grid, with headers that are made up: a heart has one end-diastole."""
+    for name in ("P01_ED", "P01_ES", "P02_ED", "P02_ES"):
+        volume(tmp_path / f"{name}.nii.gz")
+        volume(tmp_path / f"{name}_gt.nii.gz", dtype=np.uint8)
+    with pytest.raises(PlaneSSLError, match="several patients, as it seems"):
+        read_patient(*find_studies(tmp_path))
+
+
+@pytest.mark.parametrize("others", ["patient{}_la", "patient{}_ses-02"])
+def test_views_and_visits_of_a_patient_are_of_one_subject(tmp_path, others):
+    """In files of their own they would train and validate; a cohort takes one of them, and says so."""
+    for n in (1, 2, 3):
+        for name in (f"patient{n}_sa", others.format(n)):
+            volume(tmp_path / f"{name}.nii.gz", origin=(90 * n, 0, 0))
+            volume(tmp_path / f"{name}_gt.nii.gz", origin=(90 * n, 0, 0), dtype=np.uint8)
+    studies = [read_study(path) for path in find_studies(tmp_path)]
+    assert [study.subject for study in studies] == ["patient1"] * 2 + ["patient2"] * 2 + ["patient3"] * 2
+
+
+def test_a_folder_of_studies_with_another_s_images_beside_them_is_no_patient_s(tmp_path):
+    write_study(tmp_path / "outlined-001", 0)
+    volume(tmp_path / "sa.nii.gz")
+    with pytest.raises(PlaneSSLError, match=r"2 studies, some with a study\.json of its own"):
+        read_patient(tmp_path)
+
+
 @pytest.mark.parametrize("names", [("ED", "ES"), ("sa_ED", "sa_ES"), ("001_SA_ED", "001_SA_ES"), ("sa-ed", "sa-es")])
 def test_end_diastole_and_end_systole_are_phases_of_one_stack(tmp_path, names):
     """As the UK Biobank's outlines and M&Ms-2 come."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, Split
+from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.reports import write_report
 from PlaneSSLLib.training.engine import Engine
 from PlaneSSLLib.training.finetuning import finetune, take_over
@@ -219,6 +220,47 @@ def test_test_subjects_that_a_pretraining_has_seen_are_told(pretrained, cohort_f
              settings=replace(QUICK, epochs=1), report=said.append)
     assert any("of these 6 test subjects, without their labels" in event.get("text", "") for event in said)
     assert Run.open(tmp_path / "run").seen == Run.open(pretrained).seen | set(names[:2])
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_whose_labels_a_run_has_learnt_is_known_of_those_that_start_from_it(cohort_folder, tmp_path):
+    names, said = Cohort(cohort_folder).pseudonyms, []
+    brief = {"settings": replace(QUICK, epochs=1, batch=1), "report": said.append}
+    finetune(cohort_folder, tmp_path / "first", split=Split(names[:2], (), ()), **brief)
+    split = Split(names[2:3], names[:1], names[1:2])
+    finetune(cohort_folder, tmp_path / "second", split=split, init=tmp_path / "first", **brief)
+    texts = [event["text"] for event in said if event["event"] == "notice"]
+    assert any("learnt from the labels of 2 of these 2 subjects to validate or test on" in text for text in texts)
+    assert not any("without their labels" in text for text in texts)
+    assert Run.open(tmp_path / "second").taught == set(names[:3])
+    assert evaluate(tmp_path / "second", cohort_folder)["trained_on"] == 3
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_a_resumed_finetuning_learns_from_nobody_who_came_later(pretrained, cohort_folder, tmp_path):
+    """Who is prepared meanwhile is not among those whose images the run says that it has seen."""
+    shutil.copytree(cohort_folder, tmp_path / "c")
+    late = tmp_path / "c" / "studies" / Run.open(pretrained).split.validation[0]
+    brief = {"init": pretrained, "subjects": 2, "settings": replace(QUICK, batch=1)}
+    late.rename(tmp_path / "late")
+
+    def interrupt(event):
+        if event.get("step", 0) > 10:
+            raise KeyboardInterrupt
+
+    finetune(tmp_path / "c", tmp_path / "whole", **brief)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(tmp_path / "c", tmp_path / "cut", report=interrupt, **brief)
+    split = Run.open(tmp_path / "cut").split
+    (tmp_path / "late").rename(late)
+    finetune(tmp_path / "c", tmp_path / "cut", resume=True, split=split, **brief)
+    assert same_weights(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_no_run_takes_the_place_of_the_one_that_it_starts_from(pretrained, cohort_folder):
+    with pytest.raises(PlaneSSLError, match="take the place of the one that it starts from"):
+        finetune(cohort_folder, pretrained, init=pretrained / ".", settings=replace(QUICK), overwrite=True)
+    assert Run.open(pretrained).finished
 
 
 def test_damage_is_found_before_any_work(cohort_folder, tmp_path):

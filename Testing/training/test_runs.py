@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,6 +101,36 @@ def test_a_run_that_was_broken_off_before_it_began_is_replaced(pretrained, cohor
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1, batch=1), overwrite=True)
     assert told["epochs"] == 1 and Run.open(tmp_path / "run").finished
+
+
+@pytest.mark.usefixtures("short_epochs")
+@pytest.mark.parametrize("resume", [True, False])
+def test_what_was_broken_off_before_a_run_began_is_in_nobodys_way(pretrained, cohort_folder, tmp_path, resume):
+    """A full disk, a kill: a grid of comparisons must not stand still for it."""
+    shutil.copytree(pretrained, tmp_path / "run")
+    for path in (tmp_path / "run").iterdir():
+        if path.name not in ("plan.json", "versions.json"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    told = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1, batch=1), resume=resume)
+    assert told["epochs"] == 1 and Run.open(tmp_path / "run").finished
+
+
+def test_a_run_is_known_as_one_wherever_putting_it_aside_was_broken_off(pretrained, tmp_path, monkeypatch):
+    shutil.copytree(pretrained, tmp_path / "run")
+    run, move = Run(tmp_path / "run"), Path.replace
+
+    def interrupted(path, target):
+        move(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    left = sum(path.is_file() for path in run.folder.iterdir())
+    for _ in range(left):
+        with pytest.raises(KeyboardInterrupt):
+            run._put_aside()
+        assert run._is_ours()
+    run._put_aside()
+    assert same_weights(run.replaced, pretrained) and Run(run.replaced).finished
 
 
 @pytest.mark.usefixtures("short_epochs")
