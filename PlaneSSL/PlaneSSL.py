@@ -25,7 +25,7 @@ _LIBRARY = str(next(folder for folder in Path(__file__).resolve().parents if (fo
 if _LIBRARY not in sys.path:
     sys.path.append(_LIBRARY)
 
-from PlaneSSLPanel import sources  # noqa: E402
+from PlaneSSLPanel import sources, windows  # noqa: E402
 from PlaneSSLPanel.lazily import lazily  # noqa: E402
 from PlaneSSLPanel.learning import LearningLogic, reading_options  # noqa: E402
 from PlaneSSLPanel.samples import registerSampleData  # noqa: E402
@@ -67,8 +67,8 @@ class PlaneSSL(ScriptedLoadableModule):
 
 def startedUp() -> None:
     """What can only be done once all modules are there."""
-    registerSampleData()
     slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, openForOurs)
+    registerSampleData()  # an application may come without the module of samples
 
 
 def openForOurs(caller=None, event=None) -> None:
@@ -274,9 +274,7 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
         """Show the foremost images in the slice views, with their lines, which follow what the views show."""
         scenes.show_views(self.drawing(study))
         self.followViews()
-        layouts = slicer.app.layoutManager()
-        for i in range(layouts.threeDViewCount if layouts else 0):
-            layouts.threeDWidget(i).threeDView().resetFocalPoint()
+        windows.bringUp(self.drawing(study))
 
     def showImage(self, study: slicer.vtkMRMLScriptedModuleNode, stack: str, index: int,
                   phase: int | None = None) -> None:

@@ -168,6 +168,7 @@ class ApplySection(Section):
 
     def _export(self) -> None:
         study = self._study()
+        self.ui.exportFolder.addCurrentPathToHistory()
         out = Path(self.settings.exportFolder, f"PlaneSSL {datetime.now():%Y-%m-%d %H-%M-%S}")
         folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
         kept = Path(folder.name, "kept.npz")

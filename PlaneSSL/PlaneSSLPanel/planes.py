@@ -50,6 +50,8 @@ class PlanesSection(Section):
         ui, study = self.ui, self.study
         if self.settings is None:
             return
+        if self._look is None:  # what a script has drawn keeps its look until the user chooses another
+            self._look = self.panel.look()
         stacks = self.logic.drawnStacks(study) if study else []
         if not study:
             ui.targetsButton.checked = ui.predictedButton.checked = False

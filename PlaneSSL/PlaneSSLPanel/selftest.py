@@ -14,10 +14,8 @@ import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from PlaneSSLLib import anatomy as anatomies
 from PlaneSSLLib.jobs import CANCELLED, RUNNING, JobCancelled
 from PlaneSSLLib.steps import finish
-from PlaneSSLLib.study import read_labels, read_study
 
 from . import samples
 
@@ -123,7 +121,9 @@ class PlaneSSLTest(ScriptedLoadableModuleTest):
 
     def _segment(self, logic, run: Path, folder: Path) -> None:
         """What the child process found is what the scene has, phase by phase, and lies where the heart is."""
+        from PlaneSSLLib import anatomy
         from PlaneSSLLib.prediction.results import Results
+        from PlaneSSLLib.study import read_labels, read_study
 
         study = logic.drawStudy(self.phantom())
         logic.segmentationJob(run, study, folder / "found.npz", device="cpu").wait(timeout_s=_DEADLINE_S)
@@ -131,7 +131,7 @@ class PlaneSSLTest(ScriptedLoadableModuleTest):
         finish(logic.outliningSteps(study, folder / "kept.npz"))
         acquired = read_study(self.phantom())
         found, kept = ({one.stack.id: one for one in Results.load(
-            folder / f"{name}.npz", acquired, anatomies.load("heart")).stacks} for name in ("found", "kept"))
+            folder / f"{name}.npz", acquired, anatomy.load("heart")).stacks} for name in ("found", "kept"))
         outlined = [(name, phase, i) for name, one in found.items() for n, phase in enumerate(one.phases)
                     for i, image in enumerate(one.labels[n]) if image.any()]
         self.assertGreater(len(outlined), 5)

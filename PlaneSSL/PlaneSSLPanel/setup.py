@@ -1,12 +1,18 @@
 """Set-up: what is installed, what is missing, where models and cohorts are kept and how to delete them."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import ctk
+import qt
 import slicer
 from slicer.i18n import tr as _
 
 from . import installing
 from .section import Section, allow, fill_table
+
+
+TYPING_MS = 700
 
 
 class SetUpSection(Section):
@@ -15,11 +21,15 @@ class SetUpSection(Section):
         ui = self.ui
         ui.workspace.filters = ctk.ctkPathLineEdit.Dirs
         ui.workspace.currentPath = str(self.logic.workspace.folder)
-        ui.workspace.currentPathChanged.connect(self._move)
+        self._typing = qt.QTimer()  # every letter of a path that is typed is another path
+        self._typing.setSingleShot(True)
+        self._typing.setInterval(TYPING_MS)
+        self._typing.timeout.connect(self._move)
+        ui.workspace.currentPathChanged.connect(lambda *_path: self._typing.start())
         ui.keptTable.itemSelectionChanged.connect(self._allow)
         ui.setUpSection.contentsCollapsed.connect(self._opened)
         self.onClick(ui.installButton, _("The packages could not be installed."), installing.installPackages)
-        self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch)
+        self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch, waits=True)
         self.onClick(ui.deleteButton, _("It could not be deleted."), self._delete)
         self._kept, self._weighed = [], None
 
@@ -55,9 +65,11 @@ class SetUpSection(Section):
         self._weighed = None
         self.panel.refresh()
 
-    def _move(self, folder: str) -> None:
-        if folder:
+    def _move(self) -> None:
+        folder = Path(self.ui.workspace.currentPath)
+        if folder.is_absolute() and folder != self.logic.workspace.folder:
             self.logic.setWorkspace(folder)
+            self.ui.workspace.addCurrentPathToHistory()
             self.panel.refresh()
 
     def _delete(self) -> None:

@@ -75,6 +75,8 @@ class StudySection(Section):
     def read(self, views: dict[str, str] | None = None, then: Callable[[], None] | None = None) -> None:
         """Read what is chosen in the background and show its stacks. then: what comes next, and enters the scene."""
         source, read_as = self._source(), self._reading()
+        if source[0] == FOLDER:
+            self.ui.studyFolder.addCurrentPathToHistory()
         gather = {FOLDER: Path, DICOM: self.logic.gatherDicom, VOLUMES: self.logic.gatherVolumes}
         folder = gather[source[0]](source[1])
         kept = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)

@@ -98,6 +98,7 @@ class TrainSection(Section):
 
     def _pretrain(self) -> None:
         settings = self.settings
+        self.ui.pretrainingFolder.addCurrentPathToHistory()
         tasks = [name for name, wanted in (("lines", settings.taskLines), ("location", settings.taskLocation))
                  if wanted]
         jobs = self.logic.pretrainingJobs(
@@ -107,7 +108,10 @@ class TrainSection(Section):
 
     def _finetune(self) -> None:
         settings, start = self.settings, chosen(self.ui.startingRun) or None  # as it is shown
+        self.ui.labelledFolder.addCurrentPathToHistory()
         classes = settings.classesFile if settings.task == "classification" else ""
+        if classes:
+            self.ui.classesFile.addCurrentPathToHistory()
         jobs = self.logic.finetuningJobs(
             settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
             init=start, subjects=settings.subjects, network=None if start else settings.network,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from Testing.made_up_run import write_run
 from Testing.made_up_study import write_study
-from Testing.module.using import draw
+from Testing.module.using import draw, turn_until
 
 from PlaneSSLLib import anatomy, scene
 
@@ -30,6 +30,33 @@ def test_an_emptied_path_is_no_path(panel, tmp_path):
     panel.ui.exportFolder.currentPath = ""
     panel.settings.surface = not panel.settings.surface
     assert (panel.settings.exportFolder, panel.ui.exportFolder.currentPath) == ("", "")
+
+
+def test_a_path_is_taken_once_it_is_typed(panel, host, tmp_path):
+    """Not letter by letter, and none that begins nowhere: models and cohorts would lie in folders of that name."""
+    before, box = panel.logic.workspace.folder, panel.ui.workspace
+    for typed in (str(tmp_path)[:-3], "half", str(tmp_path)):
+        box.currentPath = typed
+        assert panel.logic.workspace.folder == before
+    turn_until(host, lambda: panel.logic.workspace.folder == tmp_path)
+    box.currentPath = "half"
+    panel.sections["PlaneSSLSetUp"]._move()
+    assert panel.logic.workspace.folder == tmp_path
+
+
+def test_a_cine_that_was_drawn_can_be_played(panel, host, study_folder, monkeypatch):
+    shown = []
+    monkeypatch.setattr(host.util, "mainWindow", object)
+    monkeypatch.setattr(host.modules.sequences, "showSequenceBrowser", shown.append, raising=False)
+    study = draw(panel, study_folder)
+    assert shown == panel.logic.drawing(study).nodes("browser")[:1] != []
+
+
+def test_the_look_that_a_script_chose_stays_until_the_user_chooses(panel, study_folder):
+    study = panel.logic.drawStudy(study_folder, textures="all")
+    before = panel.logic.drawing(study).look
+    panel.settings.surface = not panel.settings.surface
+    assert panel.logic.drawing(study).look == before
 
 
 def test_the_panel_forgets_settings_that_it_no_longer_shows(panel):

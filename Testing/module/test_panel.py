@@ -51,7 +51,8 @@ def test_importing_the_module_is_light():
     code = (f"import sys; sys.path[:0] = [{str(HOUSE)!r}, {str(HOUSE / 'Testing' / 'module')!r}]\n"
             "import standins; standins.install()\n"
             "before = set(sys.modules); import PlaneSSL\n"
-            "print([name for name in ('pydicom', 'torch', 'monai', 'matplotlib', 'highdicom', 'PyTorchUtils') "
+            "print([name for name in ('pydicom', 'torch', 'monai', 'matplotlib', 'highdicom', 'PyTorchUtils', "
+            "'PlaneSSLLib.study.reading', 'PlaneSSLLib.anatomy.reading', 'PlaneSSLLib.scene.nodes') "
             "if name in set(sys.modules) - before])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE)
     assert done.stdout.strip() == "[]"

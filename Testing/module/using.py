@@ -31,16 +31,16 @@ def longest_stand_still(panel, host, work: Callable[[], None], within_s: float =
     timer = qt.QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
     timer.start(5)
-    _turn_until(host, lambda: ticks, within_s)
+    turn_until(host, lambda: ticks, within_s)
     work()
-    _turn_until(host, lambda: not panel.running.busy, within_s)
+    turn_until(host, lambda: not panel.running.busy, within_s)
     seen = len(ticks)
-    _turn_until(host, lambda: len(ticks) > seen, within_s)
+    turn_until(host, lambda: len(ticks) > seen, within_s)
     timer.stop()
     return max(later - sooner for sooner, later in pairwise(ticks))
 
 
-def _turn_until(host, condition: Callable[[], object], within_s: float) -> None:
+def turn_until(host, condition: Callable[[], object], within_s: float = 30) -> None:
     """Let the event loop turn, as in Slicer, until something holds."""
     latest = time.monotonic() + within_s
     while not condition():

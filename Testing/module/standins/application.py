@@ -79,6 +79,9 @@ class _Application(_Signals):
     def layoutManager(self):
         return None
 
+    def topLevelWidgets(self) -> list:
+        return []
+
     def moduleManager(self):
         return _Signals()
 
