@@ -34,11 +34,12 @@ class Split:
 def read_split(path: Path, cohort: Cohort) -> Split:
     """A split from JSON: {"train": [..], "validation": [..], "test": [..]}, subjects by name or by pseudonym.
 
-    A run's splits.json is one, too; its "seen" is passed over.
+    A run's splits.json is one, too; what else it says is passed over.
     """
     document = read_json(path)
     parts = ("train", "validation", "test")
-    if not isinstance(document, dict) or not set(document) <= {*parts, "seen"} or not document.get("train") or not all(
+    known = {*parts, "seen", "taught"}
+    if not isinstance(document, dict) or not set(document) <= known or not document.get("train") or not all(
             isinstance(document.get(part, []), list) for part in parts):
         raise PlaneSSLError(
             f"{path} is no split: expected lists of subjects under {', '.join(parts)}; train may not be empty.")

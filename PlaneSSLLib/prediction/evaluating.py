@@ -27,10 +27,10 @@ def evaluate(
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a study's figure is the
     mean over its labelled stacks and phases; mean, sd and interval are over studies; clean: keep the largest piece of
-    every structure first, as `segment` does where it is asked to. All have "trained_on": how many of
-    the subjects the run was trained on, and "seen": how many it has learnt from without their labels, in this training
-    or the one before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects that
-    are prepared anew have other pseudonyms, and nobody can tell whether they are the same.
+    every structure first, as `segment` does where it is asked to. All have "trained_on": how many of the subjects the
+    run was trained on, and "seen": how many it has learnt from without their labels, both in this training or one
+    before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects that are
+    prepared anew have other pseudonyms, and nobody can tell whether they are the same.
     """
     run, cohort = Run.open(run_folder), Cohort(cohort_folder)
     run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")

@@ -97,8 +97,8 @@ class Run:
 
     @property
     def split(self) -> Split:
-        return Split(**{part: tuple(names) for part, names in read_json(self.folder / "splits.json").items()
-                        if part not in ("seen", "taught")})
+        found = read_json(self.folder / "splits.json")
+        return Split(**{part: tuple(found[part]) for part in ("train", "validation", "test")})
 
     @property
     def seen(self) -> set[str]:

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.cohort import Cohort, Split
+from PlaneSSLLib.cohort import Cohort, Split, read_split
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.reports import write_report
 from PlaneSSLLib.training.engine import Engine
@@ -234,6 +234,7 @@ def test_whose_labels_a_run_has_learnt_is_known_of_those_that_start_from_it(coho
     assert not any("without their labels" in text for text in texts)
     assert Run.open(tmp_path / "second").taught == set(names[:3])
     assert evaluate(tmp_path / "second", cohort_folder)["trained_on"] == 3
+    assert read_split(tmp_path / "second" / "splits.json", Cohort(cohort_folder)) == Run.open(tmp_path / "second").split
 
 
 @pytest.mark.usefixtures("short_epochs")
