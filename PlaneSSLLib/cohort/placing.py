@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
@@ -40,22 +41,21 @@ class Augmentation:
         return matrix
 
     def intensities(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(rows, columns) float32 -> the same with changed contrast, noise and so on."""
+        """(rows, columns) float32 -> the same with changed contrast, noise and so on; all in single precision."""
         if self.curve:
-            image = _through_curve(image, self.curve, rng)
+            image = _through_curve(image, self.curve, rng).astype(np.float32)
         if self.shading and rng.random() < self.shaded:
-            coarse = rng.normal(0, self.shading, (4, 4))
-            factors = [size / 4 for size in image.shape]
-            image = image * np.exp(ndimage.zoom(coarse, factors, order=1, grid_mode=True, mode="nearest"))
+            rows, columns = (_between(4, size) for size in image.shape)
+            image = image * np.exp((rows @ rng.normal(0, self.shading, (4, 4)) @ columns.T).astype(np.float32))
         if self.blur_px and rng.random() < 0.3:
             image = ndimage.gaussian_filter(image, rng.uniform(0, self.blur_px))
         if self.gamma:
-            exponent = np.exp(rng.uniform(-1, 1) * np.log1p(self.gamma))
+            exponent = float(np.exp(rng.uniform(-1, 1) * np.log1p(self.gamma)))
             image = np.sign(image) * np.abs(image) ** exponent
         if self.gain:
-            image = image * np.exp(rng.normal(0, self.gain)) + rng.normal(0, self.gain / 2)
+            image = image * float(np.exp(rng.normal(0, self.gain))) + rng.normal(0, self.gain / 2)
         if self.noise and rng.random() < 0.5:
-            image = image + rng.normal(0, rng.uniform(0, self.noise), image.shape)
+            image = image + rng.normal(0, rng.uniform(0, self.noise), image.shape).astype(np.float32)
         return image.astype(np.float32, copy=False)
 
 
@@ -76,6 +76,13 @@ def _through_curve(image: np.ndarray, spread: float, rng: np.random.Generator) -
     heights = _KNOTS[0] + np.concatenate([[0], slopes.cumsum()]) * (_KNOTS[-1] - _KNOTS[0]) / slopes.sum()
     within = np.clip(image, _KNOTS[0], _KNOTS[-1])
     return np.interp(within, _KNOTS, heights) + (image - within)
+
+
+@lru_cache(maxsize=8)
+def _between(count: int, size: int) -> np.ndarray:
+    """(size, count) weights: linearly between `count` values in the middles of equal parts of `size` pixels."""
+    at = np.clip((np.arange(size) + 0.5) * count / size - 0.5, 0, count - 1)
+    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(count)))
 
 
 def placement(plane: Plane, plan: Plan, motion: np.ndarray | None = None) -> np.ndarray:

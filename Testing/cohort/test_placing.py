@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from PlaneSSLLib.anatomy import load
 from PlaneSSLLib.cohort.placing import Augmentation, placement, resample
@@ -98,3 +99,16 @@ def test_a_curve_changes_greys_and_never_their_order():
         np.testing.assert_allclose(one[beyond], image[beyond], atol=1e-6)
     middle = np.array(curved)[:, 0, 160]  # of 0.6: somewhere else each time, on both sides
     assert middle.std() > 0.1 and middle.min() < 0.5 and middle.max() > 0.7
+
+
+@pytest.mark.parametrize("size", [(144, 144), (64, 50)])
+def test_shading_is_a_smooth_field_through_a_few_random_values(size):
+    """As scipy zooms them."""
+    image = np.ones(size, np.float32)
+    shaded = Augmentation(shading=0.5, shaded=1.0).intensities(image, np.random.default_rng(3))
+    rng = np.random.default_rng(3)
+    rng.random()
+    coarse = rng.normal(0, 0.5, (4, 4))
+    smooth = ndimage.zoom(coarse, [n / 4 for n in size], order=1, grid_mode=True, mode="nearest")
+    np.testing.assert_allclose(shaded, np.exp(smooth), rtol=1e-5)
+    assert shaded.dtype == np.float32
