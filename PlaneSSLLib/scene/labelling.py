@@ -29,8 +29,8 @@ def keep_outlines(pool: str | Path, volume, segmentation, anatomy: str | None = 
     What has been kept there of the same study stays with it: a patient is one subject. `files.ExistsAlready` where this
     very stack has been kept, and is not to be overwritten.
     """
-    folder = study_from(Path(pool), _source(volume))
-    return save_labelled_study(folder, volume, segmentation, anatomy, view, overwrite)
+    source = _source(volume)
+    return _save(study_from(Path(pool), source), volume, segmentation, anatomy, view, overwrite, source)
 
 
 def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str | None = None, view: str | None = None,
@@ -43,6 +43,11 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     are needed for volumes that PlaneSSL did not draw. A folder in which other stacks of the same study were saved keeps
     them. Returns the folder; `planessl prepare` takes it. PlaneSSLError if something is missing or not known.
     """
+    return _save(Path(folder), volume, segmentation, anatomy, view, overwrite, _source(volume))
+
+
+def _save(folder: Path, volume, segmentation, anatomy: str | None, view: str | None, overwrite: bool,
+          source: set[str]) -> Path:
     anatomy, view = _told(volume, anatomy, view)
     _require_in_place(volume, segmentation)
     volumes, segmentations = _phases(volume, segmentation)
@@ -51,8 +56,8 @@ def save_labelled_study(folder: str | Path, volume, segmentation, anatomy: str |
     drawing = _drawing_of(volume)
     whole = range(len(images)) if drawing is None else _whole_phases(drawing, volume)
     labels = [one if one is not None and one.any() and k in whole else None for k, one in enumerate(labels)]
-    return write_labelled_study(Path(folder), anatomy, view, _to_lps(volume), images, labels, overwrite,
-                                _source(volume), in_order=drawing is not None)
+    return write_labelled_study(folder, anatomy, view, _to_lps(volume), images, labels, overwrite, source,
+                                in_order=drawing is not None)
 
 
 def _whole_phases(drawing: Drawing, volume) -> set[int]:

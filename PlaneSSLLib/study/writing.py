@@ -52,7 +52,8 @@ def write_labelled_study(
     overwritten.
     """
     folder = Path(folder)
-    grows = not _source(folder).isdisjoint(source)
+    before = _source(folder)
+    grows = not before.isdisjoint(source)
     refuse_existing(folder, overwrite or grows)
     _require_known(anatomy, view, labels)
     images, labels = ([None if one is None else _image(one, matrix) for one in phases] for phases in (images, labels))
@@ -89,7 +90,7 @@ def write_labelled_study(
                 _write(label, side / "labels" / name)
         write_json(side / NAME, {
             **document, "views": {of: stacks if len(stacks) > 1 else stacks[0] for of, stacks in views.items()},
-            **({"source": sorted({*_source(folder), *source} if grows else source)} if source else {})})
+            **({"source": sorted({*before, *source} if grows else source)} if source else {})})
     return folder
 
 

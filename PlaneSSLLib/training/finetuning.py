@@ -64,7 +64,7 @@ def finetune(
     name = network or (start.config["network"] if start else "small")
     guide, poses = None, {}
     if align and start and task == "segmentation":
-        begun = Run(out) if running.get("resume") and (Path(out) / "config.json").is_file() else None
+        begun = Run.begun(out, running.get("resume", False))
         if begun is None:
             guide = guiding_run(start, cohort, split, report)
         elif "guide" in begun.config:

@@ -75,6 +75,11 @@ class Run:
                 f"{folder} is no run (it has no config.json); make one with planessl pretrain or finetune.")
         return run
 
+    @classmethod
+    def begun(cls, folder: Path, resume: bool) -> Run | None:
+        """The run to go on with; None where one is to be started."""
+        return cls(folder) if resume and (Path(folder) / "config.json").is_file() else None
+
     @property
     def config(self) -> dict:
         found = read_json(self.folder / "config.json")

@@ -61,7 +61,7 @@ def run_training(
     training = places_of(task, cohort, split.train)
     if not training:
         raise PlaneSSLError(f"None of the {len(split.train)} subjects to train on has a frame for this task.")
-    begun = Run(out) if resume and (out / "config.json").is_file() else None
+    begun = Run.begun(out, resume)
     free = free_places_of(task, cohort, split, begun and begun.seen) if isinstance(task, Joint) else []
     watched = places_of(task, cohort, split.validation)
     watched = watched[:: -(-len(watched) // MOST_FRAMES)] if watched else []
@@ -142,8 +142,7 @@ def _start(
     out: Path, choices: dict, cohort: Cohort, split: Split, seen: Collection[str], taught: Collection[str],
     guide: Run | None, overwrite: bool, resume: bool, processes: Processes,
 ) -> Run:
-    if resume and (out / "config.json").is_file():
-        run = Run.open(out)
+    if (run := Run.begun(out, resume)) is not None:
         run.plan.require_same(cohort.plan, f"The run {out}", f"the cohort {cohort.folder}")
         there = run.config
         differ = list(_differences(there, choices))
