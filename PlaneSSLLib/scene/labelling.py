@@ -56,8 +56,15 @@ def _save(folder: Path, volume, segmentation, anatomy: str | None, view: str | N
     drawing = _drawing_of(volume)
     whole = range(len(images)) if drawing is None else _whole_phases(drawing, volume)
     labels = [one if one is not None and one.any() and k in whole else None for k, one in enumerate(labels)]
-    return write_labelled_study(folder, anatomy, view, _to_lps(volume), images, labels, overwrite, source,
-                                in_order=drawing is not None)
+    known = {} if drawing is None else {"in_order": True, "side": drawing.now.acquired.side, "frame_of_reference":
+                                        _frame_of(drawing.now.acquired.stack(volume.GetAttribute(nodes.STACK)))}
+    return write_labelled_study(folder, anatomy, view, _to_lps(volume), images, labels, overwrite, source, **known)
+
+
+def _frame_of(stack: Stack) -> str:
+    """What stands for a stack's frame of reference where identifiers do not belong; empty if it has none."""
+    frame = stack.frame_of_reference
+    return hashlib.sha256(frame.encode()).hexdigest()[:8] if frame else ""
 
 
 def _whole_phases(drawing: Drawing, volume) -> set[int]:

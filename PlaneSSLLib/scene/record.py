@@ -102,8 +102,8 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
     known = _views_of(study.anatomy)
     unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if view not in known]
     return json.dumps({
-        "folder": str(study.folder.absolute()), "subject": study.subject, "anatomy": study.anatomy, "notes": notes,
-        "any_frame": any_frame,
+        "folder": str(study.folder.absolute()), "subject": study.subject, "anatomy": study.anatomy, "side": study.side,
+        "notes": notes, "any_frame": any_frame,
         "stacks": [{
             **{name: getattr(stack, name) for name in _SERIES},
             "id": stack.id, "view": stack.view, "confidence": stack.naming.confidence, "given": stack.naming.given,
@@ -148,7 +148,7 @@ def _as_acquired(text: str) -> DrawnStudy:
         **{name: one[name] for name in _SERIES},
     ) for one in document["stacks"])
     study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
-                  notes=tuple(document["notes"]))
+                  notes=tuple(document["notes"]), side=document.get("side", ""))
     colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}
     titles = {one["id"]: one["title"] for one in document["stacks"]}
     return DrawnStudy(study, study, colors, titles, _short_names(stacks), document["any_frame"], Look())

@@ -13,21 +13,25 @@ from .model import LabelFile, Problem, Stack
 from .volumes import ENDINGS
 
 NAME = "study.json"
-KEYS = ("subject", "anatomy", "views", "corrected", "labels", "classes")
+KEYS = ("subject", "anatomy", "side", "views", "frames_of_reference", "corrected", "labels", "classes")
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
 class Document:
     """The entries of a study.json, empty where it has none or none that make sense.
 
-    views: view name -> file or files, None where the key is absent. corrected: stack id -> view, where the view that
-    the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1. readable: not where there is a
-    study.json that is damaged.
+    side: left or right. views: view name -> file or files, None where the key is absent. frames_of_reference: file ->
+    what stands for that of its image, where they differ; volume files have none of their own. corrected: stack id ->
+    view, where the view that the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1.
+    readable: not where there is a study.json that is damaged.
     """
 
     subject: str = ""
     anatomy: str | None = None
+    side: str = ""
     views: object = None
+    frames_of_reference: Mapping[str, str] = field(default_factory=dict)
     corrected: Mapping[str, str] = field(default_factory=dict)
     labels: tuple = ()
     classes: Mapping[str, int] = field(default_factory=dict)
@@ -56,12 +60,21 @@ def read_document(folder: Path) -> Document:
     if not isinstance(classes, dict):
         problems.append(Problem(file, '"classes" is no object of classes and answers'))
         classes = {}
+    side, frames = found.get("side", ""), found.get("frames_of_reference", {})
+    if side not in ("", *SIDES):
+        problems.append(Problem(file, f"says that the side is {side!r}, not {' or '.join(SIDES)}"))
+        side = ""
+    if not isinstance(frames, dict) or not all(isinstance(frame, str) for frame in frames.values()):
+        problems.append(Problem(file, '"frames_of_reference" is no object of files and names of frames'))
+        frames = {}
     problems += [Problem(file, f"answers {value!r} to the class {name}, not 0 or 1") for name, value in classes.items()
                  if value not in (0, 1)]
     return Document(
         subject=str(subject) if isinstance(subject, str | int) else "",
         anatomy=_as_it_is_spelt(anatomy) if isinstance(anatomy, str) and anatomy else None,
+        side=side,
         views=found.get("views"),
+        frames_of_reference=frames,
         corrected=corrected,
         labels=tuple(labels if isinstance(labels, list) else [labels]),
         classes={name: int(value) for name, value in classes.items() if value in (0, 1)},

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
@@ -48,7 +48,7 @@ class Volumes:
             return None
 
     def add(self, name: str, files: list[tuple[VolumeFile, Path | None]], naming: Naming,
-            dimension: str = "phase") -> None:
+            dimension: str = "phase", frame_of_reference: str = "") -> None:
         """One stack of files that share a grid, each with the place where its label map may lie."""
         if not files:
             return
@@ -62,7 +62,8 @@ class Volumes:
         stack_id = next(i for i in chain([base], (f"{base}-{n}" for n in count(2))) if i not in taken)
         self.stacks.append(Stack(
             id=stack_id, planes=planes, frames=frames_of([volume for volume, _ in files]), naming=naming,
-            description=name, thickness_mm=files[0][0].thickness_mm, dimension=dimension))
+            description=name, thickness_mm=files[0][0].thickness_mm, dimension=dimension,
+            frame_of_reference=frame_of_reference))
         phase = 0
         for volume, label in files:
             if label is not None and label.is_file():
@@ -85,8 +86,11 @@ class Volumes:
             self.problems.append(Problem(file, "is a label map in which nothing is labelled"))
 
 
-def named_views(folder: Path, views: object) -> Volumes:
-    """The "views" of study.json: view name -> file, files, which are phases of one stack, or a list of such lists."""
+def named_views(folder: Path, views: object, frames_of_reference: Mapping[str, str]) -> Volumes:
+    """The "views" of study.json: view name -> file, files, which are phases of one stack, or a list of such lists.
+
+    frames_of_reference: its entries of that name; a stack has that of its first file.
+    """
     found = Volumes()
     if not isinstance(views, dict):
         found.problems.append(Problem(folder / NAME, '"views" is no object of view names and files'))
@@ -103,7 +107,8 @@ def named_views(folder: Path, views: object) -> Volumes:
                 files.append(file)
         opened = [(volume, _same_name(folder, file) or label_beside(file)) for file in files
                   if (volume := found.open(file))]
-        found.add(str(view), opened, Naming(str(view), 1.0, ("study.json names the view",)))
+        found.add(str(view), opened, Naming(str(view), 1.0, ("study.json names the view",)),
+                  frame_of_reference=next((frames_of_reference.get(name, "") for name in names), ""))
     return found
 
 

@@ -155,6 +155,7 @@ class LabelFile:
 class Study:
     """Everything read from one study's folder. subject is for the screen only: it never goes into a run or a log.
 
+    side: "left" or "right" of an organ that has two, empty where it is not known.
     mixed: what the folder holds several of, though a study is of one ("2 subjects"); empty where all is as it should.
     """
 
@@ -167,6 +168,7 @@ class Study:
     labels: tuple[LabelFile, ...] = ()
     classes: Mapping[str, int] = field(default_factory=dict)  # class -> 0 or 1, from study.json
     mixed: str = ""
+    side: str = ""
 
     @property
     def corrected(self) -> dict[str, str]:

@@ -49,7 +49,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
         raise PlaneSSLError(_nothing(folder, problems))
 
     headers = {image.series for image in images}
-    side, side_source = side_of([series.laterality for series in headers], sorted(
+    side, side_source = side_of(document.side, [series.laterality for series in headers], sorted(
         {series.description for series in headers} | {series.study_description for series in headers}), stacks)
     recognised = recognise(stacks, _text(headers), " ".join(sorted({series.body_part for series in headers})), side,
                            anatomy or document.anatomy)
@@ -81,7 +81,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
         folder=folder, subject=document.subject or _subject(folder, images), anatomy=chosen.name, stacks=tuple(stacks),
         problems=tuple(sorted(problems, key=lambda problem: (str(problem.file), problem.reason))),
         notes=(*_several(headers, mixed), *recognised.notes, *frame_notes, *side_notes),
-        labels=labels, classes=document.classes, mixed=mixed)
+        labels=labels, classes=document.classes, mixed=mixed, side=side if chosen.sided else "")
 
 
 def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
@@ -116,7 +116,7 @@ def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Imag
     if not folder.is_dir():
         raise PlaneSSLError(f"There is no file or folder {folder}.")
     if document.views is not None:
-        return [], named_views(folder, document.views), [], ""
+        return [], named_views(folder, document.views, document.frames_of_reference), [], ""
     files, unreadable = files_below(folder)
     mixed = _several_studies(folder, files)
     images, volume_files, bad = scan(files, workers)

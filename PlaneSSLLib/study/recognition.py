@@ -51,7 +51,8 @@ def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
 
 def _fitted(stacks: Sequence[Stack], anatomy: Anatomy, side: str) -> Recognition:
     mirrored = _mirrored(anatomy, side)
-    notes = ("the side is unknown: slices count as in a left one",) if anatomy.sided and not side else ()
+    unknown = 'the side is unknown: slices count as in a left one; study.json can say it ("side": "right")'
+    notes = (unknown,) if anatomy.sided and not side else ()
     return Recognition(anatomy, name_views(stacks, anatomy, mirrored), mirrored, notes)
 
 

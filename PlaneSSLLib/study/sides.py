@@ -1,4 +1,4 @@
-"""Left or right: the side of a paired organ, from headers, from words, or from where it was imaged."""
+"""Left or right: the side of a paired organ, as said, from headers, from words, or from where it was imaged."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,11 +13,14 @@ LEFT = ("left", "links", "gauche", "izquierda", "izquierdo", "sinistra", "sinist
 RIGHT = ("right", "rechts", "droit", "droite", "derecha", "derecho", "destra", "destro", "direita", "direito", "rt")
 
 
-def side_of(laterality: Sequence[str], texts: Sequence[str], stacks: Sequence[Stack]) -> tuple[str, str]:
+def side_of(said: str, laterality: Sequence[str], texts: Sequence[str], stacks: Sequence[Stack]) -> tuple[str, str]:
     """("left", "right" or "", how it is known).
 
-    laterality: the headers' own values. texts: descriptions. What decides last is the place of the images.
+    said: "left" or "right" in study.json, or "". laterality: the headers' own values. texts: descriptions. What decides
+    last is the place of the images.
     """
+    if said:
+        return said, "as study.json says"
     letters = {value.strip().upper()[:1] for value in laterality} & {"L", "R"}
     if len(letters) == 1:
         return {"L": "left", "R": "right"}[letters.pop()], "from the laterality in the headers"

@@ -13,7 +13,7 @@ from pydicom.misc import is_dicom
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from ..files import ExistsAlready, read_json, refuse_existing, replacing_folder, write_json
-from .document import NAME, inside
+from .document import NAME, inside, read_document
 from .layouts import stacks_named
 from .views import counting_direction
 from .volumes import ENDINGS, itk_reason
@@ -40,6 +40,7 @@ def study_from(pool: Path, source: Collection[str]) -> Path:
 def write_labelled_study(
     folder: Path, anatomy: Anatomy, view: str, matrix: np.ndarray, images: Sequence[np.ndarray],
     labels: Sequence[np.ndarray | None], overwrite: bool = False, source: Collection[str] = (), in_order: bool = False,
+    side: str = "", frame_of_reference: str = "",
 ) -> Path:
     """Write one stack and what is labelled of it. The subject is called as the folder.
 
@@ -47,9 +48,10 @@ def write_labelled_study(
     phases, (slices, rows, columns) each; labels: the same of label values, None for a phase that nobody labelled. The
     slices are put into the order in which the view counts, unless they are in_order. source: what stands for the images
     of the study that the stack is of: a folder that holds others of them keeps these, so that a patient is one subject.
-    PlaneSSLError if the anatomy is another, does not know the view or a label's value, if nothing is labelled, or if
-    the folder cannot be written; ExistsAlready where it holds something else, or this very stack, and is not to be
-    overwritten.
+    side: of an organ that has two, "left" or "right". frame_of_reference: what stands for the stack's, so that it is
+    not crossed with those of another. PlaneSSLError if the anatomy is another, does not know the view or a label's
+    value, if nothing is labelled, or if the folder cannot be written; ExistsAlready where it holds something else, or
+    this very stack, and is not to be overwritten.
     """
     folder = Path(folder)
     before = _source(folder)
@@ -59,7 +61,7 @@ def write_labelled_study(
     images, labels = ([None if one is None else _image(one, matrix) for one in phases] for phases in (images, labels))
     if not in_order and _counts_down(anatomy, view, matrix):
         images, labels = ([one and one[:, :, ::-1] for one in phases] for phases in (images, labels))
-    document = {"subject": folder.name, "anatomy": anatomy.name, "views": {}}
+    document = {"subject": folder.name, "anatomy": anatomy.name, "views": {}, **({"side": side} if side else {})}
     stay, go = [], []
     if grows:
         document = read_json(folder / NAME)
@@ -77,19 +79,24 @@ def write_labelled_study(
     views: dict[str, list[list[str]]] = {}
     for of, of_stack in [*stay, (view, names)]:
         views.setdefault(of, []).append(of_stack)
-    with replacing_folder(folder) as side:
+    gone = [name for _, of_stack in go for name in of_stack]
+    before_it = read_document(folder).frames_of_reference if grows else {}
+    frames = {name: frame for name, frame in before_it.items() if name not in gone}
+    frames |= dict.fromkeys(names, frame_of_reference) if frame_of_reference else {}
+    with replacing_folder(folder) as new:
         if grows:
-            shutil.copytree(folder, side, dirs_exist_ok=True)
-        for name in (name for _, of_stack in go for name in of_stack):
-            (side / name).unlink()
-            (side / "labels" / name).unlink(missing_ok=True)
-        (side / "labels").mkdir(exist_ok=True)
+            shutil.copytree(folder, new, dirs_exist_ok=True)
+        for name in gone:
+            (new / name).unlink()
+            (new / "labels" / name).unlink(missing_ok=True)
+        (new / "labels").mkdir(exist_ok=True)
         for name, image, label in zip(names, images, labels, strict=True):
-            _write(image, side / name)
+            _write(image, new / name)
             if label is not None:
-                _write(label, side / "labels" / name)
-        write_json(side / NAME, {
+                _write(label, new / "labels" / name)
+        write_json(new / NAME, {
             **document, "views": {of: stacks if len(stacks) > 1 else stacks[0] for of, stacks in views.items()},
+            **({"frames_of_reference": frames} if frames else {}),
             **({"source": sorted({*before, *source} if grows else source)} if source else {})})
     return folder
 

@@ -12,7 +12,7 @@ from Testing.scene.made_up import heart, planes, stack, study, tilted, turn
 from PlaneSSLLib import PlaneSSLError, anatomy, scene
 from PlaneSSLLib.cohort import prepare
 from PlaneSSLLib.files import ExistsAlready
-from PlaneSSLLib.study import read_labels, read_study
+from PlaneSSLLib.study import lines_of, read_labels, read_study
 
 HEART = anatomy.load("heart")
 
@@ -227,6 +227,26 @@ def test_slices_of_a_drawn_stack_stay_in_its_order(tmp_path):
         scene.add_segmentation(drawing, "sax", outlined((4, *of[0].shape)), HEART.labels)
         folder = scene.keep_outlines(tmp_path, *volume_and_segmentation(drawing, "sax"))
         np.testing.assert_allclose(read_study(folder).stacks[0].planes[0].position, of[0].position, atol=1e-3)
+
+
+def test_what_volumes_cannot_say_is_kept_beside_them(tmp_path):
+    """The side of a knee that lay in the middle; the frames of stacks between which the patient has moved."""
+    stacks = [stack("one", "sagittal", planes((0, 1, 0), (0, 0, -1), slices=4), frame_of_reference="1.2.3"),
+              stack("two", "coronal", planes((1, 0, 0), (0, 0, -1), slices=3), frame_of_reference="1.2.4")]
+    made = replace(study(stacks, "knee"), side="right")
+    drawing, labels = scene.draw_study(made), anatomy.load("knee").labels
+    for one in [*made.stacks, made.stacks[0]]:
+        boxes = np.zeros((len(one.planes), *one.planes[0].shape), np.uint8)
+        boxes[:, 10:20, 10:20] = labels[0].value
+        scene.add_segmentation(drawing, one.id, boxes, labels)
+        folder = scene.keep_outlines(tmp_path, *volume_and_segmentation(drawing, one.id), overwrite=True)
+
+    saved = read_study(folder)
+    assert saved.side == "right" and "the right knee, as study.json says" in saved.notes
+    sagittal = next(one for one in saved.stacks if one.view == "sagittal")
+    assert sagittal.planes[0].position[0] > sagittal.planes[-1].position[0], "from the inside, to the patient's right"
+    assert len({one.frame_of_reference for one in saved.stacks} - {"", "1.2.3", "1.2.4"}) == 2
+    assert not lines_of(saved) and lines_of(saved, any_frame=True)
 
 
 def test_outlines_are_not_kept_where_images_of_a_study_lie(tmp_path):

@@ -15,7 +15,8 @@ def same(a, b) -> None:
         assert one == other
         for key in ("position", "row", "column"):  # directions are made unit vectors again, to the last digit but one
             assert np.allclose([p[key] for p in planes], [p[key] for p in others], rtol=0, atol=1e-12)
-    assert (a.folder, a.notes, a.labels, a.classes, a.problems) == (b.folder, b.notes, b.labels, b.classes, b.problems)
+    assert (a.folder, a.notes, a.labels, a.classes, a.problems, a.side) == (
+        b.folder, b.notes, b.labels, b.classes, b.problems, b.side)
     for one, other in zip(a.stacks, b.stacks, strict=True):
         assert (one.naming, one.notes, one.dimension, one.frame_of_reference) == (
             other.naming, other.notes, other.dimension, other.frame_of_reference)

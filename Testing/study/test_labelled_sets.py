@@ -217,3 +217,29 @@ def test_localizers_of_dicom_are_not_what_unnamed_volumes_show(tmp_path):
     prepare([tmp_path / "ph"], "heart", tmp_path / "c", unnamed="SAX")
     (study,) = Cohort(tmp_path / "c").studies.values()
     assert {"coronal", "sagittal"} <= {stack.view for stack in study.stacks}
+
+
+@pytest.mark.parametrize(("said", "first"), [({}, 0), ({"side": "left"}, 0), ({"side": "right"}, 3)])
+def test_a_study_json_says_which_knee_it_is(tmp_path, said, first):
+    """In the middle of the magnet neither a header nor the place tells; slices count from the inside."""
+    image = sitk.GetImageFromArray(np.arange(4 * 6 * 5, dtype=np.float32).reshape(4, 6, 5))
+    image.SetDirection([0.0, 0, 1, 1, 0, 0, 0, -1, 0])
+    image.SetSpacing([1.0, 1, 4])
+    sitk.WriteImage(image, str(tmp_path / "sag.nii.gz"))
+    (tmp_path / "study.json").write_text(json.dumps({"anatomy": "knee", "views": {"sagittal": "sag.nii.gz"}, **said}))
+    study = read_study(tmp_path)
+    assert study.stacks[0].pixels(0).min() == 30 * first
+    assert study.side == said.get("side", "")
+    assert ('study.json can say it ("side": "right")' in "; ".join(study.notes)) == (not said)
+
+
+@pytest.mark.parametrize(("said", "reason"), [
+    ({"side": "R"}, "says that the side is 'R', not left or right"),
+    ({"frames_of_reference": ["a"]}, "is no object of files and names of frames"),
+    ({"frames_of_reference": {"sax.nii.gz": 3}}, "is no object of files and names of frames"),
+])
+def test_sides_and_frames_that_make_no_sense_are_problems(tmp_path, said, reason):
+    volume(tmp_path / "sax.nii.gz")
+    (tmp_path / "study.json").write_text(json.dumps({"anatomy": "heart", "views": {"SAX": "sax.nii.gz"}, **said}))
+    (problem,) = read_study(tmp_path).problems
+    assert reason in problem.reason

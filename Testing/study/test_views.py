@@ -144,7 +144,7 @@ def test_sides(laterality, texts, x, side, source):
     there = stack([1, 0, 0])
     plane = there.planes[0]
     moved = replace(there, planes=(replace(plane, position=plane.position + [x, 0, 0] - plane.centre),))
-    found, how = side_of(laterality, texts, [moved])
+    found, how = side_of("", laterality, texts, [moved])
     assert found == side
     assert source in how
 
@@ -153,7 +153,8 @@ def test_an_unknown_side_is_said(tmp_path):
     for number in (1, 2):
         write(image(number), tmp_path / f"{number}.dcm")
     study = read_study(tmp_path, anatomy="knee")
-    assert study.notes == ("the side is unknown: slices count as in a left one",)
+    assert study.notes == (
+        'the side is unknown: slices count as in a left one; study.json can say it ("side": "right")',)
 
 
 @pytest.mark.parametrize(("text", "body_part", "anatomy"), [
