@@ -176,7 +176,7 @@ def _prepare_one(item: tuple) -> dict:
 
 
 def _marks(read: study.Study, salt: str) -> dict:
-    """What tells a study from others, and whether its images, views or labels have changed, wherever it lies now."""
+    """What tells a study from others, and whether images, what is said of them, or labels changed, wherever it lies."""
     def place(file: Path) -> str:
         return os.path.relpath(file, read.folder)
 
@@ -187,11 +187,12 @@ def _marks(read: study.Study, salt: str) -> dict:
     of_volumes = not any(stack.series_uid for stack in read.stacks)
     images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frame in stack.every_frame}))
     views = [(stack.view, place(next(stack.every_frame).source.file)) for stack in read.stacks]
+    said = [read.side, *(stack.frame_of_reference for stack in read.stacks if of_volumes)]  # else headers say it
     labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
     return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
             "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
             "files": [digest(salt, f"{name} {size}")[:16] for name, size, _ in images] if of_volumes else [],
-            "content": digest(salt, *map(str, (*images, *views, *labels)))[:16]}
+            "content": digest(salt, *map(str, (*images, *views, *labels, *filter(None, said))))[:16]}
 
 
 def _same_study(document: dict, marks: dict) -> bool:
