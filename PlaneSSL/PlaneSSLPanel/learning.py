@@ -278,6 +278,10 @@ class LearningLogic:
         """The heatmaps that `showPredictions` has drawn of a stack; none if the run was not asked about it."""
         return self.drawing(study).nodes("predicted targets", stack)
 
+    def targetsShown(self) -> bool:
+        """Are targets, or predicted ones, laid over an image in any slice view?"""
+        return scenes.overlaid()
+
     def predictLines(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                      ) -> slicer.vtkMRMLModelNode:
         """Predict the lines and heatmaps of a drawn study, wait for them and show them; returns the lines' node."""

@@ -53,7 +53,7 @@ class PlanesSection(Section):
         if self._look is None:  # what a script has drawn keeps its look until the user chooses another
             self._look = self.panel.look()
         stacks = self.logic.drawnStacks(study) if study else []
-        if not study:
+        if not self.logic.targetsShown():  # they go with a study that is drawn again, say
             ui.targetsButton.checked = ui.predictedButton.checked = False
         self.offer(localizers=choices.visibilities(), others=choices.visibilities(), textures=choices.textures(),
                    planeStack=[(f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks])

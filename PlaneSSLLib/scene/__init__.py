@@ -15,7 +15,7 @@ from .record import DrawnStudy, Look
 from .saving import load_scene, save_scene
 from .segmentations import add_segmentation, segmentation_steps
 from .tables import add_classes, add_measures, add_table
-from .targets import Target, draw_predicted_targets, draw_targets, overlay, overlay_all, targets_of
+from .targets import Target, draw_predicted_targets, draw_targets, overlaid, overlay, overlay_all, targets_of
 from .textures import CineTextures, draw_textures, restore_textures
 from .viewlines import ViewLines, draw_view_lines, show_views
 from .views import show_image, view_named
@@ -25,7 +25,7 @@ __all__ = [
     "add_classes", "add_measures", "add_segmentation", "add_table", "clear", "crossing_lines", "draw_curves",
     "draw_figure", "draw_in_steps", "draw_pairs", "draw_predicted_targets", "draw_predictions", "draw_study",
     "draw_targets", "draw_textures", "draw_view_lines", "drawing_of", "drawings", "is_drawn", "keep_outlines",
-    "let_go", "lines_in_scene", "load_scene", "outlines", "overlay", "overlay_all", "pairs", "restore_textures",
-    "restyle", "save_figure", "save_labelled_study", "save_scene", "segmentation_steps", "show_all",
+    "let_go", "lines_in_scene", "load_scene", "outlines", "overlaid", "overlay", "overlay_all", "pairs",
+    "restore_textures", "restyle", "save_figure", "save_labelled_study", "save_scene", "segmentation_steps", "show_all",
     "show_image", "show_pair", "show_views", "start", "targets_of", "view_named", "write_pairs",
 ]

@@ -94,6 +94,11 @@ def overlay_all(targets: Sequence, drawing: Drawing | None = None) -> None:
             overlay(view, targets)
 
 
+def overlaid() -> bool:
+    """Does a slice view lay any targets, or predicted ones, over an image?"""
+    return any(_is_of(None, one.GetForegroundVolumeID(), _ROLES) for one in nodes.nodes_of("vtkMRMLSliceCompositeNode"))
+
+
 def _is_of(drawing: Drawing | None, node_id: str | None, roles: Sequence[str] = ("volume",)) -> bool:
     node = nodes.scene().GetNodeByID(node_id or "")
     key = None if node is None else node.GetAttribute(nodes.STUDY)

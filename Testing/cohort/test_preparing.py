@@ -107,19 +107,6 @@ def test_labels_that_come_or_change_are_taken_over(tmp_path):
     assert "changed" not in " ".join(prepare([study], "heart", cohort)["notes"])
 
 
-@pytest.mark.parametrize("said", [{"side": "right"}, {"frames_of_reference": {"2ch_0.nii.gz": "b"}}])
-def test_what_a_study_json_says_later_is_taken_over(tmp_path, said):
-    study = write_study(tmp_path / "s", 0)
-    document = {**json.loads((study / "study.json").read_text()), "anatomy": "knee"}
-    files = list(document["views"].values())
-    document["views"] = dict(zip(("sagittal", "coronal", "axial"), files, strict=True))
-    (study / "study.json").write_text(json.dumps(document))
-    assert prepare([study], "knee", tmp_path / "c")["prepared"] == 1
-    (study / "study.json").write_text(json.dumps({**document, **said}))
-    assert "prepared again" in " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
-    assert "prepared again" not in " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
-
-
 def test_views_that_are_corrected_are_taken_over_and_moved_data_are_known_again(tmp_path):
     study = write_study(tmp_path / "a" / "s", 0)
     document = json.loads((study / "study.json").read_text())

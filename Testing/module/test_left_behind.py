@@ -111,6 +111,16 @@ def test_targets_of_a_study_drawn_before_are_taken_away_with_the_button_too(pane
     assert not any(node.GetForegroundVolumeID() for node in composites)
 
 
+def test_targets_go_with_a_study_that_is_drawn_again_and_so_does_the_button(panel, study_folder):
+    draw(panel, study_folder)
+    panel.ui.targetsButton.click()
+    assert panel.ui.targetsButton.checked
+    draw(panel, study_folder)
+    assert not panel.ui.targetsButton.checked
+    panel.ui.targetsButton.click()
+    assert panel.ui.targetsButton.checked and panel.logic.targetsShown()
+
+
 def test_what_was_drawn_before_is_followed_on_after_a_cancelled_drawing(panel, host, study_folder, tmp_path, request):
     first = draw(panel, study_folder)
     write_study(tmp_path / "other", seed=2, slices=3)

@@ -243,3 +243,16 @@ def test_sides_and_frames_that_make_no_sense_are_problems(tmp_path, said, reason
     (tmp_path / "study.json").write_text(json.dumps({"anatomy": "heart", "views": {"SAX": "sax.nii.gz"}, **said}))
     (problem,) = read_study(tmp_path).problems
     assert reason in problem.reason
+
+
+@pytest.mark.parametrize("said", [{"side": "right"}, {"frames_of_reference": {"2ch_0.nii.gz": "b"}}])
+def test_what_a_study_json_says_later_is_taken_over(tmp_path, said):
+    study = write_study(tmp_path / "s", 0)
+    document = {**json.loads((study / "study.json").read_text()), "anatomy": "knee"}
+    files = list(document["views"].values())
+    document["views"] = dict(zip(("sagittal", "coronal", "axial"), files, strict=True))
+    (study / "study.json").write_text(json.dumps(document))
+    assert prepare([study], "knee", tmp_path / "c")["prepared"] == 1
+    (study / "study.json").write_text(json.dumps({**document, **said}))
+    assert "prepared again" in " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
+    assert "prepared again" not in " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
