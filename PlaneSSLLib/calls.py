@@ -52,7 +52,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     out: .nii.gz or .seg.nrrd (one stack: the one named, or the best of the run's views; of it, the phases that all
     slices have), .mrb (all stacks of the run's views, in the scene of this process), .npz (the same as bare arrays, for
     `Results.load`), or a folder, a name without an ending, of DICOM SEG. stack: the id of the only one wanted; phase:
-    the only one, from 0. clean: keep the largest piece of every structure. anatomy, views (stack id -> view): where
+    the only one, from 0. clean: keep the largest pieces of every structure. anatomy, views (stack id -> view): where
     they are known better than the study reads, see `study.read_study`. report: gets progress and notice events. What
     can be checked beforehand is checked before the network runs.
     """

@@ -158,8 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("cohort", type=Path, help="made by prepare, with the labels that the run was trained for")
     sub.add_argument("--split", choices=("train", "validation", "test"),
                      help="only that part of the run's own split (default: all of the cohort)")
-    sub.add_argument("--clean", action="store_true", help="measure the largest piece of every structure, as segment "
-                                                          "--clean keeps it")
+    sub.add_argument("--clean", action="store_true", help="measure the largest pieces of every structure, as "
+                                                          "segment --clean keeps them")
     device(sub)
 
     sub = command("compare", "Finetune from several starts with few labels: a grid, resumable.")
@@ -177,7 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("run", type=Path, help="the folder of a run finetuned for segmentation")
     sub.add_argument("input", type=Path, help="an image file or a study's folder")
     label_maps(sub, stacks="the run's views")
-    sub.add_argument("--clean", action="store_true", help="keep the largest piece of every structure")
+    sub.add_argument("--clean", action="store_true", help="of every structure, keep the largest piece, or as many as "
+                                                          "the anatomy says it has")
     reading(sub)
     device(sub)
 

@@ -63,7 +63,10 @@ class Code:
 
 @dataclass(frozen=True)
 class Label:
-    """A structure: its value in label maps, its name, its colour and its code."""
+    """A structure: its value in label maps, its name, its colour and its code.
+
+    pieces: of how many it consists (two menisci), 0 for any number, as of a sheet that thick slices cut up.
+    """
 
     value: int
     name: str
@@ -72,6 +75,7 @@ class Label:
     code: Code
     density_g_per_ml: float | None = None  # given where a mass is wanted
     ejects: bool = False  # a cavity for which stroke volume and ejection fraction are wanted
+    pieces: int = 1
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,7 @@ class _Reader:
             "code": (_Kind(_TABLE.holds, '{ value = "...", meaning = "..." }'), _NEEDED),
             "density_g_per_ml": (_number(0.01, 30), None),
             "ejects": (_YES_OR_NO, False),
+            "pieces": (_whole(0, 100), 1),
         })
         written = {"scheme": "SCT", **taken["code"]}
         kinds = {"scheme": _text(16), "value": _text(16), "meaning": _text()}

@@ -11,7 +11,7 @@ from ..cohort import Cohort, PreparedStudy
 from ..training.finetuning import labelled_subjects
 from ..training.run import Run
 from .classifying import Classifier, evaluate_classes
-from .cleaning import largest_components
+from .cleaning import largest_pieces
 from .metrics import agreement, bootstrap_interval
 from .pretext import evaluate_pretext
 from .segmenting import Segmenter
@@ -26,7 +26,7 @@ def evaluate(
     """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a study's figure is the
-    mean over its labelled stacks and phases; mean, sd and interval are over studies; clean: keep the largest piece of
+    mean over its labelled stacks and phases; mean, sd and interval are over studies; clean: keep the largest pieces of
     every structure first, as `segment` does where it is asked to. All have "trained_on": how many of the subjects the
     run was trained on, and "seen": how many it has learnt from without their labels, both in this training or one
     before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects that are
@@ -101,7 +101,7 @@ def _measure(segmenter: Segmenter, study: PreparedStudy, clean: bool) -> dict[st
         for phase in sorted({k for _, k in stack.labelled}):
             slices = [i for i, k in stack.labelled if k == phase]
             predicted = np.stack([labels[i, phase] for i in slices])
-            predicted = largest_components(predicted) if clean else predicted
+            predicted = largest_pieces(predicted, segmenter.anatomy.labels) if clean else predicted
             reference = np.stack([study.labels(stack, i, phase) for i in slices])
             spacing = (stack.step_mm or 1.0, *stack.planes[0].spacing)
             for value, name in segmenter.plan.labels:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .. import PlaneSSLError
+from ..anatomy import Anatomy
 from ..cohort.plan import scaled_phase
 from ..cohort.upright import upright_slices
 from ..study import Stack, Study
-from .cleaning import largest_components
+from .cleaning import largest_pieces
 from .results import SegmentedStack
 from .segmenting import Segmenter
 
@@ -43,9 +44,9 @@ def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, 
                   report: Callable[[int, int], None] = lambda done, of: None) -> SegmentedStack:
     """Segment every frame of a stack, or of one phase of it (counted from 0).
 
-    clean: keep the largest piece of every structure (the slices must then be of one shape). report: called with (frames
-    done, of). The pixels are held in memory while they are worked on; the network sees a batch at a time. PlaneSSLError
-    if there is no such phase, or pixels cannot be decoded.
+    clean: keep only the largest pieces, see `largest_pieces` (slices must then be of one shape). report: called with
+    (frames done, of). The pixels are held in memory while they are worked on; the network sees a batch at a time.
+    PlaneSSLError if there is no such phase, or pixels cannot be decoded.
     """
     require_phase(stack, phase)
     phases = tuple(range(stack.phases)) if phase is None else (phase,)
@@ -58,15 +59,15 @@ def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, 
     for (i, k), image in zip(images, found, strict=True):
         labels[phases.index(k)][i] = slices[i].back(image)
     segmented = SegmentedStack(stack, phases, tuple(map(tuple, labels)))
-    return _cleaned(segmented) if clean else segmented
+    return _cleaned(segmented, segmenter.anatomy) if clean else segmented
 
 
-def _cleaned(segmented: SegmentedStack) -> SegmentedStack:
+def _cleaned(segmented: SegmentedStack, anatomy: Anatomy) -> SegmentedStack:
     shapes = {plane.shape for plane in segmented.stack.planes}
     if len(shapes) > 1:
         raise PlaneSSLError(f"The slices of {segmented.stack.id} differ in size, so that pieces cannot be followed "
                             "through them: segment it without --clean.")
-    cleaned = [largest_components(segmented.filled(n)) for n in range(len(segmented.phases))]
+    cleaned = [largest_pieces(segmented.filled(n), anatomy.labels) for n in range(len(segmented.phases))]
     return SegmentedStack(segmented.stack, segmented.phases, tuple(
         tuple(None if before is None else after for before, after in zip(phase, clean, strict=True))
         for phase, clean in zip(segmented.labels, cleaned, strict=True)))

@@ -60,6 +60,7 @@ color = [0.5, 0.9, 0.8]
 density_g_per_ml = 1.1
 ejects = true
 code = { scheme = "UBERON", value = "0007175", meaning = "supraspinatus tendon" }
+pieces = 2
 """
 
 
@@ -138,6 +139,7 @@ def test_a_file_becomes_what_it_says(loaded):
     assert found.labels[0].code == anatomy.Code("SCT", "85050009", "Humerus")
     assert found.labels[1].code.scheme == "UBERON"
     assert found.labels[1].ejects
+    assert [label.pieces for label in found.labels] == [1, 2]
     assert (found.sided, found.turn_deg, found.words) == (False, 40, ())
 
 

@@ -14,15 +14,17 @@ from scipy.special import softmax
 from Testing.prediction.conftest import TruthTeller
 from Testing.training import test_guide as laid
 
-from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib import PlaneSSLError, anatomy
 from PlaneSSLLib.cohort.placing import placement, resample
 from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.prediction import segmenting
-from PlaneSSLLib.prediction.cleaning import largest_components
+from PlaneSSLLib.prediction.cleaning import largest_pieces
 from PlaneSSLLib.prediction.sampling import turned
 from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.training.guide import Guide
 from PlaneSSLLib.training.run import Run
+
+HEART, KNEE = anatomy.load("heart"), anatomy.load("knee")
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -230,11 +232,22 @@ def test_cleaning_keeps_the_largest_piece_of_every_structure():
     labels[0, 10:18, 10:16] = 3  # larger in its slice, smaller as a whole
     labels[2, 8, 8] = 3  # touches by a corner only
     labels[1, 15, 2:4], labels[2, 19, 19] = 1, 1
-    cleaned = largest_components(labels)
+    cleaned = largest_pieces(labels, HEART.labels)
     expected = np.zeros_like(labels)
     expected[0:2, 2:8, 2:8], expected[1, 15, 2:4] = 3, 1
     np.testing.assert_array_equal(cleaned, expected)
-    assert not largest_components(np.zeros((2, 3, 4), np.uint8)).any()
+    assert not largest_pieces(np.zeros((2, 3, 4), np.uint8), HEART.labels).any()
+
+
+@pytest.mark.parametrize(("name", "kept"), [("femur", 36), ("menisci", 36 + 16), ("femoral cartilage", 36 + 16 + 1)])
+def test_cleaning_keeps_as_many_pieces_as_a_structure_has(name, kept):
+    """Of two menisci the smaller one is no island, and cartilage may be in any number of pieces."""
+    structure = KNEE.structure(name)
+    labels = np.zeros((3, 20, 20), np.uint8)
+    labels[0, 0:6, 0:6] = labels[0, 8:12, 8:12] = labels[2, 15, 15] = structure.value
+    cleaned = largest_pieces(labels, KNEE.labels)
+    assert np.count_nonzero(cleaned) == kept
+    assert set(np.unique(cleaned)) == {0, structure.value}
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells the memory of a process this way")
