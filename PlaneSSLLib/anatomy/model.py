@@ -65,7 +65,7 @@ class Code:
 class Label:
     """A structure: its value in label maps, its name, its colour and its code.
 
-    pieces: of how many it consists (two menisci), 0 for any number, as of a sheet that thick slices cut up.
+    pieces: of how many it consists (two kidneys), 0 for any number, as of what may be torn, or thick slices cut up.
     """
 
     value: int

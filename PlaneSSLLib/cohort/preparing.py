@@ -68,6 +68,9 @@ def prepare(
         nothing.append(f"{unnamed} of {len(taken)} studies have no view of the anatomy '{chosen.name}' "
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
                        "and name their views, in study.json or all alike by --unnamed")
+    if unsided := sum(outcome["unsided"] for outcome in taken):
+        nothing.append(f"the side of {unsided} of {len(taken)} studies is unknown, and their slices count as in a left "
+                       f'{chosen.title.lower()}: a study.json can say it ("side": "right")')
     if new and not taken and shard == (0, 1):
         shutil.rmtree(out)  # it was begun for nothing
     elif taken:
@@ -169,7 +172,7 @@ def _prepare_one(item: tuple) -> dict:
             write_json(folder / "study.json", document)
         return {"study": str(path), "subject": read.subject, "pseudonym": name, "folder": str(path.resolve()),
                 "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
-                "classified": bool(document["classes"]),
+                "classified": bool(document["classes"]), "unsided": chosen.sided and not read.side,
                 "named": bool({stack.view for stack in read.stacks} & {view.name for view in chosen.views})}
     except (PlaneSSLError, OSError) as error:  # the latter of its own files: what the cohort's refuse is the former
         return {"study": str(path), "reason": str(error)}

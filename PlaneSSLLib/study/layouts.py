@@ -55,7 +55,9 @@ class Volumes:
         planes = files[0][0].planes
         for volume, _ in files:
             if volume.slices_at(planes) is None:
-                self.problems.append(Problem(volume.file, f"is on another grid than {files[0][0].file.name}"))
+                self.problems.append(Problem(volume.file, (
+                    f"is on another grid than {files[0][0].file.name}, and no phase of its stack: where {NAME} names "
+                    'several stacks of a view, each is a list of its own ([["a.nii.gz"], ["b.nii.gz"]])')))
         files = [(volume, label) for volume, label in files if volume.slices_at(planes)]
         base = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "volume"
         taken = {stack.id for stack in self.stacks}

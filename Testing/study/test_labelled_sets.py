@@ -254,5 +254,7 @@ def test_what_a_study_json_says_later_is_taken_over(tmp_path, said):
     (study / "study.json").write_text(json.dumps(document))
     assert prepare([study], "knee", tmp_path / "c")["prepared"] == 1
     (study / "study.json").write_text(json.dumps({**document, **said}))
-    assert "prepared again" in " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
+    notes = " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
+    assert "prepared again" in notes
+    assert ("the side of 1 of 1 studies is unknown" in notes) == ("side" not in said)
     assert "prepared again" not in " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
