@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
 from ..files import beginning_folder, read_json, replacing_folder, write_json, write_text
+from ..geometry import Plane
 from ..pools import processes
 from ..study.document import read_document
 from ..study.recognition import FALLBACK
@@ -20,6 +21,7 @@ from .plan import Plan, scaled_phase
 from .store import Cohort, digest, pseudonym
 from .upright import upright_slices
 
+MOST_BEYOND = 0.02  # of what is outlined: more beyond the working grid is told
 FEWEST_VALUES = 16  # of an image; label maps hold fewer, and a network trained on one learns the answers by heart
 
 Report = Callable[[dict], None]
@@ -226,6 +228,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     labels: list[np.ndarray] = []
     sizes = {"pixels": 0, "labels": 0}
     stacks, notes = [], []
+    outlined, beyond = 0, 0
     for stack in read.stacks:
         slices = upright_slices(stack, chosen)
         images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
@@ -252,8 +255,11 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
                 sizes["pixels"] += image.size
                 labels_at[i].append(sizes["labels"] if k in maps else -1)
                 if k in maps:
-                    labels.append(slices[i].turn(maps[k][i]).ravel())
+                    turned = slices[i].turn(maps[k][i])
+                    labels.append(turned.ravel())
                     sizes["labels"] += image.size
+                    outlined += np.count_nonzero(turned)
+                    beyond += _beyond_grid(turned, slices[i].plane, plan)
         stacks.append({
             "id": f"{len(stacks) + 1:02}-{stack.view}", "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
@@ -263,6 +269,10 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
     if labels and missing:
         notes.append(f"study {about['pseudonym']}: no pixel is labelled {', '.join(missing)}")
+    if beyond > MOST_BEYOND * outlined:
+        height, width = np.multiply(plan.size, plan.spacing)
+        notes.append(f"study {about['pseudonym']}: {beyond / outlined:.0%} of what is outlined lies beyond the working "
+                     f"grid ({height:.0f} x {width:.0f} mm about an image's middle), and is hardly learnt from")
     document = {**about, "sizes": sizes, "stacks": stacks}
     with replacing_folder(folder) as side:
         np.save(side / "pixels.npy", np.concatenate(pixels))
@@ -270,3 +280,10 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             np.save(side / "labels.npy", np.concatenate(labels))
         write_json(side / "study.json", document)
     return document, notes
+
+
+def _beyond_grid(labels: np.ndarray, plane: Plane, plan: Plan) -> int:
+    """How many labelled pixels of an image lie beyond the working grid that is centred on it."""
+    places = np.argwhere(labels)
+    from_middle = np.abs(places - (np.array(labels.shape) - 1) / 2) * plane.spacing
+    return int((from_middle > np.multiply(plan.size, plan.spacing) / 2).any(1).sum())

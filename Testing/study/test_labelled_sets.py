@@ -258,3 +258,16 @@ def test_what_a_study_json_says_later_is_taken_over(tmp_path, said):
     assert "prepared again" in notes
     assert ("the side of 1 of 1 studies is unknown" in notes) == ("side" not in said)
     assert "prepared again" not in " ".join(prepare([study], "knee", tmp_path / "c")["notes"])
+
+
+def test_outlines_beyond_the_working_grid_are_told(tmp_path):
+    """Both knees in one image, say: the grid lies on the middle, and a network sees nothing of what lies beyond."""
+    labels = np.zeros((1, 100, 100), np.uint8)  # pixels of 4 mm: the grid of 216 mm ends at 23 and 77
+    labels[0, 50:52, 50:53], labels[0, 10:12, 50:51], labels[0, 40:44, 80:81] = 3, 3, 3
+    for name, values in (("sax", np.arange(10_000.0, dtype=np.float32).reshape(1, 100, 100)), ("sax_gt", labels)):
+        image = sitk.GetImageFromArray(values)
+        image.SetSpacing([4.0, 4, 8])
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+    told = prepare([tmp_path], "heart", tmp_path / "c", unnamed="SAX")
+    assert told["labelled"] == 1
+    assert "50% of what is outlined lies beyond the working grid (216 x 216 mm" in " ".join(told["notes"])
