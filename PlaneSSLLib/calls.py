@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 Report = Callable[[dict], None]
 
 
-def read_and_tell(folder: Path, anatomy: str | None, views: dict[str, str] | None, report: Report) -> Study:
+def read_and_tell(folder: Path, anatomy: str | None, views: dict[str, str] | None, report: Report,
+                  likely: Anatomy | None = None) -> Study:
     """`study.read_patient`, and a notice for every kind of problem with its files."""
     from .study import problem_sentences, read_patient
 
-    study = read_patient(folder, anatomy, views)
+    study = read_patient(folder, anatomy, views, likely=likely)
     for text in problem_sentences(study):
         report({"event": "notice", "text": text})
     return study
@@ -70,7 +71,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     if not run.finished:
         report({"event": "notice", "text": f"The training of {run.folder} has not ended: its best weights so far are "
                                            "used."})
-    study = read_and_tell(source, anatomy, views, report)
+    study = read_and_tell(source, anatomy, views, report, run.anatomy)
     if out is not None:
         _require_other(out, study)
     stacks = _chosen(study, run, stack, out, report)
@@ -178,8 +179,8 @@ def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None,
     from .prediction.classifying import classify as answer
     from .training.run import Run
 
-    study = read_and_tell(Path(folder), anatomy, views, report)
-    return answer(Classifier(Run.open(Path(run)), device), study)
+    classifier = Classifier(Run.open(Path(run)), device)
+    return answer(classifier, read_and_tell(Path(folder), anatomy, views, report, classifier.anatomy))
 
 
 def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,
@@ -229,7 +230,8 @@ def show_predictions(run: str | Path, folder: str | Path, *, anatomy: str | None
     from .study import lines_of, read_patient
     from .training.run import Run
 
-    predictor, study = LinePredictor(Run.open(Path(run)), device), read_patient(Path(folder), anatomy, views)
+    predictor = LinePredictor(Run.open(Path(run)), device)
+    study = read_patient(Path(folder), anatomy, views, likely=predictor.anatomy)
     asked = ask(predictor, study)
     drawing = _drawing_of(study)
     scene.draw_predictions(drawing, predict_lines(asked, study, lines_of(study)))

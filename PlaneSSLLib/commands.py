@@ -59,14 +59,17 @@ def lines(options: Namespace, console: Console) -> None:
             raise PlaneSSLError("Heatmaps are what a run predicts: name one with --run.")
         _require_suffix(options.heatmaps, ".npz")
         refuse_existing(options.heatmaps, options.overwrite)
-    read = calls.read_and_tell(options.folder, **_reading(options), report=console.event)
-    document = lines_of(read, any_frame=options.any_frame)
+    predictor = None
     if options.run:
         from .prediction import heatmaps
         from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets
         from .training.run import Run
 
         predictor = LinePredictor(Run.open(options.run), options.device)
+    read = calls.read_and_tell(options.folder, **_reading(options), report=console.event,
+                               likely=predictor and predictor.anatomy)
+    document = lines_of(read, any_frame=options.any_frame)
+    if predictor:
         asked = ask(predictor, read)
         document = predict_lines(asked, read, document)
         if options.heatmaps:

@@ -31,13 +31,13 @@ UNTELLING = {"anat", "data", "dcm", "dicom", "func", "nifti", "study", *IMAGE_FO
 
 
 def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
-               workers: int = 1) -> Study:
+               workers: int = 1, likely: Anatomy | None = None) -> Study:
     """Read a study: a folder of DICOM, or of NIfTI with or without study.json; or a lone volume file.
 
-    anatomy: one, its name or its file; else the one that study.json names, else the one that fits best. views: stack
-    id -> view, for those that the caller knows better; ids do not change by it. workers: processes that read headers
-    (they are only started for many files). PlaneSSLError if there is no image that can be read: it names the path and
-    the reason.
+    anatomy: one, its name or its file; else the one that study.json names, else the one that fits best; of those that
+    fit about as well likely, if it is one. views: stack id -> view, for those that the caller knows better; ids do not
+    change by it. workers: processes that read headers (they are only started for many files). PlaneSSLError if there is
+    no image that can be read: it names the path and the reason.
     """
     folder = Path(folder)
     document = read_document(folder) if folder.is_dir() else Document()
@@ -52,7 +52,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     side, side_source = side_of(document.side, [series.laterality for series in headers], sorted(
         {series.description for series in headers} | {series.study_description for series in headers}), stacks)
     recognised = recognise(stacks, _text(headers), " ".join(sorted({series.body_part for series in headers})), side,
-                           anatomy or document.anatomy)
+                           anatomy or document.anatomy, likely)
     chosen = recognised.anatomy
     stacks = with_ids([stack if stack.view else replace(stack, naming=naming)
                        for stack, naming in zip(stacks, recognised.fit.namings, strict=True)])
@@ -85,9 +85,9 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
 
 
 def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
-                 workers: int = 1) -> Study:
+                 workers: int = 1, likely: Anatomy | None = None) -> Study:
     """`read_study`, for what makes sense of one patient's study only: PlaneSSLError where the folder holds several."""
-    study = read_study(folder, anatomy, views, workers)
+    study = read_study(folder, anatomy, views, workers, likely)
     if study.mixed:
         raise PlaneSSLError(f"{folder} holds images of {study.mixed}, and this is done for one patient at a time: name "
                             'the folder or file of one (planessl study lists them). A study.json with "views" says '

@@ -13,6 +13,7 @@ from .wording import mentions
 FALLBACK = "generic"
 # In units of log likelihood, beside that of the directions: words weigh more than any few stacks.
 SAID, SAID_BODY_PART, OTHER_BODY_PART, NOTHING_KNOWN = 30.0, 30.0, -3.0, 3.0
+AS_GOOD = 5.0  # what one of two files about an organ may be behind the other by, and still be the one that is meant
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +27,18 @@ class Recognition:
 
 
 def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
-              given: str | Anatomy | None = None) -> Recognition:
-    """The given anatomy, or the shipped one with the best evidence; without any, the generic one.
+              given: str | Anatomy | None = None, likely: Anatomy | None = None) -> Recognition:
+    """The given anatomy, or the known one with the best evidence; without any, the generic one.
 
+    likely: one that is taken before others of which the evidence is hardly better, as of another file about that organ.
     text: what descriptions say. body_part: what the headers say is examined. side: "left", "right" or "".
     """
     if given is not None:
         return _fitted(stacks, given if isinstance(given, Anatomy) else anatomies.load(given), side)
     scores = {}
     there, notes = anatomies.load_all()
+    if likely is not None:
+        there[likely.name] = likely
     for candidate, anatomy in there.items():
         score = direction_evidence(stacks, anatomy, mirrored=_mirrored(anatomy, side))
         about_body, in_text = mentions(anatomy.words, body_part), mentions(anatomy.words, text)
@@ -45,8 +49,11 @@ def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
         elif body_part:
             score += OTHER_BODY_PART
         scores[candidate] = score
-    best = _fitted(stacks, there[max(scores, key=scores.get)], side)
-    return replace(best, notes=(*best.notes, *notes))
+    best = max(scores, key=scores.get)
+    if likely is not None and best != FALLBACK and scores[best] - scores[likely.name] < AS_GOOD:
+        best = likely.name
+    found = _fitted(stacks, there[best], side)
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def _fitted(stacks: Sequence[Stack], anatomy: Anatomy, side: str) -> Recognition:

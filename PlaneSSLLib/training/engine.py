@@ -186,7 +186,8 @@ class Engine:
         """Work the batch in twice as many pieces from now on; PlaneSSLError if it is in single images already."""
         if not self.network.divisible:
             raise PlaneSSLError(f"The memory of {self.device} does not hold a batch of {images} studies, and one that "
-                                "is cut into pieces teaches otherwise: give fewer (--batch), or --device cpu.")
+                                "is cut into pieces teaches otherwise: give fewer (--batch, two at least), or "
+                                "--device cpu.")
         if self.pieces >= images:
             raise PlaneSSLError(f"The memory of {self.device} does not hold a single image of this network. Choose a "
                                 "smaller network (--network small), or --device cpu.")

@@ -42,6 +42,9 @@ def finetune(
         raise PlaneSSLError(f"A run cannot take the place of the one that it starts from, {init}: choose another name.")
     cohort = Cohort(cohort_folder)
     settings = settings or USUAL.get(task, USUAL["segmentation"])
+    if task == "classification" and settings.batch < 2:
+        raise PlaneSSLError("A classification learns what tells the studies of a batch apart: it needs at least two in "
+                            f"one (--batch), not {settings.batch}.")
     if split is None:
         split = draw_split(labelled_subjects(cohort, task), settings.seed, subjects)
     start = None if init is None else Run.open(init)

@@ -93,6 +93,13 @@ def test_no_stack_of_many_is_never_seen(classified):
     assert {place.stack for _ in range(30) for place in task.bag(study, rng)} == set(range(20))
 
 
+def test_a_study_alone_in_its_batch_is_refused(classified, tmp_path):
+    """What tells it from others would be normalised away, and the loss would fall all the same."""
+    with pytest.raises(PlaneSSLError, match="at least two"):
+        finetune(classified / "cohort", tmp_path / "run", "classification", settings=Settings(1, batch=1))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_batch_of_studies_is_not_cut_up(classified, tmp_path, monkeypatch):
     def short_of_memory(task, outputs, batch):
         raise torch.OutOfMemoryError("too much")
@@ -155,7 +162,7 @@ def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_pat
     cohort, said = Cohort(classified / "cohort"), []
     four = tuple(cohort.pseudonym_of(f"subject-{seed:03d}") for seed in range(4))  # all of them hypertrophied
     finetune(classified / "cohort", tmp_path / "run", "classification", split=Split(four, (), ()), report=said.append,
-             settings=Settings(epochs=1, batch=1))
+             settings=Settings(epochs=1, batch=2))
     assert "to hypertrophied: nothing" in next(event["text"] for event in said if event["event"] == "notice")
     answer = calls.classify(tmp_path / "run", classified / "studies" / "s1")
     assert set(answer["classes"]) == set(evaluate(tmp_path / "run", classified / "cohort")["classes"]) == {
@@ -165,7 +172,7 @@ def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_pat
 @pytest.mark.usefixtures("short_epochs")
 def test_from_labels_to_an_answer(classified, tmp_path):
     finetune(classified / "cohort", tmp_path / "run", "classification", subjects=8,
-             settings=replace(Settings(epochs=1, batch=1), validate_every=1))
+             settings=replace(Settings(epochs=1, batch=2), validate_every=1))
     found = evaluate(tmp_path / "run", classified / "cohort")
     assert found["subjects"] == 8
     assert found["classes"]["dilated"]["n_positive"] == 4

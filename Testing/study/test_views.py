@@ -167,6 +167,14 @@ def test_anatomies_are_recognised_by_words(text, body_part, anatomy):
     assert recognise(patient, text, body_part, "").anatomy.name == anatomy
 
 
+@pytest.mark.parametrize(("text", "name"), [("knee t2", "my-knee"), ("cine heart", "heart"), ("", "generic")])
+def test_of_two_files_about_an_organ_a_run_s_own_is_meant(text, name):
+    """A laboratory that has copied the knee's file to change its labels must not be told that its knees are others."""
+    mine = replace(anatomies.load("knee"), name="my-knee")
+    patient = [stack(axis, 10) for axis in ([1, 0, 0.1], [0.1, 1, 0], [0, 0.2, 1])]
+    assert recognise(patient, text, "", "", likely=mine).anatomy.name == name
+
+
 def test_a_heart_is_recognised_by_its_directions_alone():
     assert recognise(heart_stacks()[0], "", "", "").anatomy.name == "heart"
 
