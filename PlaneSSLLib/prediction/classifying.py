@@ -14,7 +14,7 @@ from ..cohort.upright import upright_slices
 from ..study import Study
 from ..training.run import Run
 from ..training.settings import choose_device
-from ..training.tasks.classification import SLICES, by_stack
+from ..training.tasks.classification import SLICES, by_stack, middles
 from .suiting import CLASSES, require_anatomy, require_head
 
 MOST_SLICES = 4 * SLICES  # of a study, looked at together
@@ -48,9 +48,8 @@ class Classifier:
 
 
 def _spread(frames: list, stacks: int) -> list:
-    """A stack's share of MOST_SLICES, evenly spaced, each frame once."""
-    at = np.linspace(0, len(frames) - 1, max(1, MOST_SLICES // stacks))
-    return [frames[i] for i in np.unique(at.round().astype(int))]
+    """A stack's share of MOST_SLICES, evenly spread, each frame once: of few the middle ones, not base and apex."""
+    return [frames[i] for i in np.unique(middles(len(frames), max(1, MOST_SLICES // stacks)))]
 
 
 def classify(classifier: Classifier, study: Study) -> dict:

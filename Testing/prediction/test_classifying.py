@@ -14,7 +14,8 @@ from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError, calls
 from PlaneSSLLib.cohort import Cohort, Split, prepare
-from PlaneSSLLib.prediction.classifying import Classifier, class_figures
+from PlaneSSLLib.cohort.samples import frames
+from PlaneSSLLib.prediction.classifying import Classifier, _spread, class_figures
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.training.finetuning import finetune
 from PlaneSSLLib.training.networks import Attention, build
@@ -91,6 +92,22 @@ def test_no_stack_of_many_is_never_seen(classified):
     cohort, rng = Cohort(classified / "cohort"), np.random.default_rng(0)
     task = Classification.of(cohort, cohort.pseudonyms)
     assert {place.stack for _ in range(30) for place in task.bag(study, rng)} == set(range(20))
+
+
+@pytest.mark.parametrize("stacks", [2, 7, 12, 25])
+def test_of_a_stack_of_which_few_images_are_looked_at_these_are_not_its_ends(classified, stacks):
+    """An exam has many cines: what is seen of the short axis must not be the most basal slice alone."""
+    sax, cine = (SimpleNamespace(view="SAX", localizer=False, pixels_at=((0,) * 25,) * n) for n in (10, 1))
+    others = stacks // 2
+    study = SimpleNamespace(pseudonym="many", stacks=(*[cine] * others, sax, *[cine] * (stacks - others - 1)))
+    cohort = Cohort(classified / "cohort")
+    looked_at = Classification.of(cohort, cohort.pseudonyms).bag(study, None)
+    assert len(looked_at) == 12 and len({place.stack for place in looked_at}) == min(stacks, 12)
+    of_study = [[place for place in frames(study) if place.stack == s] for s in range(stacks)]
+    for seen in (looked_at, [place for places in of_study for place in _spread(places, stacks)]):
+        of_sax = [place for place in seen if place.stack == others]
+        assert np.mean([place.slice for place in of_sax]) == pytest.approx(4.5, abs=0.6)
+        assert 0 < np.mean([place.phase for place in seen]) < 24
 
 
 def test_a_study_alone_in_its_batch_is_refused(classified, tmp_path):

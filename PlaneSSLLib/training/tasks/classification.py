@@ -29,6 +29,11 @@ def by_stack(study: PreparedStudy) -> list[list[Place]]:
     return [places for s, places in stacks.items() if not study.stacks[s].localizer] or list(stacks.values())
 
 
+def middles(count: int, parts: int) -> np.ndarray:
+    """(parts,) indices: the middles of so many equal parts of `count` things in a row."""
+    return ((np.arange(parts) + 0.5) * count / parts).astype(int)
+
+
 def constant(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     """The classes to which these subjects give one answer only, or none: nothing is learnt of them."""
     return [name for name in cohort.plan.classes
@@ -74,14 +79,16 @@ class Classification:
         return frames(study)[:1] if known else []
 
     def bag(self, study: PreparedStudy, rng: np.random.Generator | None) -> list[Place]:
-        """SLICES frames of a study, from its stacks in turn; without rng evenly spaced ones, always the same."""
-        stacks, chosen = by_stack(study), []
+        """SLICES frames of a study, from its stacks in turn; without rng evenly spread ones, always the same."""
+        stacks, chosen = by_stack(study), []  # there may be more of them than SLICES
         if rng is not None:
-            stacks = [stacks[i] for i in rng.permutation(len(stacks))]  # there may be more of them than SLICES
+            stacks = [stacks[i] for i in rng.permutation(len(stacks))]
+        elif len(stacks) > SLICES:
+            stacks = sorted(stacks, key=len, reverse=True)[:SLICES]
         for turn, places in enumerate(stacks):
             share = len(range(turn, SLICES, len(stacks)))
             if rng is None:
-                at = np.linspace(0, len(places) - 1, share).round().astype(int)
+                at = middles(len(places), share)
             else:
                 at = np.sort(rng.choice(len(places), share, replace=share > len(places)))
             chosen += [places[i] for i in at]
