@@ -240,25 +240,26 @@ def _finetuned(out: Path, cell: tuple[str, int, int]) -> Path:
 
 
 def summarise(grid: Grid, out: Path) -> dict:
-    """Table, plot and results.json of the cells that are done."""
+    """Table, plot and results.json of the cells that are done and of which a figure could be taken."""
     done = {cell: read_json(path) for cell in grid.cells()
             if (path := _finetuned(out, cell) / "evaluation.json").is_file()}
     classes = sorted({name for document in done.values() for name in document.get("classes", ())})
     figures = {cell: _figures(document, classes) for cell, document in done.items()}
+    figures = {cell: found for cell, found in figures.items() if not np.isnan(found).all()}
+    if done and not figures:
+        raise PlaneSSLError(f"Nobody in {grid.evaluate_on} tells right from wrong: a figure needs subjects with and "
+                            "without a class, or with outlines.")
     rows = []
     for start in grid.starts:
         for subjects in grid.subjects:
-            seeds = sorted(seed for s, n, seed in done if (s, n) == (start, subjects))
+            seeds = sorted(seed for s, n, seed in figures if (s, n) == (start, subjects))
             if not seeds:
                 continue
             means = [np.nanmean(figures[start, subjects, seed]) for seed in seeds]
             row = {"start": start, "subjects": subjects, "draws": len(seeds), "mean": float(np.mean(means)),
                    "sd": float(np.std(means, ddof=1)) if len(seeds) > 1 else 0.0}
-            if np.isnan(row["mean"]):
-                raise PlaneSSLError(f"Nobody in {grid.evaluate_on} tells right from wrong: a figure needs subjects "
-                                    "with and without a class, or with outlines.")
             paired = [figures[start, subjects, seed] - figures[SCRATCH, subjects, seed]
-                      for seed in seeds if (SCRATCH, subjects, seed) in done]
+                      for seed in seeds if (SCRATCH, subjects, seed) in figures]
             if start != SCRATCH and paired:
                 row |= {"gain": float(np.nanmean(paired))}
                 if grid.task == "segmentation":  # one figure a class is no sample of anything

@@ -62,6 +62,25 @@ def test_a_class_that_a_draw_could_not_teach_is_compared_in_the_others_alone():
     np.testing.assert_array_equal(comparing._figures(all_, names), [0.9, np.nan, 0.6])
 
 
+def test_a_draw_of_which_no_figure_can_be_taken_does_not_take_the_others_with_it(tmp_path):
+    """It could be taught one class, of which the evaluated subjects have none."""
+    grid = Grid(tmp_path, tmp_path, task="classification", starts=("scratch",), subjects=(10,), draws=(3,))
+    write_json(tmp_path / "grid.json", {})
+
+    def evaluated(seed: int, **aucs) -> None:
+        folder = comparing._finetuned(tmp_path, ("scratch", 10, seed))
+        write_run(folder, task="classification")
+        write_json(folder / "evaluation.json", {"classes": {name: {"auc": auc} for name, auc in aucs.items()}})
+
+    evaluated(2, thick=None)
+    with pytest.raises(PlaneSSLError, match="tells right from wrong"):
+        comparing.summarise(grid, tmp_path)
+    evaluated(0, dilated=0.8)
+    evaluated(1, dilated=0.7)
+    (row,) = comparing.summarise(grid, tmp_path)["table"]
+    assert (row["draws"], row["mean"]) == (2, pytest.approx(0.75))
+
+
 def test_the_table_says_when_pretraining_loses():
     rows = [{"start": "scratch", "subjects": 1, "draws": 1, "mean": 0.5, "sd": 0.0},
             {"start": "lines", "subjects": 1, "draws": 3, "mean": 0.45, "sd": 0.02, "gain": -0.05,
