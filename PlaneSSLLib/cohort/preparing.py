@@ -121,13 +121,15 @@ def _one_a_subject(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[di
 
 
 def _twice_under_other_names(cohort: Cohort) -> list[str]:
-    """A sentence for studies of the very same files: of a subject that was prepared before it got another name."""
-    by_content = defaultdict(list)
+    """A sentence for studies of the very same files, or series: of a subject that got another name, or was copied."""
+    alike = defaultdict(list)
     for name in cohort.pseudonyms:
-        by_content[read_json(cohort.folder / "studies" / name / "study.json").get("content", name)].append(name)
+        document = read_json(cohort.folder / "studies" / name / "study.json")
+        for mark in (document.get("content", name), *document.get("series", ())):
+            alike[mark].append(name)
     return [f"the studies {', '.join(names)} are of the same files: where a subject was only given another name, "
             f"delete all but one of them in {cohort.folder / 'studies'}, or it may train and validate"
-            for names in by_content.values() if len(names) > 1]
+            for names in dict.fromkeys(tuple(names) for names in alike.values() if len(names) > 1)]
 
 
 def _run(work: list[tuple], jobs: int) -> Iterable[dict]:

@@ -271,3 +271,15 @@ def test_outlines_beyond_the_working_grid_are_told(tmp_path):
     told = prepare([tmp_path], "heart", tmp_path / "c", unnamed="SAX")
     assert told["labelled"] == 1
     assert "50% of what is outlined lies beyond the working grid (216 x 216 mm" in " ".join(told["notes"])
+
+
+def test_a_copied_exam_under_another_name_is_told(tmp_path):
+    """Its files are new, and its series are not: it could train and validate."""
+    write_phantoms("heart", 1, 3, tmp_path / "in", phases=1)
+    (exam,) = find_studies(tmp_path / "in")
+    shutil.copytree(exam, tmp_path / "in" / "again", copy_function=shutil.copyfile)
+    for folder in (exam, tmp_path / "in" / "again"):
+        (folder / "study.json").write_text(json.dumps({"subject": folder.name}))
+    told = prepare([tmp_path / "in"], "heart", tmp_path / "c")
+    assert told["prepared"] == 2
+    assert sum("are of the same files" in note for note in told["notes"]) == 1
