@@ -80,9 +80,11 @@ def write_labelled_study(
     for of, of_stack in [*stay, (view, names)]:
         views.setdefault(of, []).append(of_stack)
     gone = [name for _, of_stack in go for name in of_stack]
-    before_it = read_document(folder).frames_of_reference if grows else {}
-    frames = {name: frame for name, frame in before_it.items() if name not in gone}
-    frames |= dict.fromkeys(names, frame_of_reference) if frame_of_reference else {}
+    document.pop("frames_of_reference", None)
+    frames = read_document(folder).frames_of_reference if grows else {}
+    frames = {name: frame for name, frame in frames.items() if name not in gone}
+    if frame_of_reference:
+        frames |= dict.fromkeys(names, frame_of_reference)
     with replacing_folder(folder) as new:
         if grows:
             shutil.copytree(folder, new, dirs_exist_ok=True)

@@ -13,6 +13,7 @@ from PlaneSSLLib import PlaneSSLError, anatomy, scene
 from PlaneSSLLib.cohort import prepare
 from PlaneSSLLib.files import ExistsAlready
 from PlaneSSLLib.study import lines_of, read_labels, read_study
+from PlaneSSLLib.study.writing import write_labelled_study
 
 HEART = anatomy.load("heart")
 
@@ -247,6 +248,15 @@ def test_what_volumes_cannot_say_is_kept_beside_them(tmp_path):
     assert sagittal.planes[0].position[0] > sagittal.planes[-1].position[0], "from the inside, to the patient's right"
     assert len({one.frame_of_reference for one in saved.stacks} - {"", "1.2.3", "1.2.4"}) == 2
     assert not lines_of(saved) and lines_of(saved, any_frame=True)
+
+
+def test_a_stack_that_is_kept_anew_without_a_frame_of_reference_has_not_the_one_of_before(tmp_path):
+    shape = (3, 64, 80)
+    stack_of = (HEART, "SAX", np.diag([1.0, 1, 8, 1]), [np.arange(np.prod(shape)).reshape(shape)], [outlined(shape)])
+    for frame in ("b", ""):
+        write_labelled_study(tmp_path / "s", *stack_of, overwrite=True, source={"images"}, frame_of_reference=frame)
+        (kept,) = read_study(tmp_path / "s").stacks
+        assert kept.frame_of_reference == frame
 
 
 def test_outlines_are_not_kept_where_images_of_a_study_lie(tmp_path):
