@@ -230,7 +230,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     labels: list[np.ndarray] = []
     sizes = {"pixels": 0, "labels": 0}
     stacks, notes = [], []
-    outlined, beyond = 0, 0
+    outlined, within = 0, 0
     for stack in read.stacks:
         slices = upright_slices(stack, chosen)
         images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
@@ -261,7 +261,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
                     labels.append(turned.ravel())
                     sizes["labels"] += image.size
                     outlined += np.count_nonzero(turned)
-                    beyond += _beyond_grid(turned, slices[i].plane, plan)
+                    within += np.count_nonzero(turned[_on_grid(slices[i].plane, plan)])
         stacks.append({
             "id": f"{len(stacks) + 1:02}-{stack.view}", "view": stack.view, "localizer": stack.localizer,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
@@ -271,7 +271,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
     if labels and missing:
         notes.append(f"study {about['pseudonym']}: no pixel is labelled {', '.join(missing)}")
-    if beyond > MOST_BEYOND * outlined:
+    if (beyond := outlined - within) > MOST_BEYOND * outlined:
         height, width = np.multiply(plan.size, plan.spacing)
         notes.append(f"study {about['pseudonym']}: {beyond / outlined:.0%} of what is outlined lies beyond the working "
                      f"grid ({height:.0f} x {width:.0f} mm about an image's middle), and is hardly learnt from")
@@ -284,8 +284,9 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     return document, notes
 
 
-def _beyond_grid(labels: np.ndarray, plane: Plane, plan: Plan) -> int:
-    """How many labelled pixels of an image lie beyond the working grid that is centred on it."""
-    places = np.argwhere(labels)
-    from_middle = np.abs(places - (np.array(labels.shape) - 1) / 2) * plane.spacing
-    return int((from_middle > np.multiply(plan.size, plan.spacing) / 2).any(1).sum())
+def _on_grid(plane: Plane, plan: Plan) -> tuple[slice, ...]:
+    """The rows and columns of an image whose pixels lie within the working grid that is centred on it."""
+    middle = (np.array(plane.shape) - 1) / 2
+    reach = np.multiply(plan.size, plan.spacing) / 2 / plane.spacing
+    low, high = np.maximum(np.ceil(middle - reach), 0).astype(int), np.floor(middle + reach).astype(int) + 1
+    return tuple(map(slice, low, high))
