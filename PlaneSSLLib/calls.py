@@ -15,7 +15,7 @@ Paths may be text. PlaneSSLError says in a sentence what cannot be done, and the
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +85,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
                                            "segmented."})
     for one in stacks:
         require_phase(one, phase)
+    _tell_unsided(stacks, run.anatomy, report)
     wanted = None if phase is None else (phase,)
     write, phases = _writer(out, stacks, wanted, run.anatomy, lambda: Author.network(run), overwrite, report)
     segmenter = Segmenter(run, device, report=report)
@@ -159,6 +160,13 @@ def _require_other(out: Path, study: Study) -> None:
                             "folder.")
 
 
+def _tell_unsided(stacks: Sequence[Stack], anatomy: Anatomy, report: Report) -> None:
+    unsided = [one.id for one in stacks if anatomy.sided and not one.side]
+    if unsided:
+        report({"event": "notice", "text": f"The side of {', '.join(unsided)} is unknown: taken as of a left "
+                f'{anatomy.title.lower()}. A study.json can say it ("side": "right"), and so can the name of a file.'})
+
+
 def _tell_empty(one: SegmentedStack, report: Report) -> None:
     """A slice that nobody has outlined at a phase is written as one in which there is nothing."""
     for phase, labels in zip(one.phases, one.labels, strict=True):
@@ -180,7 +188,9 @@ def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None,
     from .training.run import Run
 
     classifier = Classifier(Run.open(Path(run)), device)
-    return answer(classifier, read_and_tell(Path(folder), anatomy, views, report, classifier.anatomy))
+    study = read_and_tell(Path(folder), anatomy, views, report, classifier.anatomy)
+    _tell_unsided(study.stacks, classifier.anatomy, report)
+    return answer(classifier, study)
 
 
 def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from PlaneSSLLib.geometry import Plane
+from PlaneSSLLib.anatomy import load
+from PlaneSSLLib.geometry import Plane, scanner_axes
 
 # A heart's directions, square to each other: slices along z; 2CH and 4CH contain the z axis.
 AXES = {"SAX": ((1, 0, 0), (0, 1, 0)), "2CH": ((0.6, 0.8, 0), (0, 0, 1)), "4CH": ((0.8, -0.6, 0), (0, 0, 1))}
@@ -68,3 +69,30 @@ def _expose(of: list[Plane], centre, size: float, rng: np.random.Generator) -> t
         pixels.append(image + 60 * np.sin(points[..., 0] / 25))
         labels.append(label)
     return np.stack(pixels).astype(np.float32), np.stack(labels)
+
+
+def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    noise = sitk.GetImageFromArray(rng.normal(size=shape).astype(np.float32))
+    return 1000 * sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(noise, 1.5))
+
+
+def write_knee(folder: Path, side: str) -> Path:
+    """Three stacks of one made-up left knee, or of its mirror image, stored as scanners lay them."""
+    rng = np.random.default_rng(2)
+    views = {}
+    for view in load("knee").views:
+        row, column = scanner_axes(view.normal)
+        normal = np.cross(row, column)
+        corners = [np.array([15.0, -8, 4]) - 20 * row - 16 * column + 5 * k * normal for k in (-2, -1, 0, 1, 2)]
+        pixels = smooth(rng, (5, 32, 32))
+        if side == "right":
+            across = np.abs(row[0])  # 1 for an image with left and right in it: its last column becomes its first
+            corners = [(corner + across * 31 * 1.25 * row) * [-1, 1, 1] for corner in corners]
+            pixels = pixels[..., ::-1] if across else pixels[::-1]
+            corners = corners if across else corners[::-1]
+        of = [Plane(corner, row, column, (1, 1.25), (32, 32)) for corner in corners]
+        write_volume(folder / f"{view.name}.nii.gz", of, pixels, 5.0)
+        write_volume(folder / "labels" / f"{view.name}.nii.gz", of, (pixels > np.median(pixels)).astype(np.uint8), 5.0)
+        views[view.name] = f"{view.name}.nii.gz"
+    (folder / "study.json").write_text(json.dumps({"anatomy": "knee", "side": side, "views": views}))
+    return folder

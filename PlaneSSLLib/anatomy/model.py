@@ -105,6 +105,16 @@ class Anatomy:
     def view(self, name: str) -> View | None:
         return next((view for view in self.views if view.name == name), None)
 
+    def mirrors(self, side: str) -> bool:
+        """Is an organ of this side the mirror image of those that the views' typical normals are of?"""
+        return self.sided and side == "right"
+
+    def end_is_known(self, view: str, side: str) -> bool:
+        """Is it known which end of a stack comes first? Not from medial to lateral, where nobody knows the side."""
+        known = self.view(view)
+        return not self.sided or bool(side) or known is None or known.normal is None or (
+            int(np.abs(known.normal).argmax()) != 0)
+
     def pose_of(self, view: str) -> tuple[str, ...]:
         """The two views by which images of a view are laid alike; () if the anatomy names none."""
         known = self.view(view)

@@ -71,7 +71,7 @@ def prepare(
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
                        "and name their views, in study.json or all alike by --unnamed")
     if unsided := sum(outcome["unsided"] for outcome in taken):
-        nothing.append(f"the side of {unsided} of {len(taken)} studies is unknown, and their slices count as in a left "
+        nothing.append(f"the side of {unsided} of {len(taken)} studies is unknown, and they are taken as of a left "
                        f'{chosen.title.lower()}: a study.json can say it ("side": "right")')
     if new and not taken and shard == (0, 1):
         shutil.rmtree(out)  # it was begun for nothing
@@ -176,7 +176,8 @@ def _prepare_one(item: tuple) -> dict:
             write_json(folder / "study.json", document)
         return {"study": str(path), "subject": read.subject, "pseudonym": name, "folder": str(path.resolve()),
                 "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
-                "classified": bool(document["classes"]), "unsided": chosen.sided and not read.side,
+                "classified": bool(document["classes"]),
+                "unsided": chosen.sided and not all(stack.side for stack in read.stacks),
                 "named": bool({stack.view for stack in read.stacks} & {view.name for view in chosen.views})}
     except (PlaneSSLError, OSError) as error:  # the latter of its own files: what the cohort's refuse is the former
         return {"study": str(path), "reason": str(error)}
@@ -194,12 +195,13 @@ def _marks(read: study.Study, salt: str) -> dict:
     of_volumes = not any(stack.series_uid for stack in read.stacks)
     images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frame in stack.every_frame}))
     views = [(stack.view, place(next(stack.every_frame).source.file)) for stack in read.stacks]
-    said = [read.side, *(stack.frame_of_reference for stack in read.stacks if of_volumes)]  # else headers say it
+    sides = [(stack.id, stack.side) for stack in read.stacks if stack.side]  # images are laid by it
+    frames = [stack.frame_of_reference for stack in read.stacks if of_volumes]  # else headers say it
     labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
     return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
             "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
             "files": [digest(salt, f"{name} {size}")[:16] for name, size, _ in images] if of_volumes else [],
-            "content": digest(salt, *map(str, (*images, *views, *labels, *filter(None, said))))[:16]}
+            "content": digest(salt, *map(str, (*images, *views, *labels, *sides, *filter(None, frames))))[:16]}
 
 
 def _same_study(document: dict, marks: dict) -> bool:
@@ -264,6 +266,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
                     within += np.count_nonzero(turned[_on_grid(slices[i].plane, plan)])
         stacks.append({
             "id": f"{len(stacks) + 1:02}-{stack.view}", "view": stack.view, "localizer": stack.localizer,
+            "side": stack.side,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
             "planes": [one.plane.as_json() for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
     if not stacks:

@@ -6,7 +6,7 @@ private/: salt.json, and for each pseudonym the subject behind it and the folder
 cohort that is passed on without this folder can be used all the same, by pseudonyms.
 order.json: the pseudonyms in the order of the names, so that a seed draws the same subjects without them, too.
 studies/PSEUDONYM/: study.json (stacks, planes, offsets), pixels.npy (float16), labels.npy (uint8, where labelled), all
-as acquired but upright (see `upright`).
+as acquired but upright (see `upright`), right knees as left ones lie in a mirror.
 """
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class PreparedStack:
     id: str
     view: str
     localizer: bool
+    side: str
     frame_of_reference: int
     planes: tuple[Plane, ...]
     pixels_at: tuple[tuple[int, ...], ...]
@@ -148,7 +149,7 @@ def digest(*texts: str) -> str:
 
 def _read_stack(document: dict) -> PreparedStack:
     return PreparedStack(
-        id=document["id"], view=document["view"], localizer=document["localizer"],
+        id=document["id"], view=document["view"], localizer=document["localizer"], side=document.get("side", ""),
         frame_of_reference=document["frame_of_reference"],
         planes=tuple(Plane(**plane) for plane in document["planes"]),
         pixels_at=tuple(map(tuple, document["pixels_at"])), labels_at=tuple(map(tuple, document["labels_at"])))

@@ -51,19 +51,22 @@ class Upright:
 
 
 def upright_slices(stack: Stack, anatomy: Anatomy) -> list[Upright]:
-    """Every slice of a stack, upright for its view."""
-    return [upright(plane, anatomy.view(stack.view)) for plane in stack.planes]
+    """Every slice of a stack, upright for its view; of a right organ, as a left one's lie in a mirror."""
+    return [upright(plane, anatomy.view(stack.view), anatomy.mirrors(stack.side)) for plane in stack.planes]
 
 
-def upright(plane: Plane, view: View | None) -> Upright:
+def upright(plane: Plane, view: View | None, mirrored: bool = False) -> Upright:
     """Turn an image so that its rows and columns run as near as can be to those of its view's typical plane.
 
     What scanners write lies so already, nearly always. Converters to NIfTI mirror images, and some are stored turned by
     a quarter; the header says so, and a network need not learn it. Where the view has no typical normal, or the plane
     is far from it, as in data whose header is made up, a plane along the patient's axes is laid as scanners lay one,
     so that programs that bring files to other axes change nothing; any other is left as it is.
+
+    mirrored: lay it as the plane that it would be with the patient's left and right exchanged: medial is then on the
+    same side of the images of both knees, and a network can tell medial from lateral.
     """
-    axes = _axes(plane, view)
+    axes = _axes(plane, view, mirrored)
     matrix = np.eye(3)
     matrix[:2, :2] = axes.T
     matrix[:2, 2] = np.where(axes.sum(0) < 0, np.array(plane.shape[::-1]) - 1, 0)
@@ -73,15 +76,17 @@ def upright(plane: Plane, view: View | None) -> Upright:
         plane.spacing[::-1] if swapped else plane.spacing, plane.shape[::-1] if swapped else plane.shape), matrix)
 
 
-def _axes(plane: Plane, view: View | None) -> np.ndarray:
+def _axes(plane: Plane, view: View | None, mirrored: bool) -> np.ndarray:
     """(2, 2), row k: the acquired direction (1, 0 is that of the rows) that becomes the k-th, with its sign."""
-    if view is not None and view.lies_as_usual(plane.normal):
+    exchange = np.array([-1, 1, 1]) if mirrored else np.ones(3)
+    normal, row, column = exchange * [plane.normal, plane.row, plane.column]
+    if view is not None and view.lies_as_usual(normal):
         usual = scanner_axes(view.normal)
-    elif min(np.abs(plane.row).max(), np.abs(plane.column).max()) > ALONG_AXES:
-        usual = scanner_axes(plane.normal)
+    elif min(np.abs(row).max(), np.abs(column).max()) > ALONG_AXES:
+        usual = scanner_axes(normal)
     else:
         return np.eye(2)
-    likeness = np.array(usual) @ np.array([plane.row, plane.column]).T
+    likeness = np.array(usual) @ np.array([row, column]).T
     turns = [np.diag(signs) @ order
              for order in (np.eye(2), np.eye(2)[::-1]) for signs in product((1, -1), repeat=2)]
     return max(turns, key=lambda turn: (turn * likeness).sum())

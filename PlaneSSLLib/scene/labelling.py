@@ -56,8 +56,10 @@ def _save(folder: Path, volume, segmentation, anatomy: str | None, view: str | N
     drawing = _drawing_of(volume)
     whole = range(len(images)) if drawing is None else _whole_phases(drawing, volume)
     labels = [one if one is not None and one.any() and k in whole else None for k, one in enumerate(labels)]
-    known = {} if drawing is None else {"in_order": True, "side": drawing.now.acquired.side, "frame_of_reference":
-                                        _frame_of(drawing.now.acquired.stack(volume.GetAttribute(nodes.STACK)))}
+    known = {}
+    if drawing is not None:
+        stack = drawing.now.acquired.stack(volume.GetAttribute(nodes.STACK))
+        known = {"in_order": True, "side": stack.side, "frame_of_reference": _frame_of(stack)}
     return write_labelled_study(folder, anatomy, view, _to_lps(volume), images, labels, overwrite, source, **known)
 
 

@@ -102,11 +102,12 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
     known = _views_of(study.anatomy)
     unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if view not in known]
     return json.dumps({
-        "folder": str(study.folder.absolute()), "subject": study.subject, "anatomy": study.anatomy, "side": study.side,
+        "folder": str(study.folder.absolute()), "subject": study.subject, "anatomy": study.anatomy,
         "notes": notes, "any_frame": any_frame,
         "stacks": [{
             **{name: getattr(stack, name) for name in _SERIES},
-            "id": stack.id, "view": stack.view, "confidence": stack.naming.confidence, "given": stack.naming.given,
+            "id": stack.id, "view": stack.view, "side": stack.side, "confidence": stack.naming.confidence,
+            "given": stack.naming.given,
             "notes": list(stack.notes),
             "color": known[stack.view].color if stack.view in known
             else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
@@ -145,10 +146,11 @@ def _as_acquired(text: str) -> DrawnStudy:
         id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
         frames=tuple(tuple(None if time is False else Frame(None, time) for time in times) for times in one["times"]),
         naming=Naming(one["view"], one["confidence"], given=one.get("given", False)), notes=tuple(one["notes"]),
+        side=one.get("side", document.get("side", "")),  # of a whole study, in scenes that were saved earlier
         **{name: one[name] for name in _SERIES},
     ) for one in document["stacks"])
     study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
-                  notes=tuple(document["notes"]), side=document.get("side", ""))
+                  notes=tuple(document["notes"]))
     colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}
     titles = {one["id"]: one["title"] for one in document["stacks"]}
     return DrawnStudy(study, study, colors, titles, _short_names(stacks), document["any_frame"], Look())

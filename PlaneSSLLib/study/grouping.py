@@ -14,6 +14,7 @@ from .likeness import SAME_PLACE_MM, classes_of, natural
 from .model import Frame, Naming, Problem, Stack
 from .phases import in_step
 from .rejoining import rejoin
+from .sides import by_laterality
 
 SAME_SPOT_MM = 1.0  # within the plane: a slice that is shifted further than this is another slice
 
@@ -150,7 +151,8 @@ def _stack(images: list[Image]) -> Stack:
         frames=tuple(tuple(None if i is None else Frame(i.source, i.time_ms, i.sop_instance_uid, i.frame_number)
                            for i in place) for place in in_step(places)),
         series=first.series.number, description=first.series.description or first.series.protocol,
-        series_uid=first.series.uid, localizer=localizer_type(first), frame_of_reference=frame_of_reference,
+        series_uid=first.series.uid, localizer=localizer_type(first),
+        side=by_laterality(first.series.laterality), frame_of_reference=frame_of_reference,
         thickness_mm=first.thickness_mm, dimension=dimension,
         notes=(*again, *notes, *frame_notes))
 

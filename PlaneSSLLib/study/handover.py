@@ -17,7 +17,8 @@ from ..files import read_json, replacing_folder, write_json
 from ..geometry import Plane
 from .model import Frame, LabelFile, Naming, Problem, Stack, Study
 
-_PLAIN = ("id", "series", "description", "series_uid", "frame_of_reference", "localizer", "thickness_mm", "dimension")
+_PLAIN = ("id", "series", "description", "series_uid", "frame_of_reference", "localizer", "side", "thickness_mm",
+          "dimension")
 _DOCUMENT = "handover.json"
 
 
@@ -65,7 +66,7 @@ def hand_over(study: Study, folder: Path, report: Callable[[int, int], None] = l
                 report(done, of)
         write_json(side / _DOCUMENT, {
             "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy,
-            "notes": list(study.notes), "classes": dict(study.classes), "mixed": study.mixed, "side": study.side,
+            "notes": list(study.notes), "classes": dict(study.classes), "mixed": study.mixed,
             "problems": [[str(problem.file), problem.reason] for problem in study.problems],
             "labels": [[str(label.file), label.stack, label.phase, label.file_phase] for label in study.labels],
             "stacks": [_document(stack) for stack in study.stacks]})
@@ -79,7 +80,7 @@ def take_over(folder: Path) -> Study:
         tuple(_stack(one, folder, number) for number, one in enumerate(document["stacks"])),
         tuple(Problem(Path(file), reason) for file, reason in document["problems"]), tuple(document["notes"]),
         tuple(LabelFile(Path(file), *where) for file, *where in document["labels"]), document["classes"],
-        document["mixed"], document["side"])
+        document["mixed"])
 
 
 def _document(stack: Stack) -> dict:

@@ -46,7 +46,8 @@ class Stack:
 
     A frame's number is its phase in all slices alike; None stands where a slice lacks a phase that others have.
     id: unique in the study, made of letters, digits, '-' and '_'. dimension: what tells the frames of one slice apart
-    ("phase", "echo", "b-value", ...). notes: what a reader should know (uneven steps, missing slices, ...).
+    ("phase", "echo", "b-value", ...). side: "left" or "right" of an organ that has two, empty where it is not known.
+    notes: what a reader should know (uneven steps, missing slices, ...).
     """
 
     id: str
@@ -58,6 +59,7 @@ class Stack:
     series_uid: str = ""
     frame_of_reference: str = ""
     localizer: bool = False
+    side: str = ""
     thickness_mm: float | None = None
     dimension: str = "phase"
     notes: tuple[str, ...] = ()
@@ -155,7 +157,6 @@ class LabelFile:
 class Study:
     """Everything read from one study's folder. subject is for the screen only: it never goes into a run or a log.
 
-    side: "left" or "right" of an organ that has two, empty where it is not known.
     mixed: what the folder holds several of, though a study is of one ("2 subjects"); empty where all is as it should.
     """
 
@@ -168,7 +169,12 @@ class Study:
     labels: tuple[LabelFile, ...] = ()
     classes: Mapping[str, int] = field(default_factory=dict)  # class -> 0 or 1, from study.json
     mixed: str = ""
-    side: str = ""
+
+    @property
+    def side(self) -> str:
+        """The one side of a paired organ that the stacks show; empty where it is not known, or both are there."""
+        sides = {stack.side for stack in [one for one in self.stacks if not one.localizer] or self.stacks}
+        return sides.pop() if len(sides) == 1 else ""
 
     @property
     def corrected(self) -> dict[str, str]:

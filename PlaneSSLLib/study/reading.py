@@ -22,7 +22,7 @@ from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
 from .scanning import files_below, scan
-from .sides import side_of
+from .sides import side_notes, sided
 from .views import OBLIQUE, PATIENT_PLANES, counting_direction
 from .volumes import ENDINGS
 
@@ -49,11 +49,13 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
         raise PlaneSSLError(_nothing(folder, problems))
 
     headers = {image.series for image in images}
-    side, side_source = side_of(document.side, [series.laterality for series in headers], sorted(
-        {series.description for series in headers} | {series.study_description for series in headers}), stacks)
-    recognised = recognise(stacks, _text(headers), " ".join(sorted({series.body_part for series in headers})), side,
-                           anatomy or document.anatomy, likely)
+    stacks, side_source = sided(stacks, document.side, " | ".join({series.study_description for series in headers}))
+    sides = {stack.side for stack in stacks}
+    recognised = recognise(stacks, _text(headers), " ".join(sorted({series.body_part for series in headers})),
+                           sides.pop() if len(sides) == 1 else "", anatomy or document.anatomy, likely)
     chosen = recognised.anatomy
+    if not chosen.sided:
+        stacks = [replace(stack, side="") for stack in stacks]
     stacks = with_ids([stack if stack.view else replace(stack, naming=naming)
                        for stack, naming in zip(stacks, recognised.fit.namings, strict=True)])
     stacks, strange = _known_views(folder, stacks, chosen)
@@ -76,12 +78,11 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     studies = len({series.study_uid for series in headers} - {""})
     if studies > 1 and not subjects and not document.subject:  # nothing says that they are one patient's
         mixed = f"{studies} studies without a patient's identifier"
-    side_notes = [f"the {side} {chosen.title.lower()}, {side_source}"] if chosen.sided and side else []
     return Study(
         folder=folder, subject=document.subject or _subject(folder, images), anatomy=chosen.name, stacks=tuple(stacks),
         problems=tuple(sorted(problems, key=lambda problem: (str(problem.file), problem.reason))),
-        notes=(*_several(headers, mixed), *recognised.notes, *frame_notes, *side_notes),
-        labels=labels, classes=document.classes, mixed=mixed, side=side if chosen.sided else "")
+        notes=(*_several(headers, mixed), *recognised.notes, *frame_notes, *side_notes(stacks, chosen, side_source)),
+        labels=labels, classes=document.classes, mixed=mixed)
 
 
 def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, views: dict[str, str] | None = None,
@@ -227,7 +228,7 @@ def _counted(stack: Stack, recognised: Recognition, in_order: bool) -> Stack:
         return stack
     normal = stack.planes[0].normal
     direction = counting_direction(
-        stack.view, normal, recognised.anatomy, recognised.fit.turn, recognised.mirrored)
+        stack.view, normal, recognised.anatomy, recognised.fit.turn, recognised.anatomy.mirrors(stack.side))
     if (stack.planes[-1].position - stack.planes[0].position) @ direction >= 0:
         return stack
     if in_order and stack.view not in PATIENT_PLANES:

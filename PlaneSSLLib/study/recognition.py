@@ -22,7 +22,6 @@ class Recognition:
 
     anatomy: Anatomy
     fit: Fit
-    mirrored: bool
     notes: tuple[str, ...]
 
 
@@ -40,7 +39,7 @@ def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
     if likely is not None:
         there[likely.name] = likely
     for candidate, anatomy in there.items():
-        score = direction_evidence(stacks, anatomy, mirrored=_mirrored(anatomy, side))
+        score = direction_evidence(stacks, anatomy, mirrored=anatomy.mirrors(side))
         about_body, in_text = mentions(anatomy.words, body_part), mentions(anatomy.words, text)
         if about_body or in_text:
             score += SAID_BODY_PART * about_body + SAID * in_text
@@ -53,15 +52,8 @@ def recognise(stacks: Sequence[Stack], text: str, body_part: str, side: str,
     if likely is not None and best != FALLBACK and scores[best] - scores[likely.name] < AS_GOOD:
         best = likely.name
     found = _fitted(stacks, there[best], side)
-    return replace(found, notes=(*found.notes, *notes))
+    return replace(found, notes=tuple(notes))
 
 
 def _fitted(stacks: Sequence[Stack], anatomy: Anatomy, side: str) -> Recognition:
-    mirrored = _mirrored(anatomy, side)
-    unknown = 'the side is unknown: slices count as in a left one; study.json can say it ("side": "right")'
-    notes = (unknown,) if anatomy.sided and not side else ()
-    return Recognition(anatomy, name_views(stacks, anatomy, mirrored), mirrored, notes)
-
-
-def _mirrored(anatomy: Anatomy, side: str) -> bool:
-    return anatomy.sided and side == "right"
+    return Recognition(anatomy, name_views(stacks, anatomy, anatomy.mirrors(side)), ())

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-
+from ..anatomy import Anatomy
+from .document import SIDES
 from .model import Stack
 from .wording import says
 
@@ -13,22 +14,51 @@ LEFT = ("left", "links", "gauche", "izquierda", "izquierdo", "sinistra", "sinist
 RIGHT = ("right", "rechts", "droit", "droite", "derecha", "derecho", "destra", "destro", "direita", "direito", "rt")
 
 
-def side_of(said: str, laterality: Sequence[str], texts: Sequence[str], stacks: Sequence[Stack]) -> tuple[str, str]:
-    """("left", "right" or "", how it is known).
+def by_laterality(laterality: str) -> str:
+    """"left", "right" or "", from the value of a header."""
+    return {"L": "left", "R": "right"}.get(laterality.strip().upper()[:1], "")
 
-    said: "left" or "right" in study.json, or "". laterality: the headers' own values. texts: descriptions. What decides
-    last is the place of the images.
+
+def sided(stacks: Sequence[Stack], said: str = "", text: str = "") -> tuple[list[Stack], str]:
+    """The stacks, each with the side of the organ that it shows, "" where nothing tells; and how that is known.
+
+    said: "left" or "right" in study.json, or "". text: what descriptions say of the whole study. Headers (the stacks'
+    own `side`) come before words, and these before the place of the images; where all that tells is of one side, so are
+    the stacks of which nothing is said. One study may hold both knees.
     """
-    if said:
-        return said, "as study.json says"
-    letters = {value.strip().upper()[:1] for value in laterality} & {"L", "R"}
-    if len(letters) == 1:
-        return {"L": "left", "R": "right"}[letters.pop()], "from the laterality in the headers"
-    text = " ".join(texts)
+    found, sources = [said] * len(stacks), ["as study.json says"] if said else []
+    for source, answers in (
+        ("from the laterality in the headers", [stack.side for stack in stacks]),
+        ("from the words of descriptions", [_by_words(stack.description) or _by_words(text) for stack in stacks]),
+        (f"from the images' place, more than {OFF_MIDLINE_MM:.0f} mm off the midline", list(map(_by_place, stacks))),
+    ):
+        before = found
+        told = {*answers, *before} - {""}
+        alone = told.pop() if len(told) == 1 else ""
+        found = [one or answer or alone for one, answer in zip(before, answers, strict=True)]
+        sources += [source] * (found != before)
+    return [replace(stack, side=side) for stack, side in zip(stacks, found, strict=True)], " and ".join(sources)
+
+
+def side_notes(stacks: Sequence[Stack], anatomy: Anatomy, source: str) -> list[str]:
+    """What a reader should know of the sides of an organ that has two."""
+    if not anatomy.sided:
+        return []
+    there = [side for side in SIDES if any(stack.side == side for stack in stacks)]
+    unknown = [stack.id for stack in stacks if not stack.side]
+    notes = [f"the {' and the '.join(there)} {anatomy.title.lower()}, {source}"] if there else []
+    if unknown:
+        whose = f" of {', '.join(unknown)}" if there else ""
+        notes.append(f'the side{whose} is unknown: slices count as in a left one; study.json can say it ("side": '
+                     '"right")')
+    return notes
+
+
+def _by_words(text: str) -> str:
     left, right = says(LEFT, text), says(RIGHT, text)
-    if left != right:
-        return "left" if left else "right", "from the words of descriptions"
-    middle = float(np.median([stack.planes[stack.central].centre[0] for stack in stacks])) if stacks else 0.0
-    if abs(middle) > OFF_MIDLINE_MM:
-        return "left" if middle > 0 else "right", f"from the images' place, {abs(middle):.0f} mm off the midline"
-    return "", ""
+    return "" if left == right else "left" if left else "right"
+
+
+def _by_place(stack: Stack) -> str:
+    left = float(stack.planes[stack.central].centre[0])
+    return "" if abs(left) <= OFF_MIDLINE_MM else "left" if left > 0 else "right"

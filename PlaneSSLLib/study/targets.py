@@ -39,12 +39,15 @@ class Target:
 def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
     """Targets of every slice of stacks[index].
 
-    stacks: anything with view, planes, localizer and frame_of_reference, be it of a Study or of a cohort. Of several
-    stacks of one view the first that is no localizer is asked for its plane: it was prescribed with more care.
+    stacks: anything with view, side, planes, localizer and frame_of_reference, be it of a Study or of a cohort. Of
+    several stacks of one view the first that is no localizer is asked for its plane: it was prescribed with more care.
+    Where it is not known which end of the organ comes first, there is no location.
     """
     stack = stacks[index]
     view = anatomy.view(stack.view)
     locations = relative_locations(stack.planes)
+    if not anatomy.end_is_known(stack.view, stack.side):
+        locations = np.full(len(locations), np.nan)
     wanted = {str(line): line for line in view.lines} if view else {}
     per_target: list[list[Plane]] = []
     for name in anatomy.targets:
@@ -71,9 +74,10 @@ def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
 
 
 def _partner(stack, stacks, view: str):
-    """The stack of that view which can cut this one, localizers last."""
+    """The stack of that view which can cut this one, localizers last; not one of the other knee."""
     able = [other for other in stacks
             if other.view == view and other.frame_of_reference == stack.frame_of_reference
+            and (other.side == stack.side or not other.side or not stack.side)
             and angle_between(other.planes[0].normal, stack.planes[0].normal) >= PARALLEL_DEG]
     return min(able, key=lambda other: other.localizer, default=None)
 

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
-from Testing.made_up_study import write_volume
+from Testing.made_up_study import smooth, write_knee, write_volume
 
 from PlaneSSLLib.anatomy import load
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.upright import upright, upright_slices
 from PlaneSSLLib.geometry import Plane, scanner_axes
 from PlaneSSLLib.study import read_study
+from PlaneSSLLib.study.targets import stack_targets
 
-HEART = load("heart")
+HEART, KNEE = load("heart"), load("knee")
 SAX = HEART.view("SAX")
 TURNS = list(product((False, True), (False, True), (False, True)))  # transposed, rows reversed, columns reversed
 
@@ -86,9 +87,50 @@ def test_where_a_header_is_made_up_other_axes_change_nothing(normal, turn):
         np.testing.assert_array_equal(found.back(image), values)
 
 
-def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    noise = sitk.GetImageFromArray(rng.normal(size=shape).astype(np.float32))
-    return 1000 * sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(noise, 1.5))
+def in_a_mirror(plane: Plane) -> Plane:
+    """With the patient's left and right exchanged, as a scanner would lay it."""
+    exchange = np.array([-1, 1, 1])
+    row, column = exchange * plane.row, exchange * plane.column
+    return Plane(exchange * plane.position, row, column, plane.spacing, plane.shape)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("view", KNEE.views, ids=lambda view: view.name)
+def test_a_right_knee_is_laid_as_a_left_one_in_the_mirror(view, turn):
+    """Each pixel of the one shows what the same pixel of the other shows, however either is stored."""
+    lean = Rotation.from_rotvec(np.radians([12, -8, 10]))
+    left = Plane((40, -20, 30), *lean.apply(scanner_axes(view.normal)), (1.2, 1.5), (9, 7))
+    image = np.random.default_rng(0).normal(size=left.shape)
+    right, values = turned(in_a_mirror(left), image, *turn)
+    one, other = upright(left, view), upright(right, view, mirrored=True)
+    np.testing.assert_array_equal(other.turn(values), one.turn(image))
+    np.testing.assert_array_equal(other.back(other.turn(values)), values)
+    pixels = np.array([[0, 0], [6, 8], [2.5, 1]])
+    np.testing.assert_allclose(other.plane.to_lps(pixels), one.plane.to_lps(pixels) * [-1, 1, 1], atol=1e-9)
+    np.testing.assert_allclose(  # where its pixels say that they lie, there they were acquired
+        right.to_lps(pixels @ other.matrix[:2, :2].T + other.matrix[:2, 2]), other.plane.to_lps(pixels), atol=1e-9)
+
+
+def test_both_knees_of_one_shape_are_prepared_alike(tmp_path):
+    """Pixels, labels, lines and locations are the same, of whichever side: what is medial in one is in the other."""
+    found = []
+    for side in ("left", "right"):
+        assert read_study(write_knee(tmp_path / side, side)).side == side
+        prepare([tmp_path / side], "knee", tmp_path / "cohorts" / side)
+        found += Cohort(tmp_path / "cohorts" / side).studies.values()
+    for s, (one, other) in enumerate(zip(found[0].stacks, found[1].stacks, strict=True)):
+        assert (one.side, other.side) == ("left", "right") and one.labelled == other.labelled
+        targets = [stack_targets(KNEE, study.stacks, s) for study in found]
+        for i in range(5):
+            np.testing.assert_array_equal(found[1].image(other, i, 0), found[0].image(one, i, 0))
+            np.testing.assert_array_equal(found[1].labels(other, i, 0), found[0].labels(one, i, 0))
+            of_left, of_right = targets[0][i], targets[1][i]
+            assert of_right.location == pytest.approx(of_left.location)
+            there = np.isfinite(of_left.lines[:, 0, 0])
+            assert there.sum() == 2
+            lines = [target.lines[there, 0] for target in (of_left, of_right)]
+            signs = np.sign((lines[0] * lines[1]).sum(-1, keepdims=True))
+            np.testing.assert_allclose(lines[1] * signs, lines[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("axes, flips", [((0, 1, 2), (False, True, False)), ((1, 0, 2), (False, False, False)),

@@ -78,9 +78,9 @@ def heart(phases: int = 3) -> Study:
 def knee() -> Study:
     """Three stacks exactly along the patient's axes, where lines have constant x, y or z."""
     return study([
-        stack("sag", "sagittal", planes((0, 1, 0), (0, 0, -1), slices=4), number=1),
-        stack("cor", "coronal", planes((1, 0, 0), (0, 0, -1), slices=3, spacing=(1.2, 1.8)), number=2),
-        stack("tra", "axial", planes((1, 0, 0), (0, 1, 0), slices=3, shape=(60, 60)), number=3),
+        stack("sag", "sagittal", planes((0, 1, 0), (0, 0, -1), slices=4), number=1, side="left"),
+        stack("cor", "coronal", planes((1, 0, 0), (0, 0, -1), slices=3, spacing=(1.2, 1.8)), number=2, side="left"),
+        stack("tra", "axial", planes((1, 0, 0), (0, 1, 0), slices=3, shape=(60, 60)), number=3, side="left"),
     ], anatomy="knee")
 
 

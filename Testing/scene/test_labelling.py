@@ -234,7 +234,7 @@ def test_what_volumes_cannot_say_is_kept_beside_them(tmp_path):
     """The side of a knee that lay in the middle; the frames of stacks between which the patient has moved."""
     stacks = [stack("one", "sagittal", planes((0, 1, 0), (0, 0, -1), slices=4), frame_of_reference="1.2.3"),
               stack("two", "coronal", planes((1, 0, 0), (0, 0, -1), slices=3), frame_of_reference="1.2.4")]
-    made = replace(study(stacks, "knee"), side="right")
+    made = study([replace(one, side="right") for one in stacks], "knee")
     drawing, labels = scene.draw_study(made), anatomy.load("knee").labels
     for one in [*made.stacks, made.stacks[0]]:
         boxes = np.zeros((len(one.planes), *one.planes[0].shape), np.uint8)

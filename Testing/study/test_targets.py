@@ -7,9 +7,10 @@ import numpy as np
 from Testing.made_up_study import planes
 
 from PlaneSSLLib.anatomy import LineTarget, load
+from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.study.targets import stack_targets
 
-HEART = load("heart")
+HEART, KNEE = load("heart"), load("knee")
 CHANNEL = {name: i for i, name in enumerate(HEART.targets)}
 
 
@@ -17,6 +18,7 @@ CHANNEL = {name: i for i, name in enumerate(HEART.targets)}
 class Stack:
     view: str
     planes: list
+    side: str = ""
     localizer: bool = False
     frame_of_reference: int = 0
 
@@ -72,6 +74,29 @@ def test_localizers_are_asked_last():
     plane = there[0].planes[0]
     line = stack_targets(HEART, there, 0)[0].lines[CHANNEL["2CH:central"], 0]
     assert abs(line @ [*plane.to_pixels([0, 30, plane.position[2]]), 1]) < 1e-9
+
+
+def knee(side: str, left: float) -> list[Stack]:
+    """Sagittal and coronal stacks of a knee whose middle is so far to the left."""
+    sagittal = [Plane((left + x, 0, 0), (0, 1, 0), (0, 0, -1), (1, 1), (8, 8)) for x in (-4, 0, 4)]
+    coronal = Plane((left, 4, 0), (1, 0, 0), (0, 0, -1), (1, 1), (8, 8))
+    return [Stack("sagittal", sagittal, side), Stack("coronal", [coronal], side)]
+
+
+def test_of_two_knees_none_is_asked_for_planes_of_the_other():
+    both = [*knee("right", -80), *knee("left", 80)]
+    asked = KNEE.targets.index("sagittal:central")
+    for index, left in ((1, -80), (3, 80)):
+        [target] = stack_targets(KNEE, both, index)
+        assert target.planes[asked].position[0] == left
+
+
+def test_between_medial_and_lateral_there_is_no_location_where_the_side_is_unknown():
+    for side, known in (("left", True), ("right", True), ("", False)):
+        sagittal, coronal = knee(side, 0)
+        coronal.planes.append(replace(coronal.planes[0], position=(0, 8, 0)))
+        assert np.isfinite([t.location for t in stack_targets(KNEE, [sagittal, coronal], 0)]).all() == known
+        assert [t.location for t in stack_targets(KNEE, [sagittal, coronal], 1)] == [0, 1]
 
 
 def test_nearest_and_all_planes():

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_images import image, write
 from scipy.spatial.transform import Rotation
 from Testing.prediction.geometries import volume
 
@@ -16,7 +15,6 @@ from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.study import Naming, Stack, read_study, reading
 from PlaneSSLLib.study.localizers import are_localizers
 from PlaneSSLLib.study.recognition import recognise
-from PlaneSSLLib.study.sides import side_of
 from PlaneSSLLib.study.views import counting_direction, name_views
 from PlaneSSLLib.study.wording import mentions, says
 
@@ -131,30 +129,6 @@ def test_right_knees_count_the_other_way():
     assert counting_direction("sagittal", sagittal, knee, np.eye(3))[0] == 1
     assert counting_direction("sagittal", sagittal, knee, np.eye(3), mirrored=True)[0] == -1
     assert counting_direction("axial", np.array([0, 0, -1.0]), knee, np.eye(3), mirrored=True)[2] == 1
-
-
-@pytest.mark.parametrize(("laterality", "texts", "x", "side", "source"), [
-    (["R"], ["left knee"], 90, "right", "laterality"),
-    (["L", "R"], ["genou gauche"], 0, "left", "words"),
-    ([""], ["Knie rechts", "t2_sag"], 90, "right", "words"),
-    ([""], ["left and right knee"], -80, "right", "80 mm off the midline"),
-    ([""], ["copyright", "leftover"], 5, "", ""),
-])
-def test_sides(laterality, texts, x, side, source):
-    there = stack([1, 0, 0])
-    plane = there.planes[0]
-    moved = replace(there, planes=(replace(plane, position=plane.position + [x, 0, 0] - plane.centre),))
-    found, how = side_of("", laterality, texts, [moved])
-    assert found == side
-    assert source in how
-
-
-def test_an_unknown_side_is_said(tmp_path):
-    for number in (1, 2):
-        write(image(number), tmp_path / f"{number}.dcm")
-    study = read_study(tmp_path, anatomy="knee")
-    assert study.notes == (
-        'the side is unknown: slices count as in a left one; study.json can say it ("side": "right")',)
 
 
 @pytest.mark.parametrize(("text", "body_part", "anatomy"), [

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from Testing.made_up_study import write_knee
 
-from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib import PlaneSSLError, calls
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.phantom import write_phantoms
 from PlaneSSLLib.training.finetuning import finetune
@@ -49,6 +50,12 @@ def test_a_knee_is_pretrained_and_segmented(knees, tmp_path):
     assert all(name.startswith("heads.segmentation") for name in told["new"])
     assert Run.open(tmp_path / "run").config["heads"]["segmentation"]["channels"] == 10
     assert Run.open(tmp_path / "run").config["views"] == ["sagittal", "coronal", "axial"]
+    for side, told in (("right", False), ("", True)):
+        said = []
+        calls.segment(tmp_path / "run", write_knee(tmp_path / f"knee{side}", side), report=said.append)
+        notices = [event["text"] for event in said if event["event"] == "notice"]
+        assert any("The side of sagittal, coronal, axial is unknown: taken as of a left knee" in one
+                   for one in notices) == told
 
 
 def test_the_real_knee_learns_its_slices_places(data, tmp_path):

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch.nn import functional
 from torch.utils.data import default_collate
+from Testing.made_up_study import write_knee
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.anatomy import load
-from PlaneSSLLib.cohort import Plan, Split
+from PlaneSSLLib.cohort import Cohort, Plan, Split, prepare
 from PlaneSSLLib.cohort.samples import Drawn, Listed, Mixed
 from PlaneSSLLib.cohort.store import PreparedStudy
 from PlaneSSLLib.geometry import heatmaps
@@ -262,6 +263,20 @@ def test_position_boxes_lie_along_the_lines(cohort):
     on_horizontal = {int(boxes[30, column]) for column in range(64)} - {0}
     assert on_vertical == {1, 2, 3, 4, 5}
     assert on_horizontal == {1, 6, 7, 8, 9}
+
+
+def test_position_boxes_are_counted_alike_in_both_knees(tmp_path):
+    knees = load("knee")
+    found = []
+    for side in ("left", "right"):
+        prepare([write_knee(tmp_path / side, side)], "knee", tmp_path / "cohorts" / side)
+        cohort = Cohort(tmp_path / "cohorts" / side)
+        task, (study,) = Position(cohort.plan, knees), cohort.studies.values()
+        found.append([task.sample(study, place, None)["position"] for place in task.places(study)])
+    assert len(found[0]) == len(found[1]) == 15
+    for one, other in zip(*found, strict=True):
+        assert len(np.unique(one)) > 3
+        np.testing.assert_array_equal(other, one)
 
 
 @pytest.mark.parametrize("names", [(), ("line",), ("masked", "lines")])
