@@ -212,8 +212,9 @@ def evaluate(options: Namespace, console: Console) -> None:
 
 
 def compare(options: Namespace, console: Console) -> None:
-    from .prediction.comparing import Grid, table_text
     from .prediction.comparing import compare as run_grid
+    from .prediction.comparing import table_text
+    from .prediction.grid import Grid
 
     document = run_grid(Grid.read(options.grid), options.out, devices=_names(options.devices), report=console.event)
     console.result(document, lambda: table_text(document["table"]))

@@ -97,6 +97,10 @@ class PreparedStudy:
             raise ValueError(f"stack {stack.id}, slice {slice_index}, phase {phase} has no labels")
         return _cut(self._map("labels"), at, stack.planes[slice_index].shape)
 
+    def outlines(self) -> str:
+        """Hexadecimal digits that stand for its label maps; the same maps always have the same."""
+        return hashlib.sha256(self._map("labels")).hexdigest() if self.labelled else ""
+
     @property
     def labelled(self) -> bool:
         return self._sizes["labels"] > 0

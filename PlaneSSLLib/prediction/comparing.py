@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,104 +16,11 @@ from ..files import make_folder, read_json, replacing, write_json, write_text
 from ..pools import processes
 from ..training.engine import Report
 from ..training.finetuning import finetune, labelled_subjects
-from ..training.pretraining import pretrain
+from ..training.pretraining import pretext_task, pretrain
 from ..training.run import Run
-from ..training.settings import USUAL, Settings
 from ..training.tasks.classification import constant
 from .evaluating import evaluate
-
-SCRATCH = "scratch"
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What is compared. cohort pretrains and is the pool of labelled subjects; evaluate_on is another cohort.
-
-    starts: "scratch" or pretext tasks ("lines,location"). subjects: numbers of labelled ones; draws: for each of these,
-    so many seeds (the seed draws the subjects, the same for every start, and initialises the heads). pretraining,
-    finetuning: Settings that differ from the USUAL ones.
-    """
-
-    cohort: Path
-    evaluate_on: Path
-    starts: tuple[str, ...] = (SCRATCH, "lines", "location", "lines,location", "masked", "position")
-    subjects: tuple[int, ...] = (1, 3, 5, 10)
-    draws: tuple[int, ...] = (5, 3, 3, 3)
-    task: str = "segmentation"
-    transfer: str = "joint"
-    align: bool = True
-    network: str = "small"
-    views: tuple[str, ...] = ()
-    pretraining: dict = field(default_factory=dict)
-    finetuning: dict = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, path: Path) -> Grid:
-        """A grid from TOML, folders relative to the file. PlaneSSLError names what is wrong."""
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PlaneSSLError(f"The grid {path} cannot be read: {error.strerror}.") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise PlaneSSLError(f"The grid {path} is not valid TOML: {error}.") from None
-        unknown = set(document) - set(cls.__dataclass_fields__)
-        if unknown or not {"cohort", "evaluate_on"} <= set(document):
-            raise PlaneSSLError(f"The grid {path} needs cohort and evaluate_on, and knows "
-                                f"{', '.join(cls.__dataclass_fields__)}; not: {', '.join(sorted(unknown)) or '-'}.")
-        wrong = [f"{key} is {value!r}, not {words}" for key, value in document.items()
-                 for holds, words in [_KINDS[key]] if not holds(value)]
-        if wrong:
-            raise PlaneSSLError(f"The grid {path} cannot be read: {'; '.join(wrong)}.")
-        for key, value in document.items():
-            document[key] = path.parent / value if key in {"cohort", "evaluate_on"} else (
-                tuple(value) if isinstance(value, list) else value)
-        grid = cls(**document)
-        if len(grid.draws) != len(grid.subjects):
-            raise PlaneSSLError(f"The grid {path} has {len(grid.subjects)} numbers of subjects and {len(grid.draws)} "
-                                "numbers of draws; give one for each.")
-        if grid.task not in USUAL:
-            raise PlaneSSLError(f"The grid {path} has the task '{grid.task}'; the tasks are segmentation and "
-                                "classification.")
-        _settings("pretraining", grid.pretraining, 0, "cpu")
-        _settings(grid.task, grid.finetuning, 0, "cpu")
-        return grid
-
-    def cells(self) -> Iterator[tuple[str, int, int]]:
-        """(start, subjects, seed), seed by seed, so that what is done first already compares all starts."""
-        for seed in range(max(self.draws)):
-            for count, draws in zip(self.subjects, self.draws, strict=True):
-                if seed < draws:
-                    yield from ((start, count, seed) for start in self.starts)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _list_of(kind: Callable[[object], bool], least: int = 0) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, list) and len(value) >= least and all(map(kind, value))
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
-
-
-_TEXT, _TEXTS = (_is_text, "a text"), (_list_of(_is_text), "a list of texts")
-_COUNTS = _list_of(_is_count, 1), "a list of whole numbers above 0"
-_TABLE = (lambda value: isinstance(value, dict)), "a table"
-_YES_OR_NO = (lambda value: isinstance(value, bool)), "true or false"
-_KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "align": _YES_OR_NO,
-          "network": _TEXT, "starts": _TEXTS, "views": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS,
-          "pretraining": _TABLE, "finetuning": _TABLE}
-
-
-def _settings(stage: str, given: dict, seed: int, device: str) -> Settings:
-    """stage: pretraining, or the task of a finetuning."""
-    try:
-        return replace(USUAL[stage], **given, seed=seed, device=device)
-    except TypeError as error:
-        raise PlaneSSLError(f"A grid's pretraining and finetuning take the settings of a training; {error}.") from None
-
+from .grid import SCRATCH, Grid, settings_of
 
 def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
             report: Report = lambda event: None) -> dict:
@@ -122,24 +28,47 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
 
     One training after the other on each device. An interrupted one goes on from its checkpoint at the next call.
     """
-    if Cohort(grid.evaluate_on).folder.resolve() == grid.cohort.resolve():  # said before an hour of work
-        raise PlaneSSLError(f"The grid evaluates on the very cohort that it trains on, {grid.cohort}: name another one "
-                            "as evaluate_on.")
     if not devices:
         raise PlaneSSLError("Name at least one device to compare on.")
-    make_folder(out)
-    _same_grid(grid, out)
+    cohort, others = Cohort(grid.cohort), Cohort(grid.evaluate_on)
+    _require_able(grid, cohort, others)
     cells = list(grid.cells())
     if grid.task == "classification":
-        cells = _telling(grid, cells, report)
-    _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
-    _each([(_finetune, grid, out, cell) for cell in cells], devices, report)
+        cells = _telling(grid, cohort, cells, report)
+    make_folder(out)
+    _same_grid(grid, cohort, others, out)
+    try:
+        _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
+        _each([(_finetune, grid, out, cell) for cell in cells], devices, report)
+    except PlaneSSLError:
+        if any(map(_is_done(out), cells)):  # a table of them is not lost with what has failed
+            summarise(grid, out)
+        raise
     return summarise(grid, out)
 
 
-def _telling(grid: Grid, cells: Sequence[tuple[str, int, int]], report: Report) -> list[tuple[str, int, int]]:
+def _require_able(grid: Grid, cohort: Cohort, others: Cohort) -> None:
+    """PlaneSSLError for what would be refused after hours of work."""
+    if others.folder.resolve() == cohort.folder.resolve():
+        raise PlaneSSLError(f"The grid evaluates on the very cohort that it trains on, {grid.cohort}: name another one "
+                            "as evaluate_on.")
+    others.plan.require_same(cohort.plan, f"The cohort {grid.evaluate_on}", f"the cohort {grid.cohort}")
+    for start in grid.starts:
+        if start != SCRATCH:
+            pretext_task(tuple(start.split(",")), cohort, grid.views)
+    labelled, evaluated = labelled_subjects(cohort, grid.task), labelled_subjects(others, grid.task)
+    drawn = {name for _, subjects, seed in grid.cells() for name in draw_split(labelled, seed, subjects).train}
+    if both := drawn & set(evaluated):
+        raise PlaneSSLError(f"{len(both)} subjects of {grid.evaluate_on} are among those that are drawn from "
+                            f"{grid.cohort} to train on: evaluate on a cohort of others.")
+    if grid.task == "classification" and len(constant(others, evaluated)) == len(others.plan.classes):
+        raise PlaneSSLError(f"Nobody in {grid.evaluate_on} tells right from wrong: of no class are there subjects with "
+                            "and without it.")
+
+
+def _telling(grid: Grid, cohort: Cohort, cells: Sequence[tuple[str, int, int]],
+             report: Report) -> list[tuple[str, int, int]]:
     """The cells for which `finetune` draws subjects with two answers to any class; a notice tells of other draws."""
-    cohort = Cohort(grid.cohort)
     labelled = labelled_subjects(cohort, grid.task)
     telling = set()
     for subjects, seed in dict.fromkeys(cell[1:] for cell in cells):
@@ -153,20 +82,37 @@ def _telling(grid: Grid, cells: Sequence[tuple[str, int, int]], report: Report) 
     return [cell for cell in cells if cell[1:] in telling]
 
 
-def _same_grid(grid: Grid, out: Path) -> None:
-    """A folder holds one grid; more starts, subjects or draws may be added to it, other settings may not."""
+def _same_grid(grid: Grid, cohort: Cohort, others: Cohort, out: Path) -> None:
+    """A folder holds one grid; more starts, subjects or draws may be added to it, other settings may not.
+
+    Nor may the cohorts' subjects, or what is known of them: a draw would be of others, and figures of two starts would
+    not be of the same answers.
+    """
     now = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(grid).items()}
-    for key in ("cohort", "evaluate_on"):  # by whom they hold: a folder may be moved, and be filled anew
-        now[f"subjects of {key}"] = digest(*sorted(Cohort(getattr(grid, key)).pseudonyms))[:16]
-    fixed = ("task", "transfer", "align", "network", "views", "pretraining", "finetuning", "subjects of cohort",
-             "subjects of evaluate_on")
+    fixed = ["task", "transfer", "align", "network", "views", "pretraining", "finetuning"]
+    for key, one in (("cohort", cohort), ("evaluate_on", others)):  # not where it lies: a folder may be moved
+        now[f"subjects of {key}"] = digest(*sorted(one.pseudonyms))[:16]
+        now[f"labels of {key}"] = _labels_of(one, grid.task)
+        fixed += [f"subjects of {key}", f"labels of {key}"]
     if (out / "grid.json").is_file():
         before = read_json(out / "grid.json")
-        differ = [f"{key}: {before.get(key)} and {now[key]}" for key in fixed
-                  if (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before.get(key)]
+        # What an earlier version did not write down is not known to differ.
+        differ = [f"{key}: {before[key]} and {now[key]}" for key in fixed if key in before
+                  and (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before[key]]
         if differ:
             raise PlaneSSLError(f"{out} holds another comparison ({'; '.join(differ)}); choose another folder.")
     write_json(out / "grid.json", now)
+
+
+def _labels_of(cohort: Cohort, task: str) -> str:
+    """What stands for the labelled subjects of a cohort, in the order from which they are drawn, and their labels."""
+    studies = [cohort.studies[name] for name in labelled_subjects(cohort, task)]
+    return digest(*(f"{study.pseudonym} {study.outlines() if task == 'segmentation' else sorted(study.classes.items())}"
+                    for study in studies))[:16]
+
+
+def _is_done(out: Path) -> Callable[[tuple[str, int, int]], bool]:
+    return lambda cell: (_finetuned(out, cell) / "evaluation.json").is_file()
 
 
 def _each(work: list[tuple], devices: tuple[str, ...], report: Report) -> None:
@@ -209,7 +155,7 @@ def _pretrain(grid: Grid, out: Path, start: str, device: str, report: Report = l
     run = _pretrained(out, start)
     if not Run(run).finished:
         pretrain(grid.cohort, run, tasks=tuple(start.split(",")), views=grid.views, network=grid.network,
-                 settings=_settings("pretraining", grid.pretraining, 0, device), resume=True, report=report)
+                 settings=settings_of("pretraining", grid.pretraining, 0, device), resume=True, report=report)
     return run.name
 
 
@@ -220,13 +166,9 @@ def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str,
     if not Run(run).finished:
         finetune(grid.cohort, run, grid.task, init=None if start == SCRATCH else _pretrained(out, start),
                  transfer=grid.transfer, align=grid.align, subjects=subjects, network=grid.network,
-                 settings=_settings(grid.task, grid.finetuning, seed, device), resume=True, report=report)
+                 settings=settings_of(grid.task, grid.finetuning, seed, device), resume=True, report=report)
     if not (run / "evaluation.json").is_file():
-        document = evaluate(run, grid.evaluate_on, device=device, report=report)
-        if document["trained_on"]:
-            raise PlaneSSLError(f"{document['trained_on']} subjects of {grid.evaluate_on} are among those that "
-                                f"{run.name} was trained on: evaluate on a cohort of others.")
-        write_json(run / "evaluation.json", document)
+        write_json(run / "evaluation.json", evaluate(run, grid.evaluate_on, device=device, report=report))
     return run.name
 
 
@@ -258,9 +200,9 @@ def summarise(grid: Grid, out: Path) -> dict:
             means = [np.nanmean(figures[start, subjects, seed]) for seed in seeds]
             row = {"start": start, "subjects": subjects, "draws": len(seeds), "mean": float(np.mean(means)),
                    "sd": float(np.std(means, ddof=1)) if len(seeds) > 1 else 0.0}
-            paired = [figures[start, subjects, seed] - figures[SCRATCH, subjects, seed]
-                      for seed in seeds if (SCRATCH, subjects, seed) in figures]
-            if start != SCRATCH and paired:
+            paired = [_paired(out, figures, (start, subjects, seed), (SCRATCH, subjects, seed))
+                      for seed in seeds if start != SCRATCH and (SCRATCH, subjects, seed) in figures]
+            if paired:
                 row |= {"gain": float(np.nanmean(paired))}
                 if grid.task == "segmentation":  # one figure a class is no sample of anything
                     row |= {"gain_interval": paired_interval(np.array(paired))}
@@ -272,6 +214,15 @@ def summarise(grid: Grid, out: Path) -> dict:
     write_text(out / "table.md", table_text(rows))
     _plot(rows, out / "curve.png", "mean Dice" if grid.task == "segmentation" else "mean AUC")
     return results
+
+
+def _paired(out: Path, figures: dict, one: tuple[str, int, int], other: tuple[str, int, int]) -> np.ndarray:
+    """By what one cell is ahead of another, figure by figure; PlaneSSLError where they are not of the same subjects."""
+    runs = [_finetuned(out, cell) for cell in (one, other)]
+    if Run(runs[0]).split != Run(runs[1]).split or figures[one].shape != figures[other].shape:
+        raise PlaneSSLError(f"{runs[0]} and {runs[1]} were trained or evaluated on different subjects, and cannot be "
+                            "compared: delete the older one, and compare again.")
+    return figures[one] - figures[other]
 
 
 def _figures(evaluation: dict, classes: Sequence[str]) -> np.ndarray:

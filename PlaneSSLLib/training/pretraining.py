@@ -15,7 +15,10 @@ TASKS = ("lines", "location", "masked", "position")
 
 
 def pretext_task(names: tuple[str, ...], cohort: Cohort, views: tuple[str, ...]) -> Task:
-    """The task of these names: lines, location, both, or one of the baselines alone."""
+    """The task of these names: lines, location, both, or one of the baselines alone; of all views, or of these."""
+    if unknown := [view for view in views if cohort.anatomy.view(view) is None]:
+        known = ", ".join(view.name for view in cohort.anatomy.views)
+        raise PlaneSSLError(f"The anatomy '{cohort.plan.anatomy}' has no view '{unknown[0]}'; it has {known}.")
     if not names or not set(names) <= set(TASKS):
         raise PlaneSSLError(f"The pretext tasks are {', '.join(TASKS)}, not '{','.join(names)}'.")
     if set(names) <= {"lines", "location"}:
@@ -35,10 +38,6 @@ def pretrain(
     Where no two views cross anywhere, locations are learnt alone; PlaneSSLError if they were not asked for.
     """
     cohort = Cohort(cohort_folder)
-    unknown = [view for view in views if cohort.anatomy.view(view) is None]
-    if unknown:
-        known = ", ".join(view.name for view in cohort.anatomy.views)
-        raise PlaneSSLError(f"The anatomy '{cohort.plan.anatomy}' has no view '{unknown[0]}'; it has {known}.")
     task = pretext_task(tasks, cohort, views)
     if "lines" in tasks and not any(map(task.has_lines, cohort.studies.values())):
         said = f"No study of the cohort {cohort_folder} has an image that a plane of another view cuts"

@@ -14,7 +14,8 @@ from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.files import read_json, write_json
 from PlaneSSLLib.prediction import comparing
-from PlaneSSLLib.prediction.comparing import Grid, compare, paired_interval, table_text
+from PlaneSSLLib.prediction.comparing import compare, paired_interval, table_text
+from PlaneSSLLib.prediction.grid import Grid
 
 
 def write_grid(path, text):
@@ -33,6 +34,8 @@ def write_grid(path, text):
     ('subjects = ["1"]\ndraws = [1]', "subjects is .*, not a list of whole numbers"),
     ("subjects = 3\ndraws = 1", "subjects is 3, not a list"),
     ("subjects = [1", "not valid TOML"),
+    ('network = "big"', "network 'big'; there are: small, unet, resnet50"),
+    ('transfer = "decoder"', "transfer 'decoder'; there are: joint, all, encoder"),
 ])
 def test_a_grid_that_is_wrong_says_where(tmp_path, text, words):
     with pytest.raises(PlaneSSLError, match=words):
@@ -45,6 +48,11 @@ def test_every_start_gets_the_same_draws_seed_by_seed(tmp_path):
     assert grid.cohort == tmp_path / "c"
     assert list(grid.cells()) == [("scratch", 1, 0), ("lines", 1, 0), ("scratch", 3, 0), ("lines", 3, 0),
                                   ("scratch", 1, 1), ("lines", 1, 1)]
+
+
+def test_starts_are_known_however_they_are_spaced(tmp_path):
+    text = 'starts = ["scratch", "lines, location", "lines,location"]'
+    assert Grid.read(write_grid(tmp_path / "g.toml", text)).starts == ("scratch", "lines,location")
 
 
 def test_the_interval_is_that_of_paired_differences():
@@ -105,12 +113,103 @@ def test_nobody_is_evaluated_on_whom_a_network_was_trained(cohort_folder, tmp_pa
     with pytest.raises(PlaneSSLError, match="very cohort that it trains on"):
         compare(grid, tmp_path / "same")
     shutil.copytree(cohort_folder, tmp_path / "copy")
-    short = {"epochs": 1, "batch": 2, "validate_every": 1}
-    everybody = len(Cohort(cohort_folder).pseudonyms)
-    grid = Grid(cohort_folder, tmp_path / "copy", starts=("scratch",), subjects=(everybody,), draws=(1,),
-                views=("SAX",), finetuning=short)
-    with pytest.raises(PlaneSSLError, match="are among those that"):
-        compare(grid, tmp_path / "copied")
+    with pytest.raises(PlaneSSLError, match="are among those that are drawn"):
+        compare(replace(grid, evaluate_on=tmp_path / "copy"), tmp_path / "copied")
+    assert not (tmp_path / "copied").exists()
+
+
+def answering(cohort, folder, answer):
+    """A copy of a cohort in which the n-th subject, of those in order, has these classes."""
+    shutil.copytree(cohort, folder)
+    for n, name in enumerate(Cohort(folder).pseudonyms):
+        file = folder / "studies" / name / "study.json"
+        write_json(file, {**read_json(file), "classes": answer(n)})
+    return folder
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"subjects": (99,)}, "99 labelled subjects were asked for"),
+    ({"starts": ("scratch", "line")}, "The pretext tasks are"),
+    ({"views": ("SHORT",), "starts": ("lines",)}, "no view 'SHORT'"),
+    ({"task": "classification"}, "No study in the cohort .* has labels for classification"),
+])
+def test_what_cannot_be_compared_is_refused_before_any_work(cohort_folder, others, tmp_path, changes, words,  # noqa: F811
+                                                            monkeypatch):
+    monkeypatch.setattr(comparing, "_each", lambda *a: pytest.fail("work was begun"))
+    with pytest.raises(PlaneSSLError, match=words):
+        compare(replace(Grid(cohort_folder, others, subjects=(1,), draws=(1,)), **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nobody_who_tells_right_from_wrong_is_said_before_any_work(cohort_folder, others, tmp_path):  # noqa: F811
+    pool = answering(cohort_folder, tmp_path / "c", lambda n: {"dilated": n % 2})
+    alike = answering(others, tmp_path / "o", lambda n: {"dilated": 1})
+    grid = Grid(pool, alike, task="classification", subjects=(2,), draws=(1,))
+    with pytest.raises(PlaneSSLError, match="tells right from wrong"):
+        compare(grid, tmp_path / "out")
+
+
+def test_labels_that_came_or_changed_since_are_another_comparison(cohort_folder, others, tmp_path, monkeypatch):  # noqa: F811
+    """One start would be drawn from, or measured on, other subjects or other answers than the one before."""
+    pool = answering(cohort_folder, tmp_path / "c", lambda n: {"dilated": n % 2} if n else {})
+    of = answering(others, tmp_path / "o", lambda n: {"dilated": n % 2})
+    grid = Grid(pool, of, task="classification", starts=("scratch",), subjects=(3,), draws=(2,))
+    monkeypatch.setattr(comparing, "finetune", lambda cohort, run, *a, **k: write_run(run, task="classification"))
+    monkeypatch.setattr(comparing, "evaluate", lambda *a, **k: {"classes": {"dilated": {"auc": 0.5}}})
+    compare(grid, tmp_path / "out")
+    compare(replace(grid, draws=(3,)), tmp_path / "out")
+    for folder, number, key in ((pool, 0, "cohort"), (of, 1, "evaluate_on")):
+        file = folder / "studies" / Cohort(folder).pseudonyms[number] / "study.json"
+        before = read_json(file)
+        write_json(file, {**before, "classes": {**before["classes"], "hypertrophied": 1}})
+        with pytest.raises(PlaneSSLError, match=f"another comparison .labels of {key}"):
+            compare(grid, tmp_path / "out")
+        write_json(file, before)
+    compare(grid, tmp_path / "out")
+
+
+def test_a_prepared_study_knows_when_its_outlines_have_changed(others, tmp_path):
+    shutil.copytree(others, tmp_path / "c")
+    one, other = Cohort(others).studies.values(), Cohort(tmp_path / "c").studies.values()
+    assert [study.outlines() for study in one] == [study.outlines() for study in other]
+    changed = next(iter(other))
+    labels = np.load(changed.folder / "labels.npy")
+    labels[labels == 3] = 2
+    np.save(changed.folder / "labels.npy", labels)
+    assert [a.outlines() == b.outlines() for a, b in zip(one, other, strict=True)] == [False, True]
+
+
+def test_a_cell_that_fails_does_not_take_the_table_of_the_others_with_it(cohort_folder, others, tmp_path,  # noqa: F811
+                                                                         monkeypatch):
+    grid = Grid(cohort_folder, others, starts=("scratch",), subjects=(1, 2), draws=(1, 1))
+
+    def finetune(cohort, run, *a, subjects, **k):
+        if subjects == 2:
+            raise PlaneSSLError("The disk is full.")
+        write_run(run)
+
+    monkeypatch.setattr(comparing, "finetune", finetune)
+    monkeypatch.setattr(comparing, "evaluate", lambda *a, **k: {"per_subject": [0.5, 0.7]})
+    with pytest.raises(PlaneSSLError, match="The disk is full"):
+        compare(grid, tmp_path)
+    assert "| scratch | 0.600 |" in (tmp_path / "table.md").read_text()
+
+
+def test_cells_of_different_subjects_are_not_paired(tmp_path):
+    grid = Grid(tmp_path, tmp_path, starts=("scratch", "lines"), subjects=(1,), draws=(1,))
+    write_json(tmp_path / "grid.json", {})
+    for start, train, dice in (("scratch", ("a",), [0.5, 0.7]), ("lines", ("a",), [0.6])):
+        folder = comparing._finetuned(tmp_path, (start, 1, 0))
+        write_run(folder)
+        write_json(folder / "splits.json", {"train": train, "validation": [], "test": []})
+        write_json(folder / "evaluation.json", {"per_subject": dice})
+    with pytest.raises(PlaneSSLError, match="trained or evaluated on different subjects"):
+        comparing.summarise(grid, tmp_path)
+    write_json(folder / "evaluation.json", {"per_subject": [0.6, 0.8]})
+    assert comparing.summarise(grid, tmp_path)["table"][1]["gain"] == pytest.approx(0.1)
+    write_json(folder / "splits.json", {"train": ["b"], "validation": [], "test": []})
+    with pytest.raises(PlaneSSLError, match="trained or evaluated on different subjects"):
+        comparing.summarise(grid, tmp_path)
 
 
 def trains_on(device, report):
@@ -129,13 +228,11 @@ def test_an_error_on_one_device_ends_what_the_others_do():
 
 
 def test_a_draw_in_which_all_answer_alike_is_left_out_and_told(cohort_folder, others, tmp_path, monkeypatch):  # noqa: F811
-    shutil.copytree(cohort_folder, tmp_path / "c")
-    for n, name in enumerate(Cohort(tmp_path / "c").pseudonyms):  # in the order of the subjects that are drawn from
-        file = tmp_path / "c" / "studies" / name / "study.json"
-        write_json(file, {**read_json(file), "classes": {"dilated": n % 2}})
-    grid = Grid(tmp_path / "c", others, task="classification", starts=("scratch",), subjects=(1, 2), draws=(1, 6))
+    pool = answering(cohort_folder, tmp_path / "c", lambda n: {"dilated": n % 2})
+    of = answering(others, tmp_path / "o", lambda n: {"dilated": n % 2})
+    grid = Grid(pool, of, task="classification", starts=("scratch",), subjects=(1, 2), draws=(1, 6))
     monkeypatch.setattr(comparing, "finetune", lambda cohort, run, *a, **k: write_run(run, task="classification"))
-    monkeypatch.setattr(comparing, "evaluate", lambda *a, **k: {"classes": {"dilated": {"auc": 0.5}}, "trained_on": 0})
+    monkeypatch.setattr(comparing, "evaluate", lambda *a, **k: {"classes": {"dilated": {"auc": 0.5}}})
     told = []
     compare(grid, tmp_path / "out", report=lambda event: told.append(event.get("text", "")))
     assert "Draw 0 of 1 is left out" in told[0]
