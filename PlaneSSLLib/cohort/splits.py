@@ -27,6 +27,13 @@ class Split:
         if len(set(everybody)) < len(everybody):
             raise PlaneSSLError("A subject stands in two parts of the split; every subject may stand in one only.")
 
+    def require_in(self, cohort: Cohort) -> None:
+        """PlaneSSLError unless a cohort holds all who train or validate."""
+        missing = {*self.train, *self.validation} - set(cohort.pseudonyms)
+        if missing:
+            raise PlaneSSLError(f"{len(missing)} of the {len(self.train) + len(self.validation)} subjects to train or "
+                                f"validate on are not in the cohort {cohort.folder}.")
+
     def as_json(self) -> dict:
         return asdict(self)
 

@@ -1,6 +1,7 @@
 """Finetuning on labelled studies, from a pretrained run or from scratch."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -45,12 +46,18 @@ def finetune(
     if task == "classification" and settings.batch < 2:
         raise PlaneSSLError("A classification learns what tells the studies of a batch apart: it needs at least two in "
                             f"one (--batch), not {settings.batch}.")
-    if split is None:
+    report = running.get("report", lambda event: None)
+    begun = Run.begun(out, running.get("resume", False))
+    if split is not None:
+        split = _labelled_part(split, cohort, task, report)
+    elif begun is not None and subjects in (None, len(begun.split.train)):
+        split = begun.split  # whoever got labels since is none of those that it began with
+    else:
         split = draw_split(labelled_subjects(cohort, task), settings.seed, subjects)
+    split.require_in(cohort)
     start = None if init is None else Run.open(init)
     if start is not None:
         start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
-    report = running.get("report", lambda event: None)
     if start is not None and not start.finished:
         report({"event": "notice", "text": f"The training of {init} has not ended: its best weights so far are taken."})
     asked = {*split.validation, *split.test}
@@ -67,7 +74,6 @@ def finetune(
     name = network or (start.config["network"] if start else "small")
     guide, poses = None, {}
     if align and start and task == "segmentation":
-        begun = Run.begun(out, running.get("resume", False))
         if begun is None:
             guide = guiding_run(start, cohort, split, report)
         elif "guide" in begun.config:
@@ -119,6 +125,20 @@ def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
     if not found:
         raise PlaneSSLError(f"No study in the cohort {cohort.folder} has labels for {task}.")
     return found
+
+
+def _labelled_part(split: Split, cohort: Cohort, task: str, report: Report) -> Split:
+    """Of a split, without those to train on of whom nothing is labelled; PlaneSSLError where none of a part is."""
+    labelled = set(labelled_subjects(cohort, task))
+    train = tuple(name for name in split.train if name in labelled)
+    for part, names in (("train", train), ("validate", [name for name in split.validation if name in labelled])):
+        if not names and (part == "train" or split.validation):
+            raise PlaneSSLError(f"None of the subjects to {part} on has labels for {task} in {cohort.folder}; "
+                                f"{len(labelled)} others have.")
+    if left := len(split.train) - len(train):
+        report({"event": "notice", "text": f"{left} of the {len(split.train)} subjects to train on have no labels for "
+                                           f"{task}: it learns from {len(train)}."})
+    return replace(split, train=train)
 
 
 def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:

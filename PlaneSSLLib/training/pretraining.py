@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
+from .run import Run
 from .settings import USUAL, Settings
 from .starting import run_training
 from .tasks import Task
@@ -47,5 +48,7 @@ def pretrain(
         tasks = ("location",)
         task = pretext_task(tasks, cohort, views)
     config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views)}
-    return run_training(cohort, task, split or draw_split(cohort.pseudonyms, settings.seed), settings, network,
-                        Path(out), config, **running)
+    begun = Run.begun(out, running.get("resume", False))  # it goes on with whom it began with
+    split = split or (begun.split if begun else draw_split(cohort.pseudonyms, settings.seed))
+    split.require_in(cohort)
+    return run_training(cohort, task, split, settings, network, Path(out), config, **running)

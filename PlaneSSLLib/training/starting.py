@@ -147,7 +147,7 @@ def _start(
         there = run.config
         differ = list(_differences(there, choices))
         if run.split != split:
-            differ.append("the split of the subjects")
+            differ.append(f"the split of the subjects; its own: --split {out / 'splits.json'}")
         if differ:
             raise PlaneSSLError(f"The run {out} was started otherwise ({'; '.join(sorted(differ))}); "
                                 "resume with its own choices, or start another run.")
