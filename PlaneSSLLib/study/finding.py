@@ -10,8 +10,10 @@ from pathlib import Path
 from .. import PlaneSSLError
 from .dicom import HeaderReader
 from .images import Series
-from .layouts import LABEL_FOLDER, cases, one_each
+from .filenames import LABEL_FOLDER
+from .layouts import cases
 from .model import Problem, Study
+from .patients import one_each
 from .reading import read_study
 from .scanning import files_below
 from .volumes import ENDINGS

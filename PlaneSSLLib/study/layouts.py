@@ -8,26 +8,16 @@ from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 
-import numpy as np
-
-from ..geometry import Plane, angle_between
 from .document import NAME, inside
+from .filenames import (
+    LABEL_FOLDER, PHASE, by_weighting, dimension_of, ending, is_label, label_beside, numberless, stem,
+)
 from .labels import is_of_one_phase, label_phases
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
+from .patients import lie_apart, several_cycles, several_patients
 from .volumes import ENDINGS, VolumeFile, frames_of
 
-LABEL_WORDS = "contours?|dseg|gt|labels?|labelmap|manual|masks?|segs?|segmentations?"
-LABEL_NAMES = re.compile(rf"(?:^|[-_. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
-LABEL_PREFIX = re.compile(rf"^(?:{LABEL_WORDS})[-_. ]", re.IGNORECASE)
-LABEL_FOLDER = re.compile(LABEL_WORDS, re.IGNORECASE)
-IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
-_NUMBERED = r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?"
-PATIENT = re.compile(rf"{_NUMBERED}$", re.IGNORECASE)
-PATIENTS_NUMBER = re.compile(rf".*?{_NUMBERED}\d+", re.IGNORECASE)
-PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
-ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
-SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 40.0  # that sequences of one organ differ by
 UNNAMED = Naming("", 0.0)
 
 
@@ -127,22 +117,26 @@ def _same_name(folder: Path, file: Path) -> Path | None:
 
 
 def loose_volumes(files: list[Path]) -> Volumes:
-    """Volume files without a study.json: files on one grid whose names differ in numbers, or ED and ES, are phases."""
+    """Volume files without a study.json: files on one grid whose names differ in numbers, or ED and ES, are phases.
+
+    Or echoes, b-values or inversion times, where the names say so; T1 and T2 are stacks of their own.
+    """
     found = Volumes()
     images = [file for file in files if not is_label(file)]
     series = defaultdict(list)
     for file in sorted(images, key=lambda file: natural(file.name)):
-        series[file.parent, _numberless(file)].append(file)
+        series[file.parent, numberless(file)].append(file)
     labelled: list[VolumeFile] = []
     beside = {file: label_beside(file) for file in images}
     for alike in series.values():
         volumes = [volume for file in alike if (volume := found.open(file))]
-        found.mixed = found.mixed or _several_patients(volumes)
-        for same in _by_grid(volumes):
-            found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED)
-            found.mixed = found.mixed or _several_cycles(same)
+        found.mixed = found.mixed or several_patients(volumes)
+        for same in [same for part in by_weighting(volumes) for same in _by_grid(part)]:
+            found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED,
+                      dimension_of([volume.file for volume in same]))
+            found.mixed = found.mixed or several_cycles(same)
         labelled += [volume for volume in volumes if beside[volume.file]]
-    found.mixed = found.mixed or _lie_apart(labelled)
+    found.mixed = found.mixed or lie_apart(labelled)
     known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
     left = [file for file in files if file not in images and file not in known]
     if len(left) == len(found.stacks) == 1 and not found.labels and LABEL_FOLDER.fullmatch(stem(left[0])):
@@ -160,32 +154,6 @@ def _by_grid(volumes: list[VolumeFile]) -> Iterator[list[VolumeFile]]:
         yield same
 
 
-def is_label(file: Path) -> bool:
-    """Is a volume file a label map, as its name or its folder tells?"""
-    name = stem(file)
-    if LABEL_NAMES.search(name) or LABEL_FOLDER.fullmatch(file.parent.name):
-        return True
-    bare = LABEL_PREFIX.sub("", name)  # seg_cine may as well be a segmented acquisition
-    return bare != name and any((file.parent / f"{bare}{ending}").is_file() for ending in ENDINGS)
-
-
-def label_beside(image: Path) -> Path | None:
-    """The label map of a volume file: named like it, in its folder, in one of label maps there or beside that."""
-    around = [image.parent]
-    if image.parent.name.lower() in IMAGE_FOLDERS:
-        around.append(image.parent.parent)
-    folders = [image.parent, *(folder for parent in around for folder in sorted(parent.iterdir())
-                               if LABEL_FOLDER.fullmatch(folder.name) and folder.is_dir())]
-    name = stem(image)
-    for folder in folders:
-        # Of thousands of files few have the image's name in theirs; only those are looked at more closely.
-        for file in sorted(file for file in folder.iterdir() if name in file.name and file != image):
-            if file.name.lower().endswith(ENDINGS) and is_label(file) and name in (
-                    stem(file), LABEL_NAMES.sub("", stem(file)), LABEL_PREFIX.sub("", stem(file))):
-                return file
-    return None
-
-
 def one_case(file: Path) -> Volumes:
     """A lone volume file, or one case of a data set: imagesTr/CASE_0000.nii.gz, ..., labelsTr/CASE.nii.gz.
 
@@ -201,7 +169,7 @@ def one_case(file: Path) -> Volumes:
     labels = file.parent.with_name(file.parent.name.replace("images", "labels", 1))
 
     def with_label(volume: VolumeFile) -> tuple[VolumeFile, Path]:
-        return volume, labels / f"{_channelless(volume.file)}{_ending(volume.file)}"
+        return volume, labels / f"{_channelless(volume.file)}{ending(volume.file)}"
 
     opened = [volume for path in phases if (volume := found.open(path))]
     if len(phases) == 1:
@@ -241,111 +209,13 @@ def case_of(file: Path) -> str:
     return PHASE.sub("", _channelless(file))
 
 
-def patient_of(name: str) -> str:
-    """A name up to the number of a patient, where a word says that it is one: sub-01 for sub-01_ses-02.
-
-    Visits and views of a patient in files of their own must not train and validate.
-    """
-    found = PATIENTS_NUMBER.match(name)
-    return found.group() if found else name
-
-
 def _channelless(file: Path) -> str:
     return stem(file).removesuffix("_0000")  # other numbers may be the case's: patient_0012 in the Decathlon's layout
-
-
-def _ending(file: Path) -> str:
-    return file.name[len(stem(file)):]
 
 
 def _other_channels(first: Path) -> list[Path]:
     """The channels of a case beside the first, where the first is named as one."""
     if not stem(first).endswith("_0000"):
         return []
-    return sorted(path for path in first.parent.iterdir() if path != first and _ending(path) == _ending(first)
+    return sorted(path for path in first.parent.iterdir() if path != first and ending(path) == ending(first)
                   and re.fullmatch(re.escape(_channelless(first)) + r"_\d{4}", stem(path)))
-
-
-def one_each(files: list[Path]) -> list[Path]:
-    """Volume files of one folder, less label maps, if each seems to be another patient's; else none."""
-    images = [file for file in files if file.name.lower().endswith(ENDINGS) and not is_label(file)]
-    if len({PHASE.sub("", stem(file)) for file in images}) < len(images):  # some are phases of one
-        return []
-    opened = Volumes()
-    volumes = [volume for file in images if (volume := opened.open(file))]
-    if len({_numberless(file) for file in images}) == 1:
-        return images if _several_patients(volumes) else []
-    return images if all(map(label_beside, images)) and _lie_apart(volumes) else []
-
-
-def _numberless(file: Path) -> str:
-    return re.sub(r"\d+", "0", _phaseless(file))
-
-
-def _phaseless(file: Path) -> str:
-    return re.sub(r"(^|[-_ ])e[ds]$", r"\1#", stem(file), flags=re.IGNORECASE) + _ending(file)
-
-
-def _several_patients(alike: list[VolumeFile]) -> str:
-    """What files whose names differ in numbers only seem to be of; empty where they may well be of one patient.
-
-    Their names number patients. Or three volumes of one direction lie on three grids: series of one patient that share
-    a name differ in direction, or are single slices, or lie on one grid.
-    """
-    pieces = [re.split(r"(\d+)", _phaseless(volume.file)) for volume in alike]
-    numbers = [i for i, values in enumerate(zip(*pieces, strict=True)) if len(set(values)) > 1]
-    if any(PATIENT.search(pieces[0][i - 1]) for i in numbers):
-        first, last = alike[0].file.name, alike[-1].file.name
-        return f"several patients, as it seems (the names of {first} and {last} number them)"
-    volumes = [volume for volume in alike if len(volume.planes) >= 3]
-    grids: list[VolumeFile] = []
-    for volume in volumes:
-        across = volume.planes[0].normal
-        if len(grids) < 3 and angle_between(across, volumes[0].planes[0].normal) < ONE_DIRECTION_DEG and not any(
-                volume.slices_at(other.planes) for other in grids):
-            grids.append(volume)
-    if len(grids) < 3:
-        return ""
-    return (f"several patients, as it seems ({grids[0].file.name} and files named like it lie on {len(grids)} grids or "
-            "more)")
-
-
-def _several_cycles(phases: list[VolumeFile]) -> str:
-    """What the phases of one stack seem to be of whose names tell end-diastole under more than one other name."""
-    names = {_phaseless(one.file): one.file.name for one in phases if _phaseless(one.file) != one.file.name}
-    first, second, *_ = [*names.values(), "", ""]
-    return f"several patients, as it seems ({first} and {second} are phases of one each)" if second else ""
-
-
-def _lie_apart(labelled: list[VolumeFile]) -> str:
-    """What volumes with a label map each seem to be of, by where they lie; empty where they may be of one patient.
-
-    What is acquired of one organ in one direction lies over the same place, be it in several sequences. Where headers
-    are made up, all lie in one place: then four grids are too many, and two of those that end-diastole and end-systole
-    were outlined on.
-    """
-    volumes = [volume for volume in labelled if len(volume.planes) >= 3]
-    places: list[Plane] = []
-    grids: list[VolumeFile] = []
-    most_grids = 3
-    for volume in volumes:
-        middle = volume.planes[len(volume.planes) // 2]
-        if angle_between(middle.normal, volumes[0].planes[0].normal) >= ONE_DIRECTION_DEG:
-            continue
-        if len(grids) <= most_grids and not any(volume.slices_at(other.planes) for other in grids):
-            grids.append(volume)
-        if len(places) < 2 and all(angle_between(middle.normal, place.normal) > SAME_PLACE_DEG
-               or np.linalg.norm(middle.centre - place.centre) > SAME_PLACE_MM for place in places):
-            places.append(middle)
-    names = {PHASE.sub("", stem(volume.file)) for volume in grids if PHASE.search(stem(volume.file))}
-    if len(places) < 2 and len(grids) <= (1 if len(names) == len(grids) else most_grids):
-        return ""
-    return f"several patients, as it seems ({', '.join(volume.file.name for volume in grids[:2])} lie apart)"
-
-
-def stem(file: Path) -> str:
-    """The name without the ending of a volume file."""
-    for ending in sorted(ENDINGS, key=len, reverse=True):
-        if file.name.lower().endswith(ending):
-            return file.name[:-len(ending)]
-    return file.stem

@@ -10,14 +10,13 @@ from pathlib import Path
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from .document import NAME, Document, label_files, read_document, unclaimed
+from .filenames import IMAGE_FOLDERS, is_label, patient_of, stem
 from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
 from .labels import taken_by_value
-from .layouts import (
-    IMAGE_FOLDERS, Volumes, case_of, cases, is_label, loose_volumes, named_views, one_case, patient_of, stem,
-)
+from .layouts import Volumes, case_of, cases, loose_volumes, named_views, one_case
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise

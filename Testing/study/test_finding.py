@@ -60,7 +60,7 @@ def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
     for n in range(4):
         volume(tmp_path / f"{n:02}.nii.gz", origin=(n, -20, 30 + 2 * n))
         volume(tmp_path / "named" / f"case{n:02}_frame1.nii.gz")
-    with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(00.nii.gz.*3 grids or more"):
+    with pytest.raises(PlaneSSLError, match=r"several patients, as it seems \(00.nii.gz.*on several grids"):
         read_patient(tmp_path)
     with pytest.raises(PlaneSSLError, match=r"the names of case00_frame1.nii.gz and case03_frame1.nii.gz number them"):
         read_patient(tmp_path / "named")
@@ -68,6 +68,54 @@ def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
     assert [str(path.relative_to(tmp_path)) for path in found] == [
         *(f"{n:02}.nii.gz" for n in range(4)), *(f"named/case{n:02}_frame1.nii.gz" for n in range(4))]
     assert [read_patient(path).subject for path in found[2:5]] == ["02", "03", "case00"]
+
+
+SAGITTAL = [0, 0, 1, 1, 0, 0, 0, -1, 0]
+
+
+def three_sequences(folder, pattern, apart=0.0):
+    """Of one direction, each on a grid of its own about the same place, as an operator lays them over a knee."""
+    for n in (3, 4, 5):
+        volume(folder / pattern.format(n), origin=(apart * n, -20 - n, 30 + n), direction=SAGITTAL, spacing=(1, 1, n))
+
+
+@pytest.mark.parametrize("pattern", ["s{:02}.nii.gz", "{}.nii.gz"])
+def test_names_that_come_again_in_other_folders_are_no_patients(tmp_path, pattern):
+    for name in ("A", "B"):
+        three_sequences(tmp_path / name, pattern)
+    assert find_studies(tmp_path) == [tmp_path / "A", tmp_path / "B"]
+    for name in ("A", "B"):
+        study = read_patient(tmp_path / name)
+        assert (study.subject, len(study.stacks), study.mixed) == (name, 3, "")
+
+
+@pytest.mark.parametrize(("pattern", "apart", "patients"), [
+    ("series_{}.nii.gz", 0.0, 1), ("se{}.nii.gz", 0.0, 1), ("series_{}.nii.gz", 60.0, 3), ("k{}.nii.gz", 0.0, 3)])
+def test_where_names_number_series_places_tell_patients_apart(tmp_path, pattern, apart, patients):
+    three_sequences(tmp_path, pattern, apart)
+    assert len(find_studies(tmp_path)) == patients
+    assert bool(read_study(tmp_path).mixed) == (patients > 1)
+
+
+def test_hospitals_that_number_their_patients_alike_have_many_on_grids_of_their_own(tmp_path):
+    for name in ("A", "B"):
+        for n in range(10):
+            volume(tmp_path / name / f"{n:03}.nii.gz", origin=(n, -20, 30 + n), direction=SAGITTAL)
+    assert len(find_studies(tmp_path)) == 20
+
+
+@pytest.mark.parametrize(("names", "stacks"), [
+    (("cor_t1", "cor_t2"), [("cor_t1", 1, "phase"), ("cor_t2", 1, "phase")]),
+    (("t1_sag_1", "t1_sag_2", "t2_sag_1"), [("t1_sag_1", 2, "phase"), ("t2_sag_1", 1, "phase")]),
+    (("sax_t0", "sax_t1", "sax_t2"), [("sax_t0", 3, "phase")]),
+    (("me_te10", "me_te30", "me_te60"), [("me_te10", 3, "echo")]),
+    (("dwi_b0", "dwi_b500"), [("dwi_b0", 2, "b-value")]),
+    (("cine_1", "cine_2"), [("cine_1", 2, "phase")]),
+])
+def test_what_numbers_of_files_on_one_grid_count_is_told_by_the_word_before(tmp_path, names, stacks):
+    for n, name in enumerate(names):
+        volume(tmp_path / f"{name}.nii.gz", value=n)
+    assert [(one.id, one.phases, one.dimension) for one in read_patient(tmp_path).stacks] == stacks
 
 
 def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):

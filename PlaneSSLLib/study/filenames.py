@@ -1,0 +1,102 @@
+"""What the names of volume files tell: images and label maps, patients, phases, series and contrasts."""
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from .volumes import ENDINGS, VolumeFile
+
+LABEL_WORDS = "contours?|dseg|gt|labels?|labelmap|manual|masks?|segs?|segmentations?"
+LABEL_NAMES = re.compile(rf"(?:^|[-_. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
+LABEL_PREFIX = re.compile(rf"^(?:{LABEL_WORDS})[-_. ]", re.IGNORECASE)
+LABEL_FOLDER = re.compile(LABEL_WORDS, re.IGNORECASE)
+IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
+_NUMBERED = r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?"
+PATIENT = re.compile(rf"{_NUMBERED}$", re.IGNORECASE)
+PATIENTS_NUMBER = re.compile(rf".*?{_NUMBERED}\d+", re.IGNORECASE)
+PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
+# What a number in a name counts by the word before it; a number that nothing says this of may be a phase's.
+_WORD = r"(?:^|[^a-z])(?:{})[-_ ]?$"
+# (An s alone may stand for subjects.)
+SERIES = re.compile(_WORD.format("se|ser|series|scan|seq|sequence|acq"), re.IGNORECASE)
+CONTRASTS = tuple((re.compile(_WORD.format(words), re.IGNORECASE), dimension) for words, dimension in (
+    ("te|echo|e", "echo"), ("b|bval", "b-value"), ("ti|inv", "inversion")))
+WEIGHTING = re.compile(_WORD.format("t"), re.IGNORECASE)  # of numbers 1 and 2; t1 to t25 are the phases of a cine
+
+
+def stem(file: Path) -> str:
+    """The name without the ending of a volume file."""
+    for ending in sorted(ENDINGS, key=len, reverse=True):
+        if file.name.lower().endswith(ending):
+            return file.name[:-len(ending)]
+    return file.stem
+
+
+def ending(file: Path) -> str:
+    return file.name[len(stem(file)):]
+
+
+def is_label(file: Path) -> bool:
+    """Is a volume file a label map, as its name or its folder tells?"""
+    name = stem(file)
+    if LABEL_NAMES.search(name) or LABEL_FOLDER.fullmatch(file.parent.name):
+        return True
+    bare = LABEL_PREFIX.sub("", name)  # seg_cine may as well be a segmented acquisition
+    return bare != name and any((file.parent / f"{bare}{ending}").is_file() for ending in ENDINGS)
+
+
+def label_beside(image: Path) -> Path | None:
+    """The label map of a volume file: named like it, in its folder, in one of label maps there or beside that."""
+    around = [image.parent]
+    if image.parent.name.lower() in IMAGE_FOLDERS:
+        around.append(image.parent.parent)
+    folders = [image.parent, *(folder for parent in around for folder in sorted(parent.iterdir())
+                               if LABEL_FOLDER.fullmatch(folder.name) and folder.is_dir())]
+    name = stem(image)
+    for folder in folders:
+        # Of thousands of files few have the image's name in theirs; only those are looked at more closely.
+        for file in sorted(file for file in folder.iterdir() if name in file.name and file != image):
+            if file.name.lower().endswith(ENDINGS) and is_label(file) and name in (
+                    stem(file), LABEL_NAMES.sub("", stem(file)), LABEL_PREFIX.sub("", stem(file))):
+                return file
+    return None
+
+
+def patient_of(name: str) -> str:
+    """A name up to the number of a patient, where a word says that it is one: sub-01 for sub-01_ses-02.
+
+    Visits and views of a patient in files of their own must not train and validate.
+    """
+    found = PATIENTS_NUMBER.match(name)
+    return found.group() if found else name
+
+
+def numberless(file: Path) -> str:
+    return re.sub(r"\d+", "0", phaseless(file))
+
+
+def phaseless(file: Path) -> str:
+    return re.sub(r"(^|[-_ ])e[ds]$", r"\1#", stem(file), flags=re.IGNORECASE) + ending(file)
+
+
+def varying(names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Of names that differ in numbers only: what stands before each number that varies, and its values in order."""
+    pieces = list(zip(*(re.split(r"(\d+)", name) for name in names), strict=True))
+    return [(before[0], list(values)) for before, values in zip(pieces[::2], pieces[1::2], strict=False)
+            if len(set(values)) > 1]
+
+
+def by_weighting(alike: Sequence[VolumeFile]) -> list[list[VolumeFile]]:
+    """Files whose names differ in numbers only, those of T1 and of T2 apart: they are no phases of one another."""
+    weightings = [values for before, values in varying([phaseless(volume.file) for volume in alike])
+                  if WEIGHTING.search(before) and set(values) == {"1", "2"}]
+    if not weightings:
+        return [list(alike)]
+    return [[volume for volume, value in zip(alike, weightings[0], strict=True) if value == of] for of in "12"]
+
+
+def dimension_of(alike: Sequence[Path]) -> str:
+    """What tells files apart whose names differ in numbers only: "echo", "b-value", "inversion", else "phase"."""
+    words = [before for before, _ in varying([phaseless(file) for file in alike])]
+    return next((dimension for word, dimension in CONTRASTS if words and all(map(word.search, words))), "phase")

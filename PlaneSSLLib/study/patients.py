@@ -1,0 +1,100 @@
+"""Of how many patients volume files seem to be, by their names and by where they lie."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Plane, angle_between
+from .filenames import PATIENT, PHASE, SERIES, is_label, label_beside, numberless, phaseless, stem, varying
+from .volumes import ENDINGS, VolumeFile
+
+ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
+SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 40.0  # that sequences of one organ differ by
+MOST_SEQUENCES = 8  # in one direction, of one patient
+
+
+def one_each(files: Sequence[Path]) -> list[Path]:
+    """Volume files of one folder, less label maps, if each seems to be another patient's; else none."""
+    images = [file for file in files if file.name.lower().endswith(ENDINGS) and not is_label(file)]
+    if len({PHASE.sub("", stem(file)) for file in images}) < len(images):  # some are phases of one
+        return []
+    volumes = [volume for file in images if (volume := _opened(file))]
+    if len({numberless(file) for file in images}) == 1:
+        return images if several_patients(volumes) else []
+    return images if all(map(label_beside, images)) and lie_apart(volumes) else []
+
+
+def several_patients(alike: Sequence[VolumeFile]) -> str:
+    """What files whose names differ in numbers only seem to be of; empty where they may well be of one patient.
+
+    Their names number patients. Or three volumes of one direction lie on three grids: series of one patient that share
+    a name differ in direction, or are single slices, or lie on one grid. Where the names number series, or are those of
+    another patient's files, too, many more grids are needed, or places that lie apart.
+    """
+    if not alike:
+        return ""
+    numbers = [before for before, _ in varying([phaseless(volume.file) for volume in alike])]
+    first, last = alike[0].file.name, alike[-1].file.name
+    if any(map(PATIENT.search, numbers)):
+        return f"several patients, as it seems (the names of {first} and {last} number them)"
+    grids, places = _spread([volume for volume in alike if len(volume.planes) >= 3])
+    of_series = any(map(SERIES.search, numbers)) or _are_named_alike_elsewhere([volume.file for volume in alike])
+    if len(grids) < 3 or (of_series and len(places) < 2 and len(grids) <= MOST_SEQUENCES):
+        return ""
+    return f"several patients, as it seems ({grids[0].file.name} and files named like it lie on several grids)"
+
+
+def several_cycles(phases: Sequence[VolumeFile]) -> str:
+    """What the phases of one stack seem to be of whose names tell end-diastole under more than one other name."""
+    names = {phaseless(one.file): one.file.name for one in phases if phaseless(one.file) != one.file.name}
+    first, second, *_ = [*names.values(), "", ""]
+    return f"several patients, as it seems ({first} and {second} are phases of one each)" if second else ""
+
+
+def lie_apart(labelled: Sequence[VolumeFile]) -> str:
+    """What volumes with a label map each seem to be of, by where they lie; empty where they may be of one patient.
+
+    What is acquired of one organ in one direction lies over the same place, be it in several sequences. Where headers
+    are made up, all lie in one place: then four grids are too many, and two of those that end-diastole and end-systole
+    were outlined on.
+    """
+    grids, places = _spread([volume for volume in labelled if len(volume.planes) >= 3])
+    names = {PHASE.sub("", stem(volume.file)) for volume in grids if PHASE.search(stem(volume.file))}
+    if len(places) < 2 and len(grids) <= (1 if len(names) == len(grids) else 3):
+        return ""
+    return f"several patients, as it seems ({', '.join(volume.file.name for volume in grids[:2])} lie apart)"
+
+
+def _spread(volumes: Sequence[VolumeFile]) -> tuple[list[VolumeFile], list[Plane]]:
+    """Of volumes in the direction of the first: one for each grid, and middle planes that lie apart.
+
+    Of each as many as anybody asks for, since every volume is held against all of them.
+    """
+    grids: list[VolumeFile] = []
+    places: list[Plane] = []
+    for volume in volumes:
+        middle = volume.planes[len(volume.planes) // 2]
+        if angle_between(middle.normal, volumes[0].planes[0].normal) >= ONE_DIRECTION_DEG:
+            continue
+        if len(grids) <= MOST_SEQUENCES and not any(volume.slices_at(other.planes) for other in grids):
+            grids.append(volume)
+        if len(places) < 2 and all(angle_between(middle.normal, place.normal) > SAME_PLACE_DEG
+               or np.linalg.norm(middle.centre - place.centre) > SAME_PLACE_MM for place in places):
+            places.append(middle)
+    return grids, places
+
+
+def _are_named_alike_elsewhere(files: Sequence[Path]) -> bool:
+    """Has a folder beside theirs files of all these names? Then folders are patients, and names are not."""
+    own = files[0].resolve().parent
+    return any(folder.is_dir() and folder.resolve() != own and all((folder / file.name).is_file() for file in files)
+               for folder in own.parent.iterdir())
+
+
+def _opened(file: Path) -> VolumeFile | None:
+    try:
+        return VolumeFile(file)
+    except ValueError:  # whoever reads it is told
+        return None
