@@ -1,7 +1,9 @@
-"""Classes of whole studies from a table."""
+"""Classes of whole studies: from a table, and from what each study says itself."""
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from .. import PlaneSSLError
@@ -10,15 +12,25 @@ from .. import PlaneSSLError
 def read_classes(path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int | None]]:
     """A CSV with a column "subject" and one for each class, 0 or 1, empty where unknown -> subject -> class -> answer.
 
-    Its cells are parted by commas, or by semicolons, as spreadsheets in much of Europe write them. An empty
+    Its cells are parted by commas, by semicolons, as spreadsheets in much of Europe write them, or by tabs. An empty
     answer is None. known: the classes of the anatomy. PlaneSSLError names the line and the column that is wrong.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlaneSSLError(f"The table of classes {path} cannot be read: {error}.") from None
-    head = text.partition("\n")[0]
-    rows = csv.DictReader(text.splitlines(), delimiter=";" if ";" in head and "," not in head else ",")
+    except OSError as error:
+        raise PlaneSSLError(f"The table of classes {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise PlaneSSLError(f"The table of classes {path} is no plain text in UTF-8: spreadsheets save one as 'CSV "
+                            "UTF-8'.") from None
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True,
+                          delimiter=max(",;\t", key=text.partition("\n")[0].count))
+    try:
+        return _read(rows, path, known)
+    except csv.Error as error:
+        raise PlaneSSLError(f"{path}, line {rows.reader.line_num}: {error}.") from None
+
+
+def _read(rows: csv.DictReader, path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int | None]]:
     columns = set(rows.fieldnames or ())
     strange = sorted(columns - {"subject", *known})
     twice = len(columns) < len(rows.fieldnames or ())
@@ -41,3 +53,48 @@ def read_classes(path: Path, known: tuple[str, ...]) -> dict[str, dict[str, int 
             raise PlaneSSLError(f"{path}, line {number}: {what}.")
         found[subject] = {name: int(answer) if answer else None for name, answer in answers.items()}
     return found
+
+
+def settled(own: Mapping[str, int], row: Mapping[str, int | None], before: Mapping[str, object],
+            known: Collection[str]) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """The classes of a study from all that is said of it, and a sentence for each that is said in two ways.
+
+    own: what the study says itself, now. row: what a table says, now; an empty answer, None, takes back what one said.
+    before: the document of the study in the cohort. What a table has said stands, until a table says otherwise.
+
+    Returns {"classes": class -> 0 or 1, "of_table": those among them that come from a table}.
+    """
+    # Earlier versions did not write down where an answer came from.
+    stood = before.get("of_table", {name: answer for name, answer in before.get("classes", {}).items()
+                                    if own.get(name) != answer})
+    of_table = {name: answer for name, answer in {**stood, **row}.items() if answer is not None and name in known}
+    doubtful = [f"a table says {name} {answer}, and its study.json {own[name]}: the table is believed"
+                for name, answer in of_table.items() if own.get(name, answer) != answer]
+    return {"classes": {**{name: answer for name, answer in own.items() if name in known}, **of_table},
+            "of_table": of_table}, doubtful
+
+
+def table_notes(table: Collection[str], subjects: Iterable[str], unknown: Iterable[str]) -> list[str]:
+    """Sentences about a table whose subjects are not those of the studies that were prepared.
+
+    subjects: of these studies. unknown: those among them of whom no class is known.
+    """
+    there = set(subjects)
+    astray, without = sorted(set(table) - there), sorted(set(unknown) - set(table))
+    notes = []
+    if astray:
+        notes.append(f"{len(astray)} of {len(table)} subjects in the table of classes are those of no study here, "
+                     f"{astray[0]} among them")
+    if without:
+        notes.append(f"{len(without)} of {len(there)} studies have no row in the table of classes, and none of their "
+                     f"classes is known: {without[0]} among them")
+    alike = {_bare(name): name for name in astray}
+    if likely := next(((alike[_bare(name)], name) for name in without if _bare(name) in alike), None):
+        notes.append("'{}' in the table may be meant for '{}': spreadsheets drop zeros, and names must be the same to "
+                     "the letter".format(*likely))
+    return notes
+
+
+def _bare(subject: str) -> str:
+    """What is left of a name when a spreadsheet, or somebody in a hurry, has written it."""
+    return subject.strip().lower().lstrip("0")

@@ -17,6 +17,7 @@ from ..geometry import Plane
 from ..pools import processes
 from ..study.document import read_document
 from ..study.recognition import FALLBACK
+from .classes import settled, table_notes
 from .plan import Plan, scaled_phase
 from .store import Cohort, digest, pseudonym
 from .upright import upright_slices
@@ -62,10 +63,9 @@ def prepare(
         outcomes.append(outcome)
         report({"event": "progress", "task": "prepare", "step": len(outcomes), "of": len(work)})
     taken, twice = _one_a_subject(out, [outcome for outcome in outcomes if "pseudonym" in outcome])
-    unknown = sorted(set(classes or ()) - {outcome["subject"] for outcome in taken}) if shard == (0, 1) else []
-    if unknown:
-        nothing.append(f"{len(unknown)} of {len(classes)} subjects in the table of classes are those of no study here, "
-                       f"{unknown[0]} among them")
+    if classes and shard == (0, 1):
+        nothing += table_notes(classes, [outcome["subject"] for outcome in taken],
+                               [outcome["subject"] for outcome in taken if not outcome["classified"]])
     if unnamed := sum(not outcome["named"] for outcome in taken):
         nothing.append(f"{unnamed} of {len(taken)} studies have no view of the anatomy '{chosen.name}' "
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
@@ -160,19 +160,16 @@ def _prepare_one(item: tuple) -> dict:
             return {"study": str(path), "reason": (
                 f"The cohort has another study of the same subject ({name}), and takes one a subject. If they are of "
                 "two subjects, name them in study.json; if its images were replaced, delete that study in the cohort.")}
-        # What the cohort has may have come from a table, earlier; an empty answer in this one takes it back.
-        table = classes.get(read.subject, {})
-        stored = {key: answer for key, answer in (document or {}).get("classes", {}).items() if key not in table}
-        answered = {key: answer for key, answer in table.items() if answer is not None}
-        known = {key: answer for key, answer in {**stored, **read.classes, **answered}.items() if key in chosen.classes}
+        answers, doubtful = settled(read.classes, classes.get(read.subject, {}), document or {}, chosen.classes)
+        notes += [f"study {name}: {text}" for text in doubtful]
         if document is None or document.get("content", marks["content"]) != marks["content"]:
             notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
-            of_it = {"pseudonym": name, **marks, "classes": known, "unnamed": unnamed}
+            of_it = {"pseudonym": name, **marks, **answers, "unnamed": unnamed}
             document, about = _write(read, chosen, plan, folder, of_it)
             notes += about
             write_json(out / "private" / f"{name}-folder.json", str(path.resolve()))
-        elif known != document["classes"]:
-            document["classes"] = known
+        elif not answers.items() <= document.items():
+            document |= answers
             write_json(folder / "study.json", document)
         return {"study": str(path), "subject": read.subject, "pseudonym": name, "folder": str(path.resolve()),
                 "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
