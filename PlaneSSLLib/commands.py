@@ -169,7 +169,8 @@ def finetune(options: Namespace, console: Console) -> None:
     if options.split:
         split = read_split(options.split, Cohort(options.cohort))
     elif options.fold:
-        split = fold_split(labelled_subjects(Cohort(options.cohort), options.task), options.seed, *options.fold)
+        cohort = Cohort(options.cohort)
+        split = fold_split(cohort.by_patient(labelled_subjects(cohort, options.task)), options.seed, *options.fold)
     _tell_if_new(options, console)
     document = train(
         options.cohort, options.out, options.task,

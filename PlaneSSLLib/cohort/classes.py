@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -77,9 +78,10 @@ def settled(own: Mapping[str, int], row: Mapping[str, int | None], before: Mappi
 def table_notes(table: Collection[str], subjects: Iterable[str], unknown: Iterable[str]) -> list[str]:
     """Sentences about a table whose subjects are not those of the studies that were prepared.
 
-    subjects: of these studies. unknown: those among them of whom no class is known.
+    subjects: of these studies, each. unknown: those among them of whom no class is known.
     """
-    there = set(subjects)
+    counts = Counter(subjects)
+    there = set(counts)
     astray, without = sorted(set(table) - there), sorted(set(unknown) - set(table))
     notes = []
     if astray:
@@ -88,6 +90,9 @@ def table_notes(table: Collection[str], subjects: Iterable[str], unknown: Iterab
     if without:
         notes.append(f"{len(without)} of {len(there)} studies have no row in the table of classes, and none of their "
                      f"classes is known: {without[0]} among them")
+    if several := sorted(name for name in set(table) & there if counts[name] > 1):
+        notes.append(f"{len(several)} rows of the table of classes are of subjects with several studies, and hold for "
+                     f"all of them ({several[0]} among them): where these differ, name the studies in study.json")
     alike = {_bare(name): name for name in astray}
     if likely := next(((alike[_bare(name)], name) for name in without if _bare(name) in alike), None):
         notes.append("'{}' in the table may be meant for '{}': spreadsheets drop zeros, and names must be the same to "

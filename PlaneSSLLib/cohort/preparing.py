@@ -1,10 +1,8 @@
 """Studies -> a cohort: restartable, parallel, and a broken study never stops the others."""
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -19,7 +17,8 @@ from ..study.document import read_document
 from ..study.recognition import FALLBACK
 from .classes import settled, table_notes
 from .plan import Plan, scaled_phase
-from .store import Cohort, digest, pseudonym
+from .sameness import NAME_THEM, is_same, marks_of, name_in, of_one_patient, one_each, under_two_names
+from .store import Cohort, pseudonym
 from .upright import upright_slices
 
 MOST_BEYOND = 0.02  # of what is outlined: more beyond the working grid is told
@@ -41,7 +40,8 @@ def prepare(
     are made up; what was said so once is remembered.
 
     Returns {"studies", "prepared", "labelled", "classified", "left_out": [{"study", "reason"}], "notes"}; a study is
-    left out that holds several patients, or says that it is of another anatomy, and all but one of a subject's studies.
+    left out that holds several patients, or says that it is of another anatomy, and all but one of a subject's studies
+    if neither DICOM nor study.json tells them apart.
     """
     chosen = anatomy.load(anatomy_name)
     if unnamed is not None and chosen.view(unnamed) is None:
@@ -62,7 +62,7 @@ def prepare(
     for outcome in _run(work, jobs):
         outcomes.append(outcome)
         report({"event": "progress", "task": "prepare", "step": len(outcomes), "of": len(work)})
-    taken, twice = _one_a_subject(out, [outcome for outcome in outcomes if "pseudonym" in outcome])
+    taken, twice = one_each(out, [outcome for outcome in outcomes if "pseudonym" in outcome])
     if classes and shard == (0, 1):
         nothing += table_notes(classes, [outcome["subject"] for outcome in taken],
                                [outcome["subject"] for outcome in taken if not outcome["classified"]])
@@ -78,7 +78,7 @@ def prepare(
     elif taken:
         cohort = Cohort(out)
         write_json(out / "order.json", cohort.pseudonyms)
-        nothing += _twice_under_other_names(cohort)
+        nothing += [*under_two_names(cohort), *of_one_patient(cohort)]
     return {
         "studies": len(work), "prepared": len(taken), "labelled": sum(outcome["labelled"] for outcome in taken),
         "classified": sum(outcome["classified"] for outcome in taken),
@@ -104,34 +104,6 @@ def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
     return plan, read_json(out / "private" / "salt.json")
 
 
-def _one_a_subject(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
-    """The study of every subject that is in the cohort, and others with the reason why they are not."""
-    def is_other(outcome: dict) -> bool:
-        where = out / "private" / f"{outcome['pseudonym']}-folder.json"
-        return where.is_file() and read_json(where) != outcome["folder"]
-
-    taken: dict[str, dict] = {}
-    twice = []
-    for outcome in sorted(outcomes, key=lambda outcome: (is_other(outcome), outcome["study"])):
-        first = taken.setdefault(outcome["pseudonym"], outcome)
-        if first is not outcome:
-            twice.append({"study": outcome["study"], "reason": f"It is of the same subject as {first['study']}, and a "
-                          "cohort takes one study a subject. If they are two, name them in study.json."})
-    return list(taken.values()), twice
-
-
-def _twice_under_other_names(cohort: Cohort) -> list[str]:
-    """A sentence for studies of the very same files, or series: of a subject that got another name, or was copied."""
-    alike = defaultdict(list)
-    for name in cohort.pseudonyms:
-        document = read_json(cohort.folder / "studies" / name / "study.json")
-        for mark in (document.get("content", name), *document.get("series", ())):
-            alike[mark].append(name)
-    return [f"the studies {', '.join(names)} are of the same files: where a subject was only given another name, "
-            f"delete all but one of them in {cohort.folder / 'studies'}, or it may train and validate"
-            for names in dict.fromkeys(tuple(names) for names in alike.values() if len(names) > 1)]
-
-
 def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
     if jobs <= 1 or len(work) == 1:
         yield from map(_prepare_one, work)
@@ -147,66 +119,38 @@ def _prepare_one(item: tuple) -> dict:
     try:
         _require_fit(path, chosen)
         read = study.read_patient(path, anatomy=chosen)
-        name = pseudonym(salt, read.subject)
+        name = name_in(out, read, salt)
         folder = out / "studies" / name
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         unnamed = unnamed or (document or {}).get("unnamed")
         if unnamed and not any(chosen.view(stack.view) or stack.series_uid for stack in read.stacks):
             read = study.read_patient(path, anatomy=chosen, views={stack.id: unnamed for stack in read.stacks})
+        marks = marks_of(read, salt)
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
-        marks = _marks(read, salt)
-        if document is not None and "content" in document and not _same_study(document, marks):
+        if document is not None and "content" in document and not is_same(document, marks):
             return {"study": str(path), "reason": (
-                f"The cohort has another study of the same subject ({name}), and takes one a subject. If they are of "
-                "two subjects, name them in study.json; if its images were replaced, delete that study in the cohort.")}
-        answers, doubtful = settled(read.classes, classes.get(read.subject, {}), document or {}, chosen.classes)
+                f"The cohort has another study of the same subject ({name}). {NAME_THEM} If its images were replaced, "
+                "delete that study in the cohort.")}
+        said, doubtful = settled(read.classes, classes.get(read.subject, {}), document or {}, chosen.classes)
+        said["patient"] = pseudonym(salt, read.patient)
         notes += [f"study {name}: {text}" for text in doubtful]
         if document is None or document.get("content", marks["content"]) != marks["content"]:
             notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
-            of_it = {"pseudonym": name, **marks, **answers, "unnamed": unnamed}
+            of_it = {"pseudonym": name, **marks, **said, "unnamed": unnamed}
             document, about = _write(read, chosen, plan, folder, of_it)
             notes += about
             write_json(out / "private" / f"{name}-folder.json", str(path.resolve()))
-        elif not answers.items() <= document.items():
-            document |= answers
+        elif not said.items() <= document.items():
+            document |= said
             write_json(folder / "study.json", document)
-        return {"study": str(path), "subject": read.subject, "pseudonym": name, "folder": str(path.resolve()),
-                "notes": [*notes, *study.problem_sentences(read)], "labelled": document["sizes"]["labels"] > 0,
-                "classified": bool(document["classes"]),
+        return {"study": str(path), "subject": read.subject, "pseudonym": name, "uid": read.uid,
+                "folder": str(path.resolve()), "notes": [*notes, *study.problem_sentences(read)],
+                "labelled": document["sizes"]["labels"] > 0, "classified": bool(document["classes"]),
                 "unsided": chosen.sided and not all(stack.side for stack in read.stacks),
                 "named": bool({stack.view for stack in read.stacks} & {view.name for view in chosen.views})}
     except (PlaneSSLError, OSError) as error:  # the latter of its own files: what the cohort's refuse is the former
         return {"study": str(path), "reason": str(error)}
-
-
-def _marks(read: study.Study, salt: str) -> dict:
-    """What tells a study from others, and whether images, what is said of them, or labels changed, wherever it lies."""
-    def place(file: Path) -> str:
-        return os.path.relpath(file, read.folder)
-
-    def stamp(file: Path) -> tuple[str, int, int]:
-        told = file.stat()
-        return place(file), told.st_size, told.st_mtime_ns
-
-    of_volumes = not any(stack.series_uid for stack in read.stacks)
-    images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frame in stack.every_frame}))
-    views = [(stack.view, place(next(stack.every_frame).source.file)) for stack in read.stacks]
-    sides = [(stack.id, stack.side) for stack in read.stacks if stack.side]  # images are laid by it
-    frames = [stack.frame_of_reference for stack in read.stacks if of_volumes]  # else headers say it
-    labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
-    return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
-            "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
-            "files": [digest(salt, f"{name} {size}")[:16] for name, size, _ in images] if of_volumes else [],
-            "content": digest(salt, *map(str, (*images, *views, *labels, *sides, *filter(None, frames))))[:16]}
-
-
-def _same_study(document: dict, marks: dict) -> bool:
-    """Have they a series in common, or, where series have no identifiers, the same image files, or these and more?"""
-    if marks["series"] and document["series"]:
-        return bool(set(marks["series"]) & set(document["series"]))
-    before = set(document.get("files", ()))
-    return marks["images"] == document["images"] or (bool(before) and before <= set(marks["files"]))
 
 
 def _require_fit(path: Path, chosen: anatomy.Anatomy) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +53,9 @@ class PreparedStack:
 
 
 class PreparedStudy:
-    """One study of a cohort. Pixels are mapped, not read; a damaged file is a PlaneSSLError that names it.
+    """One study of a cohort, and its patient, by pseudonyms: of one patient there may be several.
+
+    Pixels are mapped, not read; a damaged file is a PlaneSSLError that names it.
 
     A file is mapped anew for every frame, which takes a tenth of a millisecond: mapped for good, a thousand studies
     would be more files than a process may have open.
@@ -62,6 +66,7 @@ class PreparedStudy:
         document = read_json(self.folder / "study.json")
         try:
             self.pseudonym: str = document["pseudonym"]
+            self.patient: str = document.get("patient", self.pseudonym)
             self.classes: dict[str, int] = document["classes"]
             self.stacks = tuple(_read_stack(stack) for stack in document["stacks"])
             self._sizes = document["sizes"]
@@ -127,13 +132,24 @@ class Cohort:
     def studies(self) -> dict[str, PreparedStudy]:
         return {name: PreparedStudy(self.folder / "studies" / name) for name in self.pseudonyms}
 
-    def pseudonym_of(self, subject: str) -> str:
-        """The pseudonym of a subject given by name, or by pseudonym; PlaneSSLError if it is not in the cohort."""
-        salt = self._private("salt")
-        for candidate in (subject, *([pseudonym(salt, subject)] if salt else [])):
-            if candidate in self.pseudonyms:
-                return candidate
-        raise PlaneSSLError(f"The subject '{subject}' is not in the cohort {self.folder}.")
+    def studies_of(self, subject: str) -> tuple[str, ...]:
+        """The studies of a subject given by name, or the one of a pseudonym; PlaneSSLError if there is none here."""
+        found = tuple(name for name in self.pseudonyms if subject in (name, self._private(name)))
+        if not found:
+            raise PlaneSSLError(f"The subject '{subject}' is not in the cohort {self.folder}.")
+        return found
+
+    def by_patient(self, names: Iterable[str]) -> list[tuple[str, ...]]:
+        """These studies, those of a patient together, patients in the order of their first."""
+        found = defaultdict(list)
+        for name in names:
+            found[self.studies[name].patient if name in self.studies else name].append(name)
+        return list(map(tuple, found.values()))
+
+    def of_same_patients(self, names: Collection[str]) -> set[str]:
+        """All studies here of the patients of these; who is not of this cohort is passed over."""
+        patients = {self.studies[name].patient for name in names if name in self.studies}
+        return {name for name, study in self.studies.items() if study.patient in patients}
 
     def _private(self, name: str) -> str | None:
         path = self.folder / "private" / f"{name}.json"
@@ -141,9 +157,9 @@ class Cohort:
         return read_json(path) if os.access(path, os.R_OK) else None
 
 
-def pseudonym(salt: str, subject: str) -> str:
-    """Twelve hexadecimal digits that nobody can turn back into the subject without the cohort's salt."""
-    return digest(salt, subject)[:12]
+def pseudonym(salt: str, *who: str) -> str:
+    """Twelve hexadecimal digits that nobody can turn back into who it is without the cohort's salt."""
+    return digest(salt, *who)[:12]
 
 
 def digest(*texts: str) -> str:

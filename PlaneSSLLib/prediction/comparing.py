@@ -56,7 +56,8 @@ def _require_able(grid: Grid, cohort: Cohort, others: Cohort) -> None:
     for start in grid.starts:
         if start != SCRATCH:
             pretext_task(tuple(start.split(",")), cohort, grid.views)
-    labelled, evaluated = labelled_subjects(cohort, grid.task), labelled_subjects(others, grid.task)
+    labelled = cohort.by_patient(labelled_subjects(cohort, grid.task))
+    evaluated = labelled_subjects(others, grid.task)
     drawn = {name for _, subjects, seed in grid.cells() for name in draw_split(labelled, seed, subjects).train}
     if both := drawn & set(evaluated):
         raise PlaneSSLError(f"{len(both)} subjects of {grid.evaluate_on} are among those that are drawn from "
@@ -69,7 +70,7 @@ def _require_able(grid: Grid, cohort: Cohort, others: Cohort) -> None:
 def _telling(grid: Grid, cohort: Cohort, cells: Sequence[tuple[str, int, int]],
              report: Report) -> list[tuple[str, int, int]]:
     """The cells for which `finetune` draws subjects with two answers to any class; a notice tells of other draws."""
-    labelled = labelled_subjects(cohort, grid.task)
+    labelled = cohort.by_patient(labelled_subjects(cohort, grid.task))
     telling = set()
     for subjects, seed in dict.fromkeys(cell[1:] for cell in cells):
         if len(constant(cohort, draw_split(labelled, seed, subjects).train)) < len(cohort.plan.classes):

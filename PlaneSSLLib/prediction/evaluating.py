@@ -25,12 +25,12 @@ def evaluate(
 ) -> dict:
     """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
-    Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a study's figure is the
-    mean over its labelled stacks and phases; mean, sd and interval are over studies; clean: keep the largest pieces of
-    every structure first, as `segment` does where it is asked to. All have "trained_on": how many of the subjects the
-    run was trained on, and "seen": how many it has learnt from without their labels, both in this training or one
-    before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects that are
-    prepared anew have other pseudonyms, and nobody can tell whether they are the same.
+    Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a patient's figure is the
+    mean over the labelled stacks and phases of its studies; mean, sd and interval are over patients; clean: keep the
+    largest pieces of every structure first, as `segment` does where it is asked to. All have "trained_on": how many of
+    the subjects the run was trained on, and "seen": how many it has learnt from without their labels, both in this
+    training or one before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects
+    that are prepared anew have other pseudonyms, and nobody can tell whether they are the same.
     """
     run, cohort = Run.open(run_folder), Cohort(cohort_folder)
     run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")
@@ -47,7 +47,9 @@ def evaluate(
                                            "subjects are the same cannot be told."})
     else:
         taught = run.taught or set(run.split.train)  # a pretraining trains on planes alone
-        trained_on, seen = (len(set(names) & of) for of in (taught, run.seen - taught))
+        of_taught = cohort.of_same_patients(taught)
+        trained_on, seen = (len(of.intersection(names)) for of in (
+            of_taught, cohort.of_same_patients(run.seen) - of_taught))
     if trained_on and part != "train":
         report({"event": "notice", "text": f"The run was trained on {trained_on} of these {len(names)} subjects: what "
                                            "it does with them says nothing about others."})
@@ -80,20 +82,18 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
         return evaluate_pretext(run, cohort, names, device, report)
     if run.config["task"] == "classification":
         return evaluate_classes(Classifier(run, device), cohort, names)
-    studies = [cohort.studies[name] for name in names]
+    patients = cohort.by_patient(names)
     segmenter = Segmenter(run, device)
     measured = []
-    for i, study in enumerate(studies, start=1):
-        measured.append(_measure(segmenter, study, clean))
-        report({"event": "progress", "task": "evaluate", "step": i, "of": len(studies)})
+    for i, studies in enumerate(patients, start=1):
+        measured.append(_measure(segmenter, [cohort.studies[name] for name in studies], clean))
+        report({"event": "progress", "task": "evaluate", "step": i, "of": len(patients)})
     return _table(measured, [name for _, name in run.plan.labels])
 
 
-def _measure(segmenter: Segmenter, study: PreparedStudy, clean: bool) -> dict[str, list[dict[str, float]]]:
+def _measure(segmenter: Segmenter, studies: Sequence[PreparedStudy], clean: bool) -> dict[str, list[dict[str, float]]]:
     found: dict[str, list[dict[str, float]]] = {name: [] for _, name in segmenter.plan.labels}
-    for stack in study.stacks:
-        if not stack.labelled:
-            continue
+    for study, stack in [(one, stack) for one in studies for stack in one.stacks if stack.labelled]:
         labels = dict(zip(stack.labelled, segmenter.segment(
             [study.image(stack, i, k) for i, k in stack.labelled], [stack.planes[i] for i, _ in stack.labelled],
             stack.view,

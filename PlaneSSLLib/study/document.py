@@ -13,7 +13,7 @@ from .model import LabelFile, Problem, Stack
 from .volumes import ENDINGS
 
 NAME = "study.json"
-KEYS = ("subject", "anatomy", "side", "views", "frames_of_reference", "corrected", "labels", "classes")
+KEYS = ("subject", "patient", "anatomy", "side", "views", "frames_of_reference", "corrected", "labels", "classes")
 SIDES = ("left", "right")
 
 
@@ -21,13 +21,15 @@ SIDES = ("left", "right")
 class Document:
     """The entries of a study.json, empty where it has none or none that make sense.
 
-    side: left or right. views: view name -> file or files, None where the key is absent. frames_of_reference: file ->
-    what stands for that of its image, where they differ; volume files have none of their own. corrected: stack id ->
-    view, where the view that the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1.
+    patient: whose study it is, where that is not its subject: of one patient there may be several. side: left or right.
+    views: view name -> file or files, None where the key is absent. frames_of_reference: file -> what stands for that
+    of its image, where they differ; volume files have none of their own. corrected: stack id -> view, where the view
+    that the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1.
     readable: not where there is a study.json that is damaged.
     """
 
     subject: str = ""
+    patient: str = ""
     anatomy: str | None = None
     side: str = ""
     views: object = None
@@ -50,7 +52,7 @@ def read_document(folder: Path) -> Document:
         return Document(problems=(Problem(file, str(error)),), readable=False)
     if not isinstance(found, dict):
         return Document(problems=(Problem(file, "is no JSON object"),), readable=False)
-    subject, anatomy = found.get("subject"), found.get("anatomy")
+    anatomy = found.get("anatomy")
     labels, classes, corrected = found.get("labels", []), found.get("classes", {}), found.get("corrected", {})
     problems = [Problem(file, f"has '{key}', which is not read: '{meant[0]}' is") for key in found
                 if key not in KEYS and (meant := get_close_matches(key, KEYS, n=1))]
@@ -70,7 +72,7 @@ def read_document(folder: Path) -> Document:
     problems += [Problem(file, f"answers {value!r} to the class {name}, not 0 or 1") for name, value in classes.items()
                  if value not in (0, 1)]
     return Document(
-        subject=str(subject) if isinstance(subject, str | int) else "",
+        **{who: str(found[who]) for who in ("subject", "patient") if isinstance(found.get(who), str | int)},
         anatomy=_as_it_is_spelt(anatomy) if isinstance(anatomy, str) and anatomy else None,
         side=side,
         views=found.get("views"),

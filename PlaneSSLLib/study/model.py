@@ -157,6 +157,8 @@ class LabelFile:
 class Study:
     """Everything read from one study's folder. subject is for the screen only: it never goes into a run or a log.
 
+    patient: whose study it is, as the subject, where of one patient there are several. uid: DICOM's identifier of the
+    study, empty where there is none.
     mixed: what the folder holds several of, though a study is of one ("2 subjects"); empty where all is as it should.
     """
 
@@ -169,6 +171,8 @@ class Study:
     labels: tuple[LabelFile, ...] = ()
     classes: Mapping[str, int] = field(default_factory=dict)  # class -> 0 or 1, from study.json
     mixed: str = ""
+    patient: str = ""
+    uid: str = ""
 
     @property
     def side(self) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,11 +75,14 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     subjects = len({series.subject for series in headers} - {""})
     if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
         mixed = f"{subjects} subjects"
-    studies = len({series.study_uid for series in headers} - {""})
+    uids = Counter(image.series.study_uid for image in images if image.series.study_uid)
+    studies = len(uids)
     if studies > 1 and not subjects and not document.subject:  # nothing says that they are one patient's
         mixed = f"{studies} studies without a patient's identifier"
+    subject = document.subject or _subject(folder, images)
     return Study(
-        folder=folder, subject=document.subject or _subject(folder, images), anatomy=chosen.name, stacks=tuple(stacks),
+        folder=folder, subject=subject, patient=document.patient or subject, uid=max(uids, key=uids.get, default=""),
+        anatomy=chosen.name, stacks=tuple(stacks),
         problems=tuple(sorted(problems, key=lambda problem: (str(problem.file), problem.reason))),
         notes=(*_several(headers, mixed), *recognised.notes, *frame_notes, *side_notes(stacks, chosen, side_source)),
         labels=labels, classes=document.classes, mixed=mixed)

@@ -50,10 +50,10 @@ def finetune(
     begun = Run.begun(out, running.get("resume", False))
     if split is not None:
         split = _labelled_part(split, cohort, task, report)
-    elif begun is not None and subjects in (None, len(begun.split.train)):
+    elif begun is not None and subjects in (None, len(cohort.by_patient(begun.split.train))):
         split = begun.split  # whoever got labels since is none of those that it began with
     else:
-        split = draw_split(labelled_subjects(cohort, task), settings.seed, subjects)
+        split = draw_split(cohort.by_patient(labelled_subjects(cohort, task)), settings.seed, subjects)
     split.require_in(cohort)
     start = None if init is None else Run.open(init)
     if start is not None:
@@ -61,12 +61,12 @@ def finetune(
     if start is not None and not start.finished:
         report({"event": "notice", "text": f"The training of {init} has not ended: its best weights so far are taken."})
     asked = {*split.validation, *split.test}
-    taught = asked & start.taught if start else set()
+    taught = asked & cohort.of_same_patients(start.taught) if start else set()
     if taught:
         report({"event": "notice", "text": (
             f"The run {init} has learnt from the labels of {len(taught)} of these {len(asked)} subjects to validate or "
             "test on: figures on them say nothing about others.")})
-    opened = set(split.test) & start.seen - taught if start else set()
+    opened = set(split.test) & cohort.of_same_patients(start.seen) - taught if start else set()
     if opened:
         report({"event": "notice", "text": (
             f"The run {init} has learnt from the images of {len(opened)} of these {len(split.test)} test subjects, "

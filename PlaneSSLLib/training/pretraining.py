@@ -49,6 +49,7 @@ def pretrain(
         task = pretext_task(tasks, cohort, views)
     config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views)}
     begun = Run.begun(out, running.get("resume", False))  # it goes on with whom it began with
-    split = split or (begun.split if begun else draw_split(cohort.pseudonyms, settings.seed))
+    split = split or (begun.split if begun else
+                       draw_split(cohort.by_patient(cohort.pseudonyms), settings.seed))
     split.require_in(cohort)
     return run_training(cohort, task, split, settings, network, Path(out), config, **running)

@@ -35,10 +35,10 @@ def places_of(task: Task, cohort: Cohort, subjects: tuple[str, ...]) -> list[Pla
 
 
 def free_places_of(task: Joint, cohort: Cohort, split: Split, among: Collection[str] | None = None) -> list[Place]:
-    """Every frame that planes can be learnt from, but those of subjects who validate or test; among: of these alone."""
-    places = []
+    """Every frame that planes can be learnt from, but those of patients who validate or test; among: of these alone."""
+    places, kept_out = [], cohort.of_same_patients(split.validation + split.test)
     for name in cohort.pseudonyms:
-        if name not in split.validation + split.test and (among is None or name in among):
+        if name not in kept_out and (among is None or name in among):
             cohort.studies[name].check()
             places += task.free_places(cohort.studies[name])
     return places

@@ -51,8 +51,8 @@ def test_tables_as_spreadsheets_write_them(tmp_path):
 def test_classes_reach_the_cohort(studies, tmp_path):
     prepare([studies], "heart", tmp_path / "c", classes={"subject-001": {"dilated": 1}})
     cohort = Cohort(tmp_path / "c")
-    assert cohort.studies[cohort.pseudonym_of("subject-001")].classes == {"dilated": 1}
-    assert cohort.studies[cohort.pseudonym_of("subject-002")].classes == {}
+    assert cohort.studies[cohort.studies_of("subject-001")[0]].classes == {"dilated": 1}
+    assert cohort.studies[cohort.studies_of("subject-002")[0]].classes == {}
 
 
 def test_classes_reach_a_cohort_that_is_there_and_nobodys_are_told(studies, tmp_path):
@@ -60,7 +60,7 @@ def test_classes_reach_a_cohort_that_is_there_and_nobodys_are_told(studies, tmp_
     table = {"subject-001": {"dilated": 1}, "someone else": {"dilated": 0}}
     told = prepare([studies], "heart", tmp_path / "c", classes=table)
     cohort = Cohort(tmp_path / "c")
-    assert cohort.studies[cohort.pseudonym_of("subject-001")].classes == {"dilated": 1}
+    assert cohort.studies[cohort.studies_of("subject-001")[0]].classes == {"dilated": 1}
     assert (told["prepared"], told["classified"]) == (4, 1)
     assert "1 of 2 subjects in the table of classes" in told["notes"][0] and "someone else" in told["notes"][0]
     assert prepare([studies], "heart", tmp_path / "c")["classified"] == 1  # without the table: nothing is lost

@@ -20,7 +20,7 @@ from PlaneSSLLib.study import read_study
 
 
 def test_pixels_and_labels_are_those_of_the_files(studies, cohort):
-    study = cohort.studies[cohort.pseudonym_of("subject-002")]
+    study = cohort.studies[cohort.studies_of("subject-002")[0]]
     stack = next(s for s in study.stacks if s.view == "SAX")
     files, labels = ([sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"sax_{k}.nii.gz"))) for k in (0, 1)]
                      for folder in (studies / "s2", studies / "s2" / "labels"))
@@ -189,7 +189,7 @@ def test_several_processes_make_the_same_cohort(studies, tmp_path):
     prepare([studies], "heart", tmp_path / "d")
     one = Cohort(tmp_path / "d")
     for subject in ("subject-000", "subject-003"):
-        first, second = (c.studies[c.pseudonym_of(subject)] for c in (several, one))
+        first, second = (c.studies[c.studies_of(subject)[0]] for c in (several, one))
         np.testing.assert_array_equal(first.image(first.stacks[0], 0, 0), second.image(second.stacks[0], 0, 0))
 
 
@@ -281,9 +281,9 @@ def test_a_cohort_can_be_used_without_the_names(studies, tmp_path):
     passed_on = Cohort(tmp_path / "c")
     assert sorted(passed_on.pseudonyms) == sorted(names)
     assert passed_on.pseudonyms == names  # in the order of the names, so that a seed draws the same ones
-    assert passed_on.pseudonym_of(names[0]) == names[0]
+    assert passed_on.studies_of(names[0])[0] == names[0]
     with pytest.raises(PlaneSSLError, match="subject-000"):
-        passed_on.pseudonym_of("subject-000")
+        passed_on.studies_of("subject-000")[0]
 
 
 def test_a_second_study_of_a_subject_is_named(studies, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Split, draw_split, fold_split, read_split
 
-POOL = tuple(f"p{i:02d}" for i in range(20))
+POOL = [(f"p{i:02d}",) for i in range(20)]
+EVERYBODY = sorted(name for name, in POOL)
 
 
 def test_fewer_subjects_are_the_first_of_more():
@@ -19,18 +20,35 @@ def test_fewer_subjects_are_the_first_of_more():
 
 def test_a_drawn_split_takes_everybody_once():
     split = draw_split(POOL, 0)
-    assert sorted(split.train + split.validation) == sorted(POOL)
+    assert sorted(split.train + split.validation) == EVERYBODY
     assert len(split.validation) == 3
 
 
 def test_one_subject_trains():
-    assert draw_split(("only",), 0) == Split(("only",))
+    assert draw_split([("only",)], 0) == Split(("only",))
 
 
 def test_folds_validate_everybody_once():
     folds = [fold_split(POOL, 3, fold, 4) for fold in range(4)]
-    assert sorted(s for f in folds for s in f.validation) == sorted(POOL)
-    assert all(set(f.train) == set(POOL) - set(f.validation) for f in folds)
+    assert sorted(s for f in folds for s in f.validation) == EVERYBODY
+    assert all(set(f.train) == set(EVERYBODY) - set(f.validation) for f in folds)
+
+
+TWICE = [(f"p{i}-left", f"p{i}-right") if i % 2 else (f"p{i}",) for i in range(8)]
+
+
+@pytest.mark.parametrize("split", [draw_split(TWICE, seed, train) for seed in range(4) for train in (None, 3)]
+                         + [fold_split(TWICE, 1, fold, 4) for fold in range(4)])
+def test_studies_of_a_patient_stay_together(split):
+    assert all(set(patient) <= set(part) or set(patient).isdisjoint(part) for patient in TWICE
+               for part in (split.train, split.validation))
+
+
+def test_patients_are_drawn_whatever_the_number_of_their_studies():
+    assert len({name.partition("-")[0] for name in draw_split(TWICE, 0, 5).train}) == 5
+    assert len({name.partition("-")[0] for name in draw_split(TWICE, 0, validation=0.25).validation}) == 2
+    with pytest.raises(PlaneSSLError, match="9 labelled subjects were asked for, and the cohort has 8"):
+        draw_split(TWICE, 0, 9)
 
 
 def test_a_subject_in_two_parts_is_refused():
@@ -48,7 +66,7 @@ def test_a_file_that_is_no_split(cohort, tmp_path, document):
 def test_a_split_by_name_becomes_one_by_pseudonym(cohort, tmp_path):
     (tmp_path / "s.json").write_text(json.dumps({"train": ["subject-001"], "test": ["subject-003"]}))
     split = read_split(tmp_path / "s.json", cohort)
-    assert split == Split((cohort.pseudonym_of("subject-001"),), (), (cohort.pseudonym_of("subject-003"),))
+    assert split == Split((cohort.studies_of("subject-001")[0],), (), (cohort.studies_of("subject-003")[0],))
     (tmp_path / "s.json").write_text(json.dumps({"train": [17]}))  # some name their subjects by numbers
     with pytest.raises(PlaneSSLError, match="'17' is not in the cohort"):
         read_split(tmp_path / "s.json", cohort)

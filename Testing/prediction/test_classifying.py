@@ -142,7 +142,7 @@ def test_unknown_classes_are_masked(classified):
 
 def test_rare_answers_weigh_more(classified):
     cohort = Cohort(classified / "cohort")
-    names = [cohort.pseudonym_of(f"subject-{seed:03d}") for seed in (0, 2, 4, 5)]  # one of four is dilated
+    names = [cohort.studies_of(f"subject-{seed:03d}")[0] for seed in (0, 2, 4, 5)]  # one of four is dilated
     task = Classification.of(cohort, tuple(names))
     assert task._weight[cohort.plan.classes.index("dilated")] == 3
 
@@ -177,7 +177,7 @@ def test_where_no_class_can_be_told_apart_nothing_is_trained(classified):
 @pytest.mark.usefixtures("short_epochs")
 def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_path):
     cohort, said = Cohort(classified / "cohort"), []
-    four = tuple(cohort.pseudonym_of(f"subject-{seed:03d}") for seed in range(4))  # all of them hypertrophied
+    four = tuple(cohort.studies_of(f"subject-{seed:03d}")[0] for seed in range(4))  # all of them hypertrophied
     finetune(classified / "cohort", tmp_path / "run", "classification", split=Split(four, (), ()), report=said.append,
              settings=Settings(epochs=1, batch=2))
     assert "to hypertrophied: nothing" in next(event["text"] for event in said if event["event"] == "notice")
@@ -197,7 +197,7 @@ def test_from_labels_to_an_answer(classified, tmp_path):
     assert set(answer["classes"]) == {"normal", "dilated", "hypertrophied"}
     assert sum(item["weight"] for item in answer["slices"]) == pytest.approx(1, abs=1e-4)
     cohort = Cohort(classified / "cohort")  # what is evaluated is what a user is told
-    measured = Classifier(Run(tmp_path / "run")).prepared(cohort.studies[cohort.pseudonym_of("subject-001")])
+    measured = Classifier(Run(tmp_path / "run")).prepared(cohort.studies[cohort.studies_of("subject-001")[0]])
     np.testing.assert_allclose(measured, list(answer["classes"].values()), atol=1e-4)
     assert {item["stack"].rpartition("-")[2] for item in answer["slices"]} <= {"SAX", "2CH", "4CH"}
     with pytest.raises(PlaneSSLError, match="not for segmentation"):

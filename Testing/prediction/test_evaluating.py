@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, PreparedStudy, prepare
+from PlaneSSLLib.files import read_json, write_json
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.prediction.segmenting import Segmenter
 
@@ -43,6 +45,17 @@ def test_subjects_that_were_trained_on_are_counted_and_said(run, cohorts):
     said.clear()
     assert evaluate(run, cohorts[0], part="validation", report=said.append)["trained_on"] == 0
     assert all(event["event"] == "progress" for event in said)
+
+
+def test_a_patient_with_two_studies_counts_once_and_was_trained_on_by_either(run, cohorts, tmp_path):
+    folder = shutil.copytree(cohorts[0], tmp_path / "c")
+    first, _, third = Cohort(folder).pseudonyms
+    for name in (first, third):
+        file = folder / "studies" / name / "study.json"
+        write_json(file, {**read_json(file), "patient": "somebody"})
+    found = evaluate(run, folder)
+    assert found["subjects"] == len(found["per_subject"]) == 2
+    assert found["trained_on"] == 3  # the third study's patient is the first's
 
 
 def test_nobody_is_called_new_who_may_have_been_prepared_twice(run, cohorts):

@@ -1,0 +1,95 @@
+"""Several studies of one patient: all are taken where anything tells them apart, and none leaves the others."""
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pydicom
+import pytest
+from Testing.made_up_study import write_study
+from Testing.prediction.geometries import volume
+
+from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort import Cohort, Split, draw_split, prepare, read_split
+from PlaneSSLLib.cohort.store import pseudonym
+from PlaneSSLLib.files import read_json, write_json
+
+
+@pytest.fixture
+def visits(tmp_path):
+    """Three DICOM studies: two of one patient, one of another."""
+    rng = np.random.default_rng(0)
+    for name, patient in (("a1", "a"), ("a2", "a"), ("b", "b")):
+        volume(0).write_dicom(tmp_path / "data" / name, PatientID=patient)
+        for file in (tmp_path / "data" / name).iterdir():
+            one = pydicom.dcmread(file)
+            one.PixelData = rng.integers(0, 900, (one.Rows, one.Columns)).astype("<u2").tobytes()
+            one.save_as(file)
+    return tmp_path / "data"
+
+
+def test_visits_that_dicom_tells_apart_are_taken_and_stay_together(visits, tmp_path):
+    told = prepare([visits], "heart", tmp_path / "c")
+    assert (told["prepared"], told["left_out"]) == (3, [])
+    assert any("1 patients have several studies, up to 2, which stay together" in note for note in told["notes"])
+    cohort = Cohort(tmp_path / "c")
+    both, (other,) = cohort.by_patient(cohort.pseudonyms)
+    assert cohort.studies_of("a") == both and cohort.studies_of("b") == (other,)
+    assert cohort.of_same_patients(both[:1]) == set(both)
+    write_json(tmp_path / "s.json", {"train": ["a"], "validation": ["b"]})
+    assert read_split(tmp_path / "s.json", cohort) == Split(both, (other,))
+    with pytest.raises(PlaneSSLError, match="all studies of a patient belong into one"):
+        Split(both[:1], both[1:]).require_in(cohort)
+    with pytest.raises(PlaneSSLError, match="all studies of a patient belong into one"):
+        Split(both[:1], (other,), both[1:]).require_in(cohort)
+    again = prepare([visits], "heart", tmp_path / "c")
+    assert again["prepared"] == 3 and Cohort(tmp_path / "c").pseudonyms == cohort.pseudonyms
+
+
+def test_a_copy_of_a_study_is_taken_once(visits, tmp_path):
+    shutil.copytree(visits / "b", tmp_path / "more" / "copy")
+    told = prepare([visits, tmp_path / "more"], "heart", tmp_path / "c")
+    assert told["prepared"] == 3
+    (left,) = told["left_out"]
+    assert "It is the same study as" in left["reason"]
+
+
+def test_a_study_that_an_earlier_version_called_by_its_subject_keeps_its_name(visits, tmp_path):
+    prepare([visits / "a1"], "heart", tmp_path / "c")
+    (folder,) = (tmp_path / "c" / "studies").iterdir()
+    name = pseudonym(read_json(tmp_path / "c" / "private" / "salt.json"), "a")
+    document = {key: value for key, value in read_json(folder / "study.json").items() if key != "patient"}
+    write_json(folder / "study.json", {**document, "pseudonym": name})
+    folder.rename(folder.with_name(name))
+    assert prepare([visits], "heart", tmp_path / "c")["prepared"] == 3
+    cohort = Cohort(tmp_path / "c")
+    assert name in cohort.pseudonyms and len(cohort.pseudonyms) == 3
+    assert len(cohort.by_patient(cohort.pseudonyms)) == 2
+
+
+def test_of_volumes_study_json_says_whose_they_are(tmp_path):
+    """Both knees of somebody; said later, it is taken over without preparing anything anew."""
+    folders = [write_study(tmp_path / f"s{seed}", seed) for seed in range(3)]
+    prepare(folders, "heart", tmp_path / "c")
+    cohort = Cohort(tmp_path / "c")
+    assert len(cohort.by_patient(cohort.pseudonyms)) == 3
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("*.npy")}
+    for folder in folders[:2]:
+        document = json.loads((folder / "study.json").read_text())
+        (folder / "study.json").write_text(json.dumps({**document, "patient": "somebody"}))
+    prepare(folders, "heart", tmp_path / "c")
+    cohort = Cohort(tmp_path / "c")
+    assert sorted(map(len, cohort.by_patient(cohort.pseudonyms))) == [1, 2]
+    assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "c").rglob("*.npy")}
+    assert "somebody" not in "".join(path.read_text() for path in (tmp_path / "c" / "studies").rglob("study.json"))
+    for seed in range(5):
+        split = draw_split(cohort.by_patient(cohort.pseudonyms), seed)
+        split.require_in(cohort)
+        assert len(split.validation) in (1, 2)
+
+
+def test_a_row_for_a_subject_with_several_studies_is_told(visits, tmp_path):
+    told = prepare([visits], "heart", tmp_path / "c", classes={"a": {"dilated": 1}, "b": {"dilated": 0}})
+    assert told["classified"] == 3
+    assert any("1 rows of the table of classes are of subjects with several studies" in note for note in told["notes"])
