@@ -130,6 +130,18 @@ def test_a_batch_of_studies_is_not_cut_up(classified, tmp_path, monkeypatch):
     assert not (tmp_path / "several").exists()
 
 
+def test_a_class_to_which_all_give_one_answer_decides_nothing(classified):
+    """Not which weights are kept, either: a study that alone has it would."""
+    cohort = Cohort(classified / "cohort")
+    four = tuple(cohort.studies_of(f"subject-{seed:03d}")[0] for seed in range(4))  # all of them hypertrophied
+    task = Classification.of(cohort, four)
+    for name in cohort.pseudonyms:
+        (place,) = task.places(cohort.studies[name])
+        assert task.sample(cohort.studies[name], place, None)["known"].tolist() == [True, True, False]
+    told = SimpleNamespace(classes={"hypertrophied": 1})
+    assert task.places(told) == []
+
+
 def test_unknown_classes_are_masked(classified):
     cohort = Cohort(classified / "cohort")
     task = Classification.of(cohort, cohort.pseudonyms)

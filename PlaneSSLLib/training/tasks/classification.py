@@ -48,11 +48,12 @@ class Classification:
     starts with how often that is.
 
     A sample is a study: slices drawn from all its stacks, each stack as often as the others. A class that is unknown
-    for a study is masked.
+    for a study is masked, and so is one that is not among those with a positive_weight: nothing is learnt of that, and
+    what is said of it decides nothing.
     """
 
     def __init__(self, plan: Plan, positive_weight: Mapping[str, float], augmentation: Augmentation = MOVES) -> None:
-        self.plan, self.augmentation = plan, augmentation
+        self.plan, self.augmentation, self._learnt = plan, augmentation, frozenset(positive_weight)
         self._weight = torch.tensor([positive_weight.get(name, 1.0) for name in plan.classes])
         self.heads = {"classes": Head(len(plan.classes), "study", start=tuple((-self._weight.log()).tolist()))}
         self.weights = {"classes": 1.0}
@@ -62,7 +63,7 @@ class Classification:
     def of(cls, cohort: Cohort, subjects: tuple[str, ...]) -> Classification:
         """Weighted by how often each class stands among these subjects; PlaneSSLError if nothing can be told apart.
 
-        A class to which they all give one answer, or none, keeps the weight 1: see `constant`.
+        Of a class to which they all give one answer, or none, nothing is learnt: see `constant`.
         """
         weight = {}
         for name in set(cohort.plan.classes) - set(constant(cohort, subjects)):
@@ -74,9 +75,11 @@ class Classification:
         return cls(cohort.plan, weight)
 
     def places(self, study: PreparedStudy) -> list[Place]:
-        """One place stands for the whole study; none where no class is known."""
-        known = any(name in study.classes for name in self.plan.classes)
-        return frames(study)[:1] if known else []
+        """One place stands for the whole study; none where no class is known that is learnt."""
+        return frames(study)[:1] if any(self._known(study)) else []
+
+    def _known(self, study: PreparedStudy) -> list[bool]:
+        return [name in self._learnt and name in study.classes for name in self.plan.classes]
 
     def bag(self, study: PreparedStudy, rng: np.random.Generator | None) -> list[Place]:
         """SLICES frames of a study, from its stacks in turn; without rng evenly spread ones, always the same."""
@@ -99,7 +102,7 @@ class Classification:
         images = [working_image(study, p, self.plan, self.augmentation, rng)[0] for p in self.bag(study, rng)]
         return {"image": np.stack(images)[:, None],
                 "classes": np.float32([study.classes.get(name, 0) for name in self.plan.classes]),
-                "known": np.array([name in study.classes for name in self.plan.classes])}
+                "known": np.array(self._known(study))}
 
     def counts(self, batch: Batch) -> dict[str, torch.Tensor]:
         return {"classes": batch["known"].sum()}
