@@ -27,8 +27,11 @@ class Augmentation:
     shaded: float = 0.5  # share of the images that have one
     curve: float = 0.0  # spread of the slopes of a random rising curve through which intensities are sent
 
-    def motion(self, rng: np.random.Generator) -> np.ndarray:
-        """(3, 3) matrix in mm about the grid's centre: where in the patient's image a point of the new image lies."""
+    def motion(self, rng: np.random.Generator, most_mm: float = np.inf) -> np.ndarray:
+        """(3, 3) matrix in mm about the grid's centre: where in the patient's image a point of the new image lies.
+
+        most_mm: no shift is larger; what moves a heart a little would move a small organ out of its field.
+        """
         if self == NONE:
             return np.eye(3)
         angle = np.deg2rad(rng.uniform(-self.rotation_deg, self.rotation_deg))
@@ -37,7 +40,8 @@ class Augmentation:
         cosine, sine = np.cos(angle), np.sin(angle)
         matrix = np.eye(3)
         matrix[:2, :2] = np.array([[cosine, -sine], [sine, cosine]]) * [mirror / zoom[0], 1 / zoom[1]]
-        matrix[:2, 2] = rng.uniform(-self.shift_mm, self.shift_mm, 2)
+        most = min(self.shift_mm, most_mm)
+        matrix[:2, 2] = rng.uniform(-most, most, 2)
         return matrix
 
     def intensities(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

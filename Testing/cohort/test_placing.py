@@ -89,6 +89,14 @@ def test_no_augmentation_moves_nothing():
     np.testing.assert_array_equal(Augmentation().intensities(image, rng), image)
 
 
+def test_images_of_small_organs_are_shifted_less():
+    def furthest(most_mm: float) -> float:
+        moves = Augmentation(shift_mm=20)
+        return max(np.abs(moves.motion(np.random.default_rng(n), most_mm)[:2, 2]).max() for n in range(200))
+
+    assert 3.8 < furthest(4.0) <= 4 and 19 < furthest(54.0) <= 20
+
+
 def test_a_curve_changes_greys_and_never_their_order():
     image = np.linspace(-1, 4, 501, dtype=np.float32)[None]
     curved = [Augmentation(curve=0.8).intensities(image, np.random.default_rng(seed)) for seed in range(20)]
