@@ -6,7 +6,7 @@ from made_images import image, write
 
 from PlaneSSLLib import anatomy as anatomies
 from PlaneSSLLib.geometry import Plane
-from PlaneSSLLib.study import Naming, Stack, read_study
+from PlaneSSLLib.study import Naming, Stack, describe, read_study
 from PlaneSSLLib.study.sides import by_laterality, side_notes, sided
 
 KNEE = anatomies.load("knee")
@@ -79,5 +79,6 @@ def test_each_series_of_a_study_is_of_the_knee_that_its_header_names(tmp_path):
     assert [one.side for one in study.stacks] == ["right", "left"] and study.side == ""
     assert [one.planes[0].position[0] for one in study.stacks] == [8, 0]
     assert "the left and the right knee, from the laterality in the headers" in study.notes
+    assert [one["side"] for one in describe(study)["stacks"]] == ["right", "left"]
     heart = read_study(tmp_path, anatomy="heart")
     assert {one.side for one in heart.stacks} == {""}
