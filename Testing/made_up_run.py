@@ -24,25 +24,26 @@ def write_run(folder: Path, stage: str = "finetuning", task: str = "segmentation
     return folder
 
 
-def write_untrained_run(folder: Path, task: str) -> Path:
-    """A run for hearts that every command takes, with the weights that a training starts from.
+def write_untrained_run(folder: Path, task: str, of: str = "heart") -> Path:
+    """A run that every command takes, with the weights that a training starts from; for hearts one of short axes.
 
-    task: segmentation, classification or lines.
+    task: segmentation, classification or lines. of: the anatomy.
     """
     from PlaneSSLLib import anatomy
     from PlaneSSLLib.cohort import Plan, Split
     from PlaneSSLLib.training.networks import Head, build
     from PlaneSSLLib.training.run import Run
 
-    heart = anatomy.load("heart")
-    plan = Plan.of(heart)
+    chosen = anatomy.load(of)
+    plan = Plan.of(chosen)
     name, head = {"segmentation": ("segmentation", Head(1 + len(plan.labels))),
                   "classification": ("classes", Head(len(plan.classes), "study")),
                   "lines": ("lines", Head(len(plan.targets)))}[task]
     made = Run.create(folder, {
-        "stage": "pretraining" if task == "lines" else "finetuning", "task": task, "views": ["SAX"], "network": "small",
+        "stage": "pretraining" if task == "lines" else "finetuning", "task": task, "network": "small",
+        "views": ["SAX"] if of == "heart" else [view.name for view in chosen.views],
         "init": None, "heads": {name: asdict(head)}, "settings": {"epochs": 1, "batch": 16, "seed": 0}},
-        plan, heart.file.read_text(encoding="utf-8"), Split((), (), ()), overwrite=False)
+        plan, chosen.file.read_text(encoding="utf-8"), Split((), (), ()), overwrite=False)
     made.save_weights(build("small", {name: head}, seed=0).state_dict())
     (folder / "results.json").write_text("{}")
     return folder

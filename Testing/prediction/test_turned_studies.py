@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from Testing.made_up_run import write_untrained_run
-from Testing.made_up_study import write_volume
+from Testing.made_up_study import write_knee, write_volume
 
 from PlaneSSLLib import calls
 from PlaneSSLLib.anatomy import load
@@ -44,6 +44,17 @@ def test_outlines_lie_at_the_same_place(studies, tmp_path):
     brought_back = sitk.GetArrayFromImage(sitk.Resample(converted, laid, sitk.Transform(), sitk.sitkNearestNeighbor))
     assert len(np.unique(brought_back)) > 1  # untrained, but not the same everywhere
     assert (brought_back == sitk.GetArrayFromImage(laid)).mean() > 0.9999
+
+
+def test_what_is_found_in_a_right_knee_is_found_in_a_left_one_in_the_mirror(tmp_path):
+    """Where the left knee shows medial, so does the right one, and outlines come back to where that is."""
+    run = write_untrained_run(tmp_path / "run", "segmentation", "knee")
+    found = {side: calls.segment(run, write_knee(tmp_path / side, side)) for side in ("left", "right")}
+    for left, right in zip(found["left"].stacks, found["right"].stacks, strict=True):
+        assert left.stack.view == right.stack.view
+        for one, other, plane in zip(left.filled(0), right.filled(0), left.stack.planes, strict=True):
+            assert len(np.unique(one)) > 1  # untrained, but not the same everywhere
+            np.testing.assert_array_equal(other[:, ::-1] if abs(plane.row[0]) > 0.5 else other, one)
 
 
 def test_classes_are_the_same(studies, tmp_path):
