@@ -38,18 +38,23 @@ def pretrain(
 
     Where no two views cross anywhere, locations are learnt alone; PlaneSSLError if they were not asked for.
     """
-    cohort = Cohort(cohort_folder)
+    cohort, report = Cohort(cohort_folder), running.get("report", lambda event: None)
     task = pretext_task(tasks, cohort, views)
     if "lines" in tasks and not any(map(task.has_lines, cohort.studies.values())):
         said = f"No study of the cohort {cohort_folder} has an image that a plane of another view cuts"
         if "location" not in tasks:
             raise PlaneSSLError(f"{said}: there is no line to learn.")
-        running.get("report", lambda event: None)({"event": "notice", "text": f"{said}: only locations are learnt."})
+        report({"event": "notice", "text": f"{said}: only locations are learnt."})
         tasks = ("location",)
         task = pretext_task(tasks, cohort, views)
+    unsided = sum(any(not cohort.anatomy.end_is_known(stack.view, stack.side) for stack in study.stacks)
+                  for study in cohort.studies.values())
+    if "location" in tasks and unsided:
+        report({"event": "notice", "text": f"Of {unsided} of {len(cohort.studies)} studies the side is unknown: between "
+                                           "medial and lateral their slices have no place to learn."})
     config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views)}
     begun = Run.begun(out, running.get("resume", False))  # it goes on with whom it began with
-    split = split or (begun.split if begun else
-                       draw_split(cohort.by_patient(cohort.pseudonyms), settings.seed))
+    if split is None:
+        split = begun.split if begun else draw_split(cohort.by_patient(cohort.pseudonyms), settings.seed)
     split.require_in(cohort)
     return run_training(cohort, task, split, settings, network, Path(out), config, **running)

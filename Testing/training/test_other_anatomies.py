@@ -58,6 +58,15 @@ def test_a_knee_is_pretrained_and_segmented(knees, tmp_path):
                    for one in notices) == told
 
 
+@pytest.mark.parametrize("side", ["right", ""])
+def test_where_the_side_is_unknown_pretraining_says_what_it_does_not_learn(tmp_path, side):
+    prepare([write_knee(tmp_path / "knee", side)], "knee", tmp_path / "cohort")
+    said = []
+    pretrain(tmp_path / "cohort", tmp_path / "run", settings=SHORT, report=said.append)
+    told = [event["text"] for event in said if event["event"] == "notice"]
+    assert ["no place to learn" in text for text in told] == [True] * (not side)
+
+
 def test_the_real_knee_learns_its_slices_places(data, tmp_path):
     """One direction only: there is no line to learn, and the location is."""
     prepare([data("knee-sagittal") / "mese"], "knee", tmp_path / "cohort")
