@@ -50,8 +50,8 @@ def pretrain(
     unsided = sum(any(not cohort.anatomy.end_is_known(stack.view, stack.side) for stack in study.stacks)
                   for study in cohort.studies.values())
     if "location" in tasks and unsided:
-        report({"event": "notice", "text": f"Of {unsided} of {len(cohort.studies)} studies the side is unknown: between "
-                                           "medial and lateral their slices have no place to learn."})
+        report({"event": "notice", "text": f"The side of {unsided} of {len(cohort.studies)} studies is unknown: from "
+                                           "medial to lateral their slices have no place to learn."})
     config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views)}
     begun = Run.begun(out, running.get("resume", False))  # it goes on with whom it began with
     if split is None:
