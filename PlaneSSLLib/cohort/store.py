@@ -123,8 +123,9 @@ class Cohort:
         there = {path.name for path in (self.folder / "studies").glob("[!.]*") if (path / "study.json").is_file()}
         order = self.folder / "order.json"
         place = {name: n for n, name in enumerate(read_json(order) if order.is_file() else ())}
+        self._subjects = {name: self._subject(name) for name in there}
         self.pseudonyms: tuple[str, ...] = tuple(sorted(there, key=lambda name: (
-            self._private(name) or "", place.get(name, len(place)), name)))
+            self._subjects[name], place.get(name, len(place)), name)))
         if not self.pseudonyms:
             raise PlaneSSLError(f"The cohort {self.folder} holds no study; see what planessl prepare said of them.")
 
@@ -134,7 +135,7 @@ class Cohort:
 
     def studies_of(self, subject: str) -> tuple[str, ...]:
         """The studies of a subject given by name, or the one of a pseudonym; PlaneSSLError if there is none here."""
-        found = tuple(name for name in self.pseudonyms if subject in (name, self._private(name)))
+        found = tuple(name for name in self.pseudonyms if subject and subject in (name, self._subjects[name]))
         if not found:
             raise PlaneSSLError(f"The subject '{subject}' is not in the cohort {self.folder}.")
         return found
@@ -151,10 +152,10 @@ class Cohort:
         patients = {self.studies[name].patient for name in names if name in self.studies}
         return {name for name, study in self.studies.items() if study.patient in patients}
 
-    def _private(self, name: str) -> str | None:
+    def _subject(self, name: str) -> str:
+        """Who is behind a pseudonym; empty where others may not look into the folder of names."""
         path = self.folder / "private" / f"{name}.json"
-        # Where others may not look into the folder, there are no names for them.
-        return read_json(path) if os.access(path, os.R_OK) else None
+        return read_json(path) if os.access(path, os.R_OK) else ""
 
 
 def pseudonym(salt: str, *who: str) -> str:
