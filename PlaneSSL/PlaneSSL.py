@@ -51,7 +51,8 @@ class PlaneSSL(ScriptedLoadableModule):
         parent.title = "PlaneSSL"
         parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac"),
                              translate("qSlicerAbstractCoreModule", "Segmentation")]
-        parent.dependencies = []
+        parent.dependencies = ["Markups", "Models", "Plots", "Segmentations", "Sequences", "SubjectHierarchy", "Tables",
+                               "Volumes"]
         parent.contributors = ["The PlaneSSL contributors"]
         parent.helpText = _(
             "Draws the imaging planes of a cardiac or knee MR study and the lines in which they cut, learns from those "

@@ -9,7 +9,7 @@ import ctk
 import slicer
 from slicer.i18n import tr as _
 
-from .section import Section, allow, chosen, fill_table
+from .section import Section, allow, chosen, fill_table, remember
 
 
 class ApplySection(Section):
@@ -168,7 +168,7 @@ class ApplySection(Section):
 
     def _export(self) -> None:
         study = self._study()
-        self.ui.exportFolder.addCurrentPathToHistory()
+        remember(self.ui.exportFolder)
         out = Path(self.settings.exportFolder, f"PlaneSSL {datetime.now():%Y-%m-%d %H-%M-%S}")
         folder = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)
         kept = Path(folder.name, "kept.npz")

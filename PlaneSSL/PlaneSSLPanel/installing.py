@@ -58,7 +58,7 @@ def installTorch() -> None:
         raise PlaneSSLError(_("The PyTorch extension is missing: install it in the Extensions Manager, restart Slicer, "
                               "and come back.")) from None
     try:
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(  # it asks: no wait cursor may lie over that
             askConfirmation=True, torchVersionRequirement=_TORCH[1])
     finally:
         lookAgain()

@@ -210,7 +210,7 @@ class LearningLogic:
     def export(self, study: slicer.vtkMRMLScriptedModuleNode, out: str | os.PathLike) -> Path:
         """Write the segmentations of a drawn study as they are in the scene now, and wait for it.
 
-        out: a new folder, a name without an ending, for DICOM SEG; or .nii.gz, .seg.nrrd, .mrb, see planessl export.
+        out: a new folder, a name without an ending, for DICOM SEG; or .nii.gz or .seg.nrrd, see planessl export.
         """
         with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
             kept = Path(folder, "kept.npz")

@@ -11,6 +11,7 @@ from slicer.parameterNodeWrapper import (
 
 from . import choices
 from .choices import ANATOMIES, GUESS, values
+from .section import REMEMBERING
 from .sources import FOLDER
 
 _LABELLED = [name for name, anatomy in ANATOMIES.items() if anatomy.labels]
@@ -86,6 +87,10 @@ class PathText(GuiConnector):
 
     def _disconnect(self) -> None:
         self._widget.comboBox().editTextChanged.disconnect(self.changed)
+
+    def changed(self, *_text) -> None:
+        if not self._widget.property(REMEMBERING):
+            super().changed()
 
     def widget(self):
         return self._widget

@@ -1,6 +1,8 @@
 """Planes and lines: how a drawn study is shown, its pairs of planes, a plane moved by hand, the training targets."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -103,6 +105,11 @@ class PlanesSection(Section):
     def _save(self) -> None:
         path = qt.QFileDialog.getSaveFileName(self.panel.parent, _("Save the pairs of planes"), "pairs.csv", "*.csv")
         path = path if isinstance(path, str) else path[0]
+        if path and not Path(path).suffix:  # some dialogs add none, and have not asked about that file
+            path += ".csv"
+            if Path(path).exists() and not slicer.util.confirmOkCancelDisplay(
+                    _("{file} is there already. Replace it?").format(file=path)):
+                return
         if path:
             self.logic.savePairs(self.study, path)
 

@@ -89,6 +89,22 @@ def chosen(box):
     return box.itemData(box.currentIndex) if box.count else None
 
 
+REMEMBERING = "PlaneSSL.remembering"  # a property of a path's edit, while its text is none that the user has given
+
+
+def remember(edit) -> None:
+    """Put the path of an edit among those that it offers.
+
+    CTK takes it out of them and in again, and tells of every text that its box has meanwhile: of none, or of another
+    study's folder. See `parameters.PathText`, which does not listen then.
+    """
+    edit.setProperty(REMEMBERING, True)
+    try:
+        edit.addCurrentPathToHistory()
+    finally:
+        edit.setProperty(REMEMBERING, False)
+
+
 def fill_table(table, headings: list[str], rows: list[list[str]]) -> None:
     """Show rows of text in a table."""
     table.setColumnCount(len(headings))

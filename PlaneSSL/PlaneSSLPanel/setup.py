@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from . import installing
-from .section import Section, allow, fill_table
+from .section import Section, allow, fill_table, remember
 
 
 TYPING_MS = 700
@@ -29,7 +29,7 @@ class SetUpSection(Section):
         ui.keptTable.itemSelectionChanged.connect(self._allow)
         ui.setUpSection.contentsCollapsed.connect(self._opened)
         self.onClick(ui.installButton, _("The packages could not be installed."), installing.installPackages)
-        self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch, waits=True)
+        self.onClick(ui.torchButton, _("PyTorch could not be installed."), installing.installTorch)
         self.onClick(ui.deleteButton, _("It could not be deleted."), self._delete)
         self._kept, self._weighed = [], None
 
@@ -69,7 +69,7 @@ class SetUpSection(Section):
         folder = Path(self.ui.workspace.currentPath)
         if folder.is_absolute() and folder != self.logic.workspace.folder:
             self.logic.setWorkspace(folder)
-            self.ui.workspace.addCurrentPathToHistory()
+            remember(self.ui.workspace)
             self.panel.refresh()
 
     def _delete(self) -> None:

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from PlaneSSLLib import PlaneSSLError
 
 from . import choices
-from .section import Section, allow, chosen, fill, fill_table
+from .section import Section, allow, chosen, fill, fill_table, remember
 from .sources import DICOM, FOLDER, VOLUMES, gathered_folder
 
 _VIEW, _SURE = 1, 2  # the column that can be corrected, and the one that says how sure it is, and why
@@ -76,7 +76,7 @@ class StudySection(Section):
         """Read what is chosen in the background and show its stacks. then: what comes next, and enters the scene."""
         source, read_as = self._source(), self._reading()
         if source[0] == FOLDER:
-            self.ui.studyFolder.addCurrentPathToHistory()
+            remember(self.ui.studyFolder)
         gather = {FOLDER: Path, DICOM: self.logic.gatherDicom, VOLUMES: self.logic.gatherVolumes}
         folder = gather[source[0]](source[1])
         kept = tempfile.TemporaryDirectory(prefix="planessl-", ignore_cleanup_errors=True)

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from PlaneSSLLib.files import ExistsAlready
 
 from . import choices
-from .section import Section, allow, chosen, fill_table
+from .section import Section, allow, chosen, fill_table, remember
 
 
 class TrainSection(Section):
@@ -98,7 +98,7 @@ class TrainSection(Section):
 
     def _pretrain(self) -> None:
         settings = self.settings
-        self.ui.pretrainingFolder.addCurrentPathToHistory()
+        remember(self.ui.pretrainingFolder)
         tasks = [name for name, wanted in (("lines", settings.taskLines), ("location", settings.taskLocation))
                  if wanted]
         jobs = self.logic.pretrainingJobs(
@@ -108,10 +108,10 @@ class TrainSection(Section):
 
     def _finetune(self) -> None:
         settings, start = self.settings, chosen(self.ui.startingRun) or None  # as it is shown
-        self.ui.labelledFolder.addCurrentPathToHistory()
+        remember(self.ui.labelledFolder)
         classes = settings.classesFile if settings.task == "classification" else ""
         if classes:
-            self.ui.classesFile.addCurrentPathToHistory()
+            remember(self.ui.classesFile)
         jobs = self.logic.finetuningJobs(
             settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
             init=start, subjects=settings.subjects, network=None if start else settings.network,

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import slicer
 from vtkmodules.vtkCommonCore import vtkCollection, vtkObject
 
+from .. import PlaneSSLError
+
 # The logics that the scene and its displayable managers need, by the names of their modules.
 _LOGICS = {
     "Colors": "vtkSlicerColorLogic",
@@ -25,10 +27,15 @@ _LOGICS = {
 def start() -> None:
     """Make `slicer.mrmlScene`, `slicer.app.applicationLogic()` and `slicer.modules.<name>.logic()` where absent.
 
-    Inside 3D Slicer, and on a second call, this does nothing.
+    Inside 3D Slicer, and on a second call, this does nothing. PlaneSSLError where the modules' logics are missing, as
+    in PythonSlicer.
     """
     if hasattr(slicer, "mrmlScene"):
         return
+    missing = [name for name in _LOGICS.values() if not hasattr(slicer, name)]
+    if missing:
+        raise PlaneSSLError(f"This Python can make no scene: it lacks slicer.{missing[0]}, as PythonSlicer does. There "
+                            "is one in Slicer itself, and slicer-core makes one.")
     scene = slicer.vtkMRMLScene()
     application = slicer.vtkSlicerApplicationLogic()
     application.SetHomeDirectory(str(Path(slicer.__file__).parent))

@@ -101,6 +101,22 @@ def test_targets_leave_views_of_other_images_alone(panel, host, study_folder, la
         assert (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity()) == (foreign[1], 0.3)
 
 
+@pytest.mark.parametrize(("given", "written", "allowed"), [
+    ("new", "new.csv", True), ("old", "old.csv", True), ("old", "old.csv", False), ("new.txt", "new.txt", True)])
+def test_a_table_of_pairs_gets_an_ending_where_the_dialog_gives_none(panel, host, study_folder, tmp_path, monkeypatch,
+                                                                     given, written, allowed):
+    import qt
+
+    asked = []
+    draw(panel, study_folder)
+    (tmp_path / "old.csv").write_text("kept")
+    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: str(tmp_path / given))
+    monkeypatch.setattr(host.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or allowed)
+    panel.ui.savePairsButton.click()
+    kept = (tmp_path / written).read_text()
+    assert (kept == "kept") == (not allowed) and bool(asked) == (given == "old")
+
+
 def test_targets_of_a_study_drawn_before_are_taken_away_with_the_button_too(panel, host, study_folder, tmp_path):
     draw(panel, study_folder)
     panel.ui.targetsButton.click()

@@ -111,6 +111,7 @@ def test_a_corrected_view_is_read_again(panel, study_folder):
     panel.running.finish()
     row = shown_views(panel).index("4CH")
     panel.ui.stackTable.cellWidget(row, 1).currentText = "3CH"
+    assert panel.running.busy and panel.ui.stackTable.cellWidget(row, 1).currentText == "3CH", "while it is read"
     panel.running.finish()
     assert sorted(shown_views(panel)) == ["2CH", "3CH", "SAX"]
     draw(panel, study_folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from vtkmodules.vtkCommonCore import vtkCommand
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.study import read_study
@@ -130,3 +131,19 @@ def export_volume(node, path: str, properties: dict) -> bool:
     written = storage.WriteData(node)
     node.GetScene().RemoveNode(storage)
     return bool(written)
+
+
+def test_a_path_that_is_remembered_is_not_forgotten_meanwhile(panel, study_folder):
+    """CTK takes it out of the history and in again; no setting follows that."""
+    from PlaneSSLPanel.section import remember
+
+    panel.settings.studyFolder = str(study_folder)
+    told = []
+    edit = panel.ui.studyFolder
+    edit.comboBox().editTextChanged.connect(told.append)
+    tag = panel.settings.AddObserver(vtkCommand.ModifiedEvent, lambda *_: told.append(panel.settings.studyFolder))
+    remember(edit)
+    panel.settings.RemoveObserver(tag)
+    assert told == ["", str(study_folder)], "what the edit's box tells, and nothing of the setting"
+    edit.currentPath = "elsewhere"
+    assert panel.settings.studyFolder == "elsewhere"

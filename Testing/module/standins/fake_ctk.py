@@ -98,7 +98,10 @@ class ctkPathLineEdit(QWidget):
     settingKey = kept("_key", str)
 
     def addCurrentPathToHistory(self) -> None:
-        pass
+        """As CTK's, it takes the path out and in again, and its box tells of that."""
+        path = self.currentPath
+        self._edit.setEditText("")
+        self._edit.setEditText(path)
 
 
 @register
