@@ -112,6 +112,12 @@ class PlaneSSLWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.useSettings(self.logic.getParameterNode())
         self.logic.restoreViews()
 
+    def onReload(self) -> None:
+        """Reload the sections, too. The library stays: what is in the scene is followed by its functions."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "PlaneSSLPanel"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
     def resourcePath(self, filename: str) -> str:
         """Resources lie beside the library, wherever that is."""
         return str(resource_folder() / filename)
@@ -317,10 +323,6 @@ class PlaneSSLLogic(LearningLogic, ScriptedLoadableModuleLogic):
     def anatomy(self, study: slicer.vtkMRMLScriptedModuleNode) -> str:
         """The name of the anatomy that a drawn study shows."""
         return self.drawing(study).now.acquired.anatomy
-
-    def isDicom(self, study: slicer.vtkMRMLScriptedModuleNode) -> bool:
-        """Was a drawn study read from DICOM images?"""
-        return any(stack.series_uid for stack in self.drawing(study).now.acquired.stacks)
 
     def drawnStacks(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[dict]:
         """The stacks of a drawn study, as in `stacks`, planes as they lie now; localizers last."""

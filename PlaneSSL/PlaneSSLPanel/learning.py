@@ -202,6 +202,10 @@ class LearningLogic:
         """
         (yield from self._outlined(study)).save(Path(kept))
 
+    def isDicom(self, study: slicer.vtkMRMLScriptedModuleNode) -> bool:
+        """Was a drawn study read from DICOM images?"""
+        return any(stack.series_uid for stack in self.drawing(study).now.acquired.stacks)
+
     def exportJob(self, study: slicer.vtkMRMLScriptedModuleNode, kept: str | os.PathLike,
                   out: str | os.PathLike) -> Job:
         """Write what `outliningSteps` has kept; out: as of planessl export."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 
 import numpy as np
@@ -22,6 +23,21 @@ def later_view(host):
         for node in host.util.getNodesByClass(kind):
             if node.GetLayoutName() == "Later":
                 host.mrmlScene.RemoveNode(node)
+
+
+def test_the_sections_are_reloaded_with_the_module(panel, monkeypatch):
+    from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+
+    def sections():
+        return {name: module for name, module in sys.modules.items() if name.startswith("PlaneSSLPanel")}
+
+    before, left = sections(), []
+    monkeypatch.setattr(ScriptedLoadableModuleWidget, "onReload", lambda widget: left.append(sections()), raising=False)
+    try:
+        panel.onReload()
+    finally:
+        sys.modules.update(before)
+    assert len(before) > 5 and left == [{}], "nothing old is left when Slicer reads the module's file again"
 
 
 def test_an_emptied_path_is_no_path(panel, tmp_path):
