@@ -21,7 +21,7 @@ class Plan:
     spacing: (row, column) mm and size: (rows, columns) of the working grid. percentiles: the two that the intensities
     of a stack's phase (all slices together) are scaled to 0 and 1 by, unclipped; see `scaled_phase`. targets: the
     channels of the lines task. labels: (value, name) pairs; a network's output channel i + 1 is labels[i], channel 0 is
-    background.
+    background. mirrored: images of right organs are laid as those of left ones in a mirror (not in earlier versions).
     """
 
     anatomy: str
@@ -32,6 +32,7 @@ class Plan:
     labels: tuple[tuple[int, str], ...]
     classes: tuple[str, ...]
     percentiles: tuple[float, float] = (0.5, 99.5)
+    mirrored: bool = False
     format: int = FORMAT
 
     @classmethod
@@ -39,7 +40,7 @@ class Plan:
         return cls(
             anatomy=anatomy.name, spacing=anatomy.grid.spacing, size=anatomy.grid.size, sigma_mm=anatomy.sigma_mm,
             targets=anatomy.targets, labels=tuple((label.value, label.name) for label in anatomy.labels),
-            classes=anatomy.classes)
+            classes=anatomy.classes, mirrored=anatomy.sided)
 
     @classmethod
     def read(cls, path: Path) -> Plan:
@@ -54,7 +55,8 @@ class Plan:
                 anatomy=document["anatomy"], spacing=tuple(document["spacing"]), size=tuple(document["size"]),
                 sigma_mm=document["sigma_mm"], targets=tuple(document["targets"]),
                 labels=tuple((value, name) for value, name in document["labels"]),
-                classes=tuple(document["classes"]), percentiles=tuple(document["percentiles"]))
+                classes=tuple(document["classes"]), percentiles=tuple(document["percentiles"]),
+                mirrored=bool(document.get("mirrored", False)))
         except (KeyError, TypeError, ValueError) as error:
             raise PlaneSSLError(f"{path} is not a plan: {error!r}. Prepare it again.") from None
 
@@ -79,7 +81,8 @@ class Plan:
         ours, others = self.as_json(), other.as_json()
         different = [f"{key}: {ours[key]} and {others[key]}" for key in ours if ours[key] != others[key]]
         if different:
-            raise PlaneSSLError(f"{mine} and {theirs} were not prepared alike ({'; '.join(different)}).")
+            raise PlaneSSLError(f"{mine} and {theirs} were not prepared alike ({'; '.join(different)}): make one "
+                                "of them anew, in another folder.")
 
 
 def scaled_phase(stack: Stack, phase: int, plan: Plan) -> dict[int, np.ndarray]:

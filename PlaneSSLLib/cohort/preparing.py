@@ -128,7 +128,7 @@ def _prepare_one(item: tuple) -> dict:
         marks = marks_of(read, salt)
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
-        if document is not None and "content" in document and not is_same(document, marks):
+        if document is not None and not is_same(document, marks):
             return {"study": str(path), "reason": (
                 f"The cohort has another study of the same subject ({name}). {NAME_THEM} If its images were replaced, "
                 "delete that study in the cohort.")}
@@ -144,10 +144,10 @@ def _prepare_one(item: tuple) -> dict:
         elif not said.items() <= document.items():
             document |= said
             write_json(folder / "study.json", document)
-        return {"study": str(path), "subject": read.subject, "pseudonym": name, "uid": read.uid,
+        return {"study": str(path), "subject": read.subject, "pseudonym": name, "uids": read.uids,
                 "folder": str(path.resolve()), "notes": [*notes, *study.problem_sentences(read)],
                 "labelled": document["sizes"]["labels"] > 0, "classified": bool(document["classes"]),
-                "unsided": chosen.sided and not all(stack.side for stack in read.stacks),
+                "unsided": chosen.sided and not any(stack.side for stack in read.stacks),
                 "named": bool({stack.view for stack in read.stacks} & {view.name for view in chosen.views})}
     except (PlaneSSLError, OSError) as error:  # the latter of its own files: what the cohort's refuse is the former
         return {"study": str(path), "reason": str(error)}
@@ -175,7 +175,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     stacks, notes = [], []
     outlined, within = 0, 0
     for stack in read.stacks:
-        slices = upright_slices(stack, chosen)
+        slices = upright_slices(stack, chosen, plan)
         images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
         if all(np.unique(image).size < FEWEST_VALUES for image in images[0].values()):
             notes.append(f"study {about['pseudonym']}: the stack {stack.id} holds but a few different values, as a "

@@ -17,13 +17,15 @@ def name_in(out: Path, read: Study, salt: str) -> str:
     """The pseudonym of a study in a cohort.
 
     It stands for the subject, and, where DICOM tells the studies of a subject apart, for the study: a patient may have
-    come twice. What an earlier version has called by its subject keeps that name.
+    come twice. What the cohort has under another of these names, as of an earlier version, keeps it.
     """
-    of_subject = pseudonym(salt, read.subject)
-    before = out / "studies" / of_subject / "study.json"
-    if not read.uid or (before.is_file() and is_same(read_json(before), marks_of(read, salt))):
-        return of_subject
-    return pseudonym(salt, read.subject, read.uid)
+    of_subject, *of_study = [pseudonym(salt, read.subject), *(pseudonym(salt, read.subject, uid) for uid in read.uids)]
+    marks = marks_of(read, salt)
+    for name in (of_subject, *of_study):
+        file = out / "studies" / name / "study.json"
+        if file.is_file() and is_same(read_json(file), marks):
+            return name
+    return (of_study or [of_subject])[0]
 
 
 def marks_of(read: Study, salt: str) -> dict:
@@ -44,11 +46,17 @@ def marks_of(read: Study, salt: str) -> dict:
     return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
             "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
             "files": [digest(salt, f"{name} {size}")[:16] for name, size, _ in images] if of_volumes else [],
+            "identifier": digest(salt, read.identifier)[:16] if read.identifier else "",
             "content": digest(salt, *map(str, (*images, *views, *labels, *sides, *filter(None, frames))))[:16]}
 
 
 def is_same(document: dict, marks: dict) -> bool:
-    """Have they a series in common, or, where series have no identifiers, the same image files, or these and more?"""
+    """Have they a series in common, or, where series have no identifiers, the same image files, or these and more?
+
+    Yes, where an earlier version has not written down what the study's are.
+    """
+    if "content" not in document:
+        return True
     if marks["series"] and document["series"]:
         return bool(set(marks["series"]) & set(document["series"]))
     before = set(document.get("files", ()))
@@ -67,7 +75,7 @@ def one_each(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
         first = taken.setdefault(outcome["pseudonym"], outcome)
         if first is not outcome:
             twice.append({"study": outcome["study"], "reason": (
-                f"It is the same study as {first['study']}, by its identifier." if outcome["uid"] else
+                f"It is the same study as {first['study']}, by its identifier." if outcome["uids"] else
                 f"It is of the same subject as {first['study']}, and nothing tells them apart. {NAME_THEM}")})
     return list(taken.values()), twice
 
@@ -85,10 +93,20 @@ def under_two_names(cohort: Cohort) -> list[str]:
 
 
 def of_one_patient(cohort: Cohort) -> list[str]:
-    """A sentence where patients have several studies: they stay together, and ought to be one patient."""
+    """Sentences where patients have several studies, and where one may have several that stand apart."""
     several = [names for names in cohort.by_patient(cohort.pseudonyms) if len(names) > 1]
-    if not several:
-        return []
-    told = (f"{len(several)} patients have several studies, up to {max(map(len, several))}, which stay together; if "
-            "they are several who got one identifier from an anonymiser, name them in study.json ('subject')")
-    return [told]
+    told = []
+    if several:
+        most = max(map(len, several))
+        told.append(f"{len(several)} patients have several studies, up to {most}, which stay together; if "
+                    "they are several who got one identifier from an anonymiser, name them in study.json ('subject')")
+    by_identifier = defaultdict(set)
+    for name in cohort.pseudonyms:
+        document = read_json(cohort.folder / "studies" / name / "study.json")
+        by_identifier[document.get("identifier", "")].add(cohort.studies[name].patient)
+    apart = [patients for identifier, patients in by_identifier.items() if identifier and len(patients) > 1]
+    if apart:
+        told.append(f"{sum(map(len, apart))} patients, as study.json names them, share {len(apart)} identifiers in "
+                    "DICOM headers: where they are one and the same, let their study.json give one 'patient', or they "
+                    "may train and validate")
+    return told

@@ -25,6 +25,7 @@ from ..files import read_json
 from ..geometry import Plane, mean_step
 from .plan import Plan
 
+_COUNTED = "left"  # earlier versions did not say of which side a stack is, and had its slices in order all the same
 _TYPES = {"pixels": np.float16, "labels": np.uint8}
 
 
@@ -170,7 +171,7 @@ def digest(*texts: str) -> str:
 
 def _read_stack(document: dict) -> PreparedStack:
     return PreparedStack(
-        id=document["id"], view=document["view"], localizer=document["localizer"], side=document.get("side", ""),
+        id=document["id"], view=document["view"], localizer=document["localizer"], side=document.get("side", _COUNTED),
         frame_of_reference=document["frame_of_reference"],
         planes=tuple(Plane(**plane) for plane in document["planes"]),
         pixels_at=tuple(map(tuple, document["pixels_at"])), labels_at=tuple(map(tuple, document["labels_at"])))

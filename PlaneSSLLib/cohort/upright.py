@@ -50,9 +50,10 @@ class Upright:
         return (b, c) if self._swapped else (d, a)
 
 
-def upright_slices(stack: Stack, anatomy: Anatomy) -> list[Upright]:
-    """Every slice of a stack, upright for its view; of a right organ, as a left one's lie in a mirror."""
-    return [upright(plane, anatomy.view(stack.view), anatomy.mirrors(stack.side)) for plane in stack.planes]
+def upright_slices(stack: Stack, anatomy: Anatomy, plan: Plan) -> list[Upright]:
+    """Every slice of a stack, upright for its view; if the plan says so, a right organ's as a left one in a mirror."""
+    mirrored = plan.mirrored and anatomy.mirrors(stack.side)
+    return [upright(plane, anatomy.view(stack.view), mirrored) for plane in stack.planes]
 
 
 def upright(plane: Plane, view: View | None, mirrored: bool = False) -> Upright:

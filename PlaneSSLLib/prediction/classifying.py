@@ -64,7 +64,7 @@ def classify(classifier: Classifier, study: Study) -> dict:
     images, places = [], []
     for stack in stacks:
         frames = [(i, k) for i in range(len(stack.planes)) for k in stack.acquired(i)]
-        chosen, slices = _spread(frames, len(stacks)), upright_slices(stack, classifier.anatomy)
+        chosen, slices = _spread(frames, len(stacks)), upright_slices(stack, classifier.anatomy, classifier.plan)
         scaled = {k: scaled_phase(stack, k, classifier.plan) for k in {k for _, k in chosen}}
         for i, k in chosen:
             images.append(resample(scaled[k][i], slices[i].placement(classifier.plan), classifier.plan.size))

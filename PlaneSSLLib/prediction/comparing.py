@@ -4,6 +4,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,8 +42,9 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
         _each([(_pretrain, grid, out, start) for start in grid.starts if start != SCRATCH], devices, report)
         _each([(_finetune, grid, out, cell) for cell in cells], devices, report)
     except PlaneSSLError:
-        if any(map(_is_done(out), cells)):  # a table of them is not lost with what has failed
-            summarise(grid, out)
+        with suppress(PlaneSSLError):  # a table of what is done is not lost with what has failed
+            if any(map(_is_done(out), cells)):
+                summarise(grid, out)
         raise
     return summarise(grid, out)
 
@@ -58,8 +60,9 @@ def _require_able(grid: Grid, cohort: Cohort, others: Cohort) -> None:
             pretext_task(tuple(start.split(",")), cohort, grid.views)
     labelled = cohort.by_patient(labelled_subjects(cohort, grid.task))
     evaluated = labelled_subjects(others, grid.task)
-    drawn = {name for _, subjects, seed in grid.cells() for name in draw_split(labelled, seed, subjects).train}
-    if both := drawn & set(evaluated):
+    drawn = {cohort.studies[name].patient for _, subjects, seed in grid.cells()
+             for name in draw_split(labelled, seed, subjects).train}
+    if both := drawn & {others.studies[name].patient for name in evaluated}:
         raise PlaneSSLError(f"{len(both)} subjects of {grid.evaluate_on} are among those that are drawn from "
                             f"{grid.cohort} to train on: evaluate on a cohort of others.")
     if grid.task == "classification" and len(constant(others, evaluated)) == len(others.plan.classes):
@@ -98,7 +101,8 @@ def _same_grid(grid: Grid, cohort: Cohort, others: Cohort, out: Path) -> None:
     if (out / "grid.json").is_file():
         before = read_json(out / "grid.json")
         # What an earlier version did not write down is not known to differ.
-        differ = [f"{key}: {before[key]} and {now[key]}" for key in fixed if key in before
+        differ = [f"the {key} have changed" if " of " in key else f"{key}: {before[key]} and {now[key]}"
+                  for key in fixed if key in before
                   and (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before[key]]
         if differ:
             raise PlaneSSLError(f"{out} holds another comparison ({'; '.join(differ)}); choose another folder.")

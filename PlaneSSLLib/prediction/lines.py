@@ -57,7 +57,7 @@ class LinePredictor:
         """
         shown = [stack.shown(i, phase) for i in range(len(stack.planes))]
         scaled = {k: scaled_phase(stack, k, self.plan) for k in set(shown)}
-        matrices = np.array([one.placement(self.plan) for one in upright_slices(stack, self.anatomy)])
+        matrices = np.array([one.placement(self.plan) for one in upright_slices(stack, self.anatomy, self.plan)])
         images = [resample(scaled[k][i], matrix, self.plan.size)
                   for i, (k, matrix) in enumerate(zip(shown, matrices, strict=True))]
         seen = [self.look(images[i: i + 16]) for i in range(0, len(images), 16)]

@@ -50,7 +50,7 @@ def segment_stack(segmenter: Segmenter, stack: Stack, phase: int | None = None, 
     """
     require_phase(stack, phase)
     phases = tuple(range(stack.phases)) if phase is None else (phase,)
-    slices = upright_slices(stack, segmenter.anatomy)
+    slices = upright_slices(stack, segmenter.anatomy, segmenter.plan)
     images = {(i, k): slices[i].turn(image) for k in phases
               for i, image in scaled_phase(stack, k, segmenter.plan).items()}
     found = segmenter.segment(list(images.values()), [slices[i].plane for i, _ in images], stack.view,

@@ -18,11 +18,12 @@ PATIENTS_NUMBER = re.compile(rf".*?{_NUMBERED}\d+", re.IGNORECASE)
 PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
 # What a number in a name counts by the word before it; a number that nothing says this of may be a phase's.
 _WORD = r"(?:^|[^a-z])(?:{})[-_ ]?$"
-# (An s alone may stand for subjects.)
-SERIES = re.compile(_WORD.format("se|ser|series|scan|seq|sequence|acq"), re.IGNORECASE)
+# (An s alone may stand for subjects, and each of them for a scan.)
+SERIES = re.compile(_WORD.format("se|ser|series|seq|sequence"), re.IGNORECASE)
 CONTRASTS = tuple((re.compile(_WORD.format(words), re.IGNORECASE), dimension) for words, dimension in (
     ("te|echo|e", "echo"), ("b|bval", "b-value"), ("ti|inv", "inversion")))
 WEIGHTING = re.compile(_WORD.format("t"), re.IGNORECASE)  # of numbers 1 and 2; t1 to t25 are the phases of a cine
+MOVES = re.compile(r"cine|frame|phase|dyn|perf", re.IGNORECASE)
 
 
 def stem(file: Path) -> str:
@@ -91,7 +92,7 @@ def by_weighting(alike: Sequence[VolumeFile]) -> list[list[VolumeFile]]:
     """Files whose names differ in numbers only, those of T1 and of T2 apart: they are no phases of one another."""
     weightings = [values for before, values in varying([phaseless(volume.file) for volume in alike])
                   if WEIGHTING.search(before) and set(values) == {"1", "2"}]
-    if not weightings:
+    if not weightings or MOVES.search(alike[0].file.name):
         return [list(alike)]
     return [[volume for volume, value in zip(alike, weightings[0], strict=True) if value == of] for of in "12"]
 

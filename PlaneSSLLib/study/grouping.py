@@ -61,14 +61,15 @@ def _series(images: Iterable[Image]) -> list[list[Image]]:
 
 
 def _directions(images: list[Image]) -> list[list[Image]]:
-    """Images of one direction, size, spacing, thickness and kind each."""
+    """Images of one direction, size, spacing, thickness, kind and side each."""
     planes = list({id(image.plane): image.plane for image in images}.values())  # a cine's images share theirs
     alike = dict(zip(map(id, planes), classes_of(planes), strict=True))
     parts = defaultdict(list)
     for image in images:
         derived = image.series.image_type.startswith("DERIVED")
         thickness = image.thickness_mm and round(image.thickness_mm, 3)  # archives write 8 as 7.9999998
-        parts[alike[id(image.plane)], thickness, derived, localizer_type(image)].append(image)
+        side = by_laterality(image.series.laterality)
+        parts[alike[id(image.plane)], thickness, derived, localizer_type(image), side].append(image)
     return list(parts.values())
 
 

@@ -15,7 +15,7 @@ from .filenames import (
 from .labels import is_of_one_phase, label_phases
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
-from .patients import lie_apart, several_cycles, several_patients
+from .patients import lie_apart, several_cycles, several_patients, taken_for_one
 from .volumes import ENDINGS, VolumeFile, frames_of
 
 UNNAMED = Naming("", 0.0)
@@ -61,6 +61,13 @@ class Volumes:
             if label is not None and label.is_file():
                 self.add_labels(label, stack_id, phase, volume.phases)
             phase += volume.phases
+
+    def tell_if_taken_for_one(self, alike: list[VolumeFile]) -> None:
+        """A reservation where files that might be of several patients are read as one patient's."""
+        if why := taken_for_one(alike):
+            self.problems.append(Problem(alike[0].file, (
+                f"and {len(alike) - 1} files named like it are taken for one patient's, since {why}: if they are of "
+                "several, put each into a folder of its own")))
 
     def add_labels(self, file: Path, stack: str, first: int, phases: int) -> None:
         """first: the phase of the stack with which the image beside the label map begins."""
@@ -131,6 +138,7 @@ def loose_volumes(files: list[Path]) -> Volumes:
     for alike in series.values():
         volumes = [volume for file in alike if (volume := found.open(file))]
         found.mixed = found.mixed or several_patients(volumes)
+        found.tell_if_taken_for_one(volumes)
         for same in [same for part in by_weighting(volumes) for same in _by_grid(part)]:
             found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED,
                       dimension_of([volume.file for volume in same]))

@@ -157,8 +157,8 @@ class LabelFile:
 class Study:
     """Everything read from one study's folder. subject is for the screen only: it never goes into a run or a log.
 
-    patient: whose study it is, as the subject, where of one patient there are several. uid: DICOM's identifier of the
-    study, empty where there is none.
+    patient: whose study it is, by name, as the subject's. uids: DICOM's identifiers of the study, the one of most
+    images first; none where nothing but a folder says whose it is. identifier: the patient's in DICOM headers.
     mixed: what the folder holds several of, though a study is of one ("2 subjects"); empty where all is as it should.
     """
 
@@ -172,7 +172,8 @@ class Study:
     classes: Mapping[str, int] = field(default_factory=dict)  # class -> 0 or 1, from study.json
     mixed: str = ""
     patient: str = ""
-    uid: str = ""
+    uids: tuple[str, ...] = ()
+    identifier: str = ""
 
     @property
     def side(self) -> str:

@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from ..geometry import Plane, angle_between
-from .filenames import PATIENT, PHASE, SERIES, is_label, label_beside, numberless, phaseless, stem, varying
+from .filenames import (
+    LABEL_FOLDER, PATIENT, PHASE, SERIES, is_label, label_beside, numberless, phaseless, stem, varying,
+)
 from .volumes import ENDINGS, VolumeFile
 
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
 SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 40.0  # that sequences of one organ differ by
 MOST_SEQUENCES = 8  # in one direction, of one patient
+FEWEST_ALIKE, MOST_LOOKED_AT = 3, 30  # folders, of those beside: there may be thousands
 
 
 def one_each(files: Sequence[Path]) -> list[Path]:
@@ -30,20 +33,33 @@ def several_patients(alike: Sequence[VolumeFile]) -> str:
     """What files whose names differ in numbers only seem to be of; empty where they may well be of one patient.
 
     Their names number patients. Or three volumes of one direction lie on three grids: series of one patient that share
-    a name differ in direction, or are single slices, or lie on one grid. Where the names number series, or are those of
-    another patient's files, too, many more grids are needed, or places that lie apart.
+    a name differ in direction, or are single slices, or lie on one grid. Where anything says that they are series (see
+    `_why_one_patient`), many more grids are needed, or places that lie apart.
     """
     if not alike:
         return ""
-    numbers = [before for before, _ in varying([phaseless(volume.file) for volume in alike])]
     first, last = alike[0].file.name, alike[-1].file.name
-    if any(map(PATIENT.search, numbers)):
+    if any(PATIENT.search(before) for before, _ in varying([phaseless(volume.file) for volume in alike])):
         return f"several patients, as it seems (the names of {first} and {last} number them)"
     grids, places = _spread([volume for volume in alike if len(volume.planes) >= 3])
-    of_series = any(map(SERIES.search, numbers)) or _are_named_alike_elsewhere([volume.file for volume in alike])
-    if len(grids) < 3 or (of_series and len(places) < 2 and len(grids) <= MOST_SEQUENCES):
+    if len(grids) < 3 or (len(places) < 2 and len(grids) <= MOST_SEQUENCES and _why_one_patient(alike)):
         return ""
     return f"several patients, as it seems ({grids[0].file.name} and files named like it lie on several grids)"
+
+
+def taken_for_one(alike: Sequence[VolumeFile]) -> str:
+    """Why files that might be of several patients are taken for one's; empty where nobody would think of several."""
+    grids, _ = _spread([volume for volume in alike if len(volume.planes) >= 3])
+    return "" if len(grids) < 3 or several_patients(alike) else _why_one_patient(alike)
+
+
+def _why_one_patient(alike: Sequence[VolumeFile]) -> str:
+    """What says that files whose names differ in numbers only are series of one patient; empty where nothing does."""
+    if any(SERIES.search(before) for before, _ in varying([phaseless(volume.file) for volume in alike])):
+        return "their names number series"
+    if _are_named_alike_elsewhere([volume.file for volume in alike]):
+        return "folders beside theirs have files of the same names"
+    return ""
 
 
 def several_cycles(phases: Sequence[VolumeFile]) -> str:
@@ -87,10 +103,22 @@ def _spread(volumes: Sequence[VolumeFile]) -> tuple[list[VolumeFile], list[Plane
 
 
 def _are_named_alike_elsewhere(files: Sequence[Path]) -> bool:
-    """Has a folder beside theirs files of all these names? Then folders are patients, and names are not."""
-    own = files[0].resolve().parent
-    return any(folder.is_dir() and folder.resolve() != own and all((folder / file.name).is_file() for file in files)
-               for folder in own.parent.iterdir())
+    """Have several folders beside theirs files of all these names? Then folders are patients, and names are not.
+
+    One alone may hold their label maps, another version of them, or another part of the patients.
+    """
+    own, alike = files[0].parent.resolve(), 0
+    try:
+        beside = sorted(own.parent.iterdir())[:MOST_LOOKED_AT]
+    except OSError:  # others may not look there
+        return False
+    for folder in beside:
+        try:
+            alike += (not LABEL_FOLDER.fullmatch(folder.name) and all((folder / file.name).is_file() for file in files)
+                      and folder.resolve() != own)
+        except OSError:
+            continue
+    return alike >= FEWEST_ALIKE
 
 
 def _opened(file: Path) -> VolumeFile | None:

@@ -50,9 +50,9 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
 
     headers = {image.series for image in images}
     stacks, side_source = sided(stacks, document.side, " | ".join({series.study_description for series in headers}))
-    sides = {stack.side for stack in stacks}
+    sides = Counter(stack.side for stack in stacks).most_common(1)
     recognised = recognise(stacks, _text(headers), " ".join(sorted({series.body_part for series in headers})),
-                           sides.pop() if len(sides) == 1 else "", anatomy or document.anatomy, likely)
+                           sides[0][0], anatomy or document.anatomy, likely)
     chosen = recognised.anatomy
     if not chosen.sided:
         stacks = [replace(stack, side="") for stack in stacks]
@@ -75,13 +75,15 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     subjects = len({series.subject for series in headers} - {""})
     if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
         mixed = f"{subjects} subjects"
-    uids = Counter(image.series.study_uid for image in images if image.series.study_uid)
+    uids = [uid for uid, _ in Counter(image.series.study_uid for image in images).most_common() if uid]
     studies = len(uids)
     if studies > 1 and not subjects and not document.subject:  # nothing says that they are one patient's
         mixed = f"{studies} studies without a patient's identifier"
     subject = document.subject or _subject(folder, images)
+    identifier = next((series.subject for series in headers if series.subject), "") if subjects == 1 else ""
     return Study(
-        folder=folder, subject=subject, patient=document.patient or subject, uid=max(uids, key=uids.get, default=""),
+        folder=folder, subject=subject, patient=document.patient or subject, identifier=identifier,
+        uids=tuple(uids) if identifier or document.subject else (),  # folders of one name are no patient
         anatomy=chosen.name, stacks=tuple(stacks),
         problems=tuple(sorted(problems, key=lambda problem: (str(problem.file), problem.reason))),
         notes=(*_several(headers, mixed), *recognised.notes, *frame_notes, *side_notes(stacks, chosen, side_source)),

@@ -27,8 +27,8 @@ def rejoin(stacks: Sequence[Stack]) -> list[Stack]:
         name = re.sub(r"\d+", "", stack.description).strip()
         thickness = stack.thickness_mm and round(stack.thickness_mm, 3)
         # Of gated cines, one slice may have a phase more than the next.
-        key = (alike, name, thickness, stack.phases > 1, stack.dimension) if len(stack.planes) == 1 else id(stack)
-        singles[key].append(stack)
+        key = (alike, name, thickness, stack.phases > 1, stack.dimension, stack.side)
+        singles[key if len(stack.planes) == 1 else id(stack)].append(stack)
     rows = [row for members in singles.values() for row in _rows(members)]
     rows.sort(key=lambda row: min(place[id(stack)] for stack in row))
     return [row[0] if len(row) == 1 else _joined(row) for row in rows]

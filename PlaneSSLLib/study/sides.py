@@ -22,21 +22,24 @@ def by_laterality(laterality: str) -> str:
 def sided(stacks: Sequence[Stack], said: str = "", text: str = "") -> tuple[list[Stack], str]:
     """The stacks, each with the side of the organ that it shows, "" where nothing tells; and how that is known.
 
-    said: "left" or "right" in study.json, or "". text: what descriptions say of the whole study. Headers (the stacks'
-    own `side`) come before words, and these before the place of the images; where all that tells is of one side, so are
-    the stacks of which nothing is said. One study may hold both knees.
+    said: "left" or "right" in study.json, or "". text: what descriptions say of the whole study. A stack's header (its
+    own `side`) comes before words, and these before the place of its images. One study may hold both knees: a stack of
+    which neither headers nor words say anything is where the others are only if all of these are of one side.
     """
-    found, sources = [said] * len(stacks), ["as study.json says"] if said else []
-    for source, answers in (
-        ("from the laterality in the headers", [stack.side for stack in stacks]),
-        ("from the words of descriptions", [_by_words(stack.description) or _by_words(text) for stack in stacks]),
-        (f"from the images' place, more than {OFF_MIDLINE_MM:.0f} mm off the midline", list(map(_by_place, stacks))),
-    ):
+    told = {
+        "as study.json says": [said] * len(stacks),
+        "from the laterality in the headers": [stack.side for stack in stacks],
+        "from the words of descriptions": [_by_words(stack.description) or _by_words(text) for stack in stacks],
+        f"from the images' place, more than {OFF_MIDLINE_MM:.0f} mm off the midline": list(map(_by_place, stacks)),
+    }
+    found, sources = [""] * len(stacks), []
+    for n, (source, answers) in enumerate(told.items()):
         before = found
-        told = {*answers, *before} - {""}
-        alone = told.pop() if len(told) == 1 else ""
-        found = [one or answer or alone for one, answer in zip(before, answers, strict=True)]
+        found = [one or answer for one, answer in zip(before, answers, strict=True)]
         sources += [source] * (found != before)
+        sides = set(found) - {""}
+        if n >= 2 and len(sides) == 1:
+            found = [*sides] * len(stacks)
     return [replace(stack, side=side) for stack, side in zip(stacks, found, strict=True)], " and ".join(sources)
 
 

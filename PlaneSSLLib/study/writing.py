@@ -13,7 +13,7 @@ from pydicom.misc import is_dicom
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from ..files import ExistsAlready, read_json, refuse_existing, replacing_folder, write_json
-from .document import NAME, SIDES, inside, read_document
+from .document import NAME, inside, read_document
 from .layouts import stacks_named
 from .views import counting_direction
 from .volumes import ENDINGS, itk_reason
@@ -68,9 +68,9 @@ def write_labelled_study(
         if document.get("anatomy") != anatomy.name:
             raise PlaneSSLError(f"{folder} holds other images of this study, outlined as '{document.get('anatomy')}': "
                                 f"those of '{anatomy.name}' go into another folder.")
-        if {document.get("side", ""), side} == set(SIDES):
-            raise PlaneSSLError(f"{folder} holds images of this study's {document['side']} {anatomy.title.lower()}: "
-                                f"those of the {side} one go into another folder.")
+        if anatomy.sided and document.get("side", "") != side:
+            raise PlaneSSLError(f"{folder} holds images of this study's {document.get('side', 'unsided')} "
+                                f"{anatomy.title.lower()}: those of {side or 'no known'} side go into another folder.")
         for stack in _stacks(folder, document):
             (go if _is_same(folder / stack[1][0], images[0]) else stay).append(stack)
     else:

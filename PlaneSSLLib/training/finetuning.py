@@ -48,7 +48,9 @@ def finetune(
                             f"one (--batch), not {settings.batch}.")
     report = running.get("report", lambda event: None)
     begun = Run.begun(out, running.get("resume", False))
-    if split is not None:
+    if split is not None and begun is not None and _goes_on(begun.split, split):
+        split = begun.split
+    elif split is not None:
         split = _labelled_part(split, cohort, task, report)
     elif begun is not None and subjects in (None, len(cohort.by_patient(begun.split.train))):
         split = begun.split  # whoever got labels since is none of those that it began with
@@ -127,14 +129,21 @@ def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
     return found
 
 
+def _goes_on(begun: Split, asked: Split) -> bool:
+    """Does a run go on with a split that is asked for? It trains on those of it who had labels when it began."""
+    return (begun.validation, begun.test) == (asked.validation, asked.test) and set(begun.train) <= set(asked.train)
+
+
 def _labelled_part(split: Split, cohort: Cohort, task: str, report: Report) -> Split:
-    """Of a split, without those to train on of whom nothing is labelled; PlaneSSLError where none of a part is."""
+    """Of a split, without those to train on of whom nothing is labelled; PlaneSSLError where nothing is of all."""
     labelled = set(labelled_subjects(cohort, task))
     train = tuple(name for name in split.train if name in labelled)
-    for part, names in (("train", train), ("validate", [name for name in split.validation if name in labelled])):
-        if not names and (part == "train" or split.validation):
-            raise PlaneSSLError(f"None of the subjects to {part} on has labels for {task} in {cohort.folder}; "
-                                f"{len(labelled)} others have.")
+    if not train:
+        raise PlaneSSLError(f"None of the subjects to train on has labels for {task} in {cohort.folder}; "
+                            f"{len(labelled)} others have.")
+    if split.validation and labelled.isdisjoint(split.validation):
+        report({"event": "notice", "text": f"None of the {len(split.validation)} subjects to validate on has labels "
+                                           f"for {task}: it trains for a fixed time, and looks at nobody."})
     if left := len(split.train) - len(train):
         report({"event": "notice", "text": f"{left} of the {len(split.train)} subjects to train on have no labels for "
                                            f"{task}: it learns from {len(train)}."})

@@ -100,8 +100,8 @@ def test_a_table_corrects_what_studies_say_and_stays_when_it_is_not_given_again(
 
 def test_answers_of_a_cohort_that_does_not_say_where_they_came_from_are_kept():
     before = {"classes": {"dilated": 1, "normal": 0}}
-    assert settled({"normal": 0}, {}, before, KNOWN)[0] == {
-        "classes": {"dilated": 1, "normal": 0}, "of_table": {"dilated": 1}}
+    assert settled({"normal": 1}, {}, before, KNOWN) == (
+        {"classes": {"dilated": 1, "normal": 1}, "of_table": {"dilated": 1}}, [])
 
 
 def test_studies_without_a_row_are_told_and_whom_a_row_may_be_meant_for():

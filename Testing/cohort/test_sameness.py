@@ -93,3 +93,53 @@ def test_a_row_for_a_subject_with_several_studies_is_told(visits, tmp_path):
     told = prepare([visits], "heart", tmp_path / "c", classes={"a": {"dilated": 1}, "b": {"dilated": 0}})
     assert told["classified"] == 3
     assert any("1 rows of the table of classes are of subjects with several studies" in note for note in told["notes"])
+
+
+def test_a_study_of_which_an_earlier_version_wrote_no_marks_keeps_its_name(visits, tmp_path):
+    prepare([visits / "a1"], "heart", tmp_path / "c")
+    (folder,) = (tmp_path / "c" / "studies").iterdir()
+    marks = ("patient", "series", "images", "files", "content", "identifier")
+    document = {key: value for key, value in read_json(folder / "study.json").items() if key not in marks}
+    name = pseudonym(read_json(tmp_path / "c" / "private" / "salt.json"), "a")
+    write_json(folder / "study.json", {**document, "pseudonym": name})
+    folder.rename(folder.with_name(name))
+    assert prepare([visits / "a1"], "heart", tmp_path / "c")["prepared"] == 1
+    assert Cohort(tmp_path / "c").pseudonyms == (name,)
+
+
+def test_a_study_that_gets_more_images_with_another_identifier_is_the_same(visits, tmp_path):
+    """A workstation's reformats carry a study of their own."""
+    prepare([visits / "a1"], "heart", tmp_path / "c")
+    before = Cohort(tmp_path / "c").pseudonyms
+    for n, file in enumerate(sorted((visits / "a1").iterdir())):
+        for k in range(2):
+            one = pydicom.dcmread(file)
+            one.StudyInstanceUID, one.SeriesInstanceUID, one.SeriesNumber = "1.2.9", "1.2.9.1", 99
+            one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"1.2.9.1.{n}.{k}"
+            one.InstanceNumber, one.TriggerTime = 2 * n + k, str(300 * k)
+            one.save_as(file.with_name(f"more-{n}-{k}.dcm"))
+    prepare([visits / "a1"], "heart", tmp_path / "c")
+    assert Cohort(tmp_path / "c").pseudonyms == before
+
+
+def test_folders_of_one_name_are_no_patient(visits, tmp_path):
+    for name in ("a1", "b"):
+        for file in (visits / name).iterdir():
+            one = pydicom.dcmread(file)
+            one.PatientID = ""
+            one.save_as(file)
+        (tmp_path / "anonymous" / name).mkdir(parents=True)
+        (visits / name).rename(tmp_path / "anonymous" / name / "MRI")
+    told = prepare([tmp_path / "anonymous"], "heart", tmp_path / "c")
+    assert told["prepared"] == 1 and "another study of the same subject" in told["left_out"][0]["reason"]
+
+
+def test_visits_that_study_json_names_apart_are_told_where_headers_know_one_patient(visits, tmp_path):
+    for name, more in (("a1", {}), ("a2", {}), ("b", {})):
+        write_json(visits / name / "study.json", {"subject": name, **more})
+    (told,) = prepare([visits], "heart", tmp_path / "c")["notes"]
+    assert "2 patients, as study.json names them, share 1 identifiers in DICOM headers" in told
+    for name in ("a1", "a2"):
+        write_json(visits / name / "study.json", {"subject": name, "patient": "a"})
+    (told,) = prepare([visits], "heart", tmp_path / "c")["notes"]
+    assert "1 patients have several studies" in told

@@ -1,6 +1,7 @@
 """Turned and mirrored files of one acquisition are one image to a network."""
 from __future__ import annotations
 
+import json
 from itertools import product
 
 import numpy as np
@@ -9,8 +10,9 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 from Testing.made_up_study import smooth, write_knee, write_volume
 
+from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.anatomy import load
-from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.cohort import Cohort, Plan, prepare
 from PlaneSSLLib.cohort.upright import upright, upright_slices
 from PlaneSSLLib.geometry import Plane, scanner_axes
 from PlaneSSLLib.study import read_study
@@ -111,6 +113,21 @@ def test_a_right_knee_is_laid_as_a_left_one_in_the_mirror(view, turn):
         right.to_lps(pixels @ other.matrix[:2, :2].T + other.matrix[:2, 2]), other.plane.to_lps(pixels), atol=1e-9)
 
 
+def test_what_an_earlier_version_has_laid_otherwise_does_not_go_with_this_one(tmp_path):
+    """Its runs go on as they began: their plans say that right knees are not mirrored."""
+    prepare([write_knee(tmp_path / "right", "right")], "knee", tmp_path / "c")
+    plan = Plan.read(tmp_path / "c" / "plan.json")
+    assert plan == Plan.of(KNEE) and plan.mirrored and not Plan.of(HEART).mirrored
+    earlier = {key: value for key, value in plan.as_json().items() if key != "mirrored"}
+    (tmp_path / "c" / "plan.json").write_text(json.dumps(earlier))
+    with pytest.raises(PlaneSSLError, match=r"mirrored: False and True\): make one of them anew"):
+        prepare([tmp_path / "right"], "knee", tmp_path / "c")
+    coronal = next(stack for stack in read_study(tmp_path / "right").stacks if stack.view == "coronal")
+    now, then = (upright_slices(coronal, KNEE, one)[0] for one in (plan, Plan.read(tmp_path / "c" / "plan.json")))
+    np.testing.assert_array_equal(then.matrix, np.eye(3))
+    assert now.matrix[0, 0] == -1
+
+
 def test_both_knees_of_one_shape_are_prepared_alike(tmp_path):
     """Pixels, labels, lines and locations are the same, of whichever side: what is medial in one is in the other."""
     found = []
@@ -167,6 +184,6 @@ def test_a_real_study_that_is_stored_a_quarter_turned(data):
     typical = scanner_axes(SAX.normal)
     for name, as_it_is in (("SCD0000101", False), ("SCD0000201", True)):
         (stack,) = read_study(data(f"heart-sunnybrook/{name}")).stacks
-        for one in upright_slices(stack, HEART):
+        for one in upright_slices(stack, HEART, Plan.of(HEART)):
             assert (one.matrix == np.eye(3)).all() == as_it_is
             assert min(one.plane.row @ typical[0], one.plane.column @ typical[1]) > 0.9

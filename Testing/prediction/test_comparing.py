@@ -118,6 +118,19 @@ def test_nobody_is_evaluated_on_whom_a_network_was_trained(cohort_folder, tmp_pa
     assert not (tmp_path / "copied").exists()
 
 
+def test_nobody_is_evaluated_on_whose_other_visit_trained(cohort_folder, tmp_path):  # noqa: F811
+    names = Cohort(cohort_folder).pseudonyms
+    for part, kept in (("one", names[:4]), ("other", names[4:])):
+        shutil.copytree(cohort_folder, tmp_path / part)
+        for name in set(names) - set(kept):
+            shutil.rmtree(tmp_path / part / "studies" / name)
+    for part, name in (("one", names[0]), ("other", names[4])):
+        file = tmp_path / part / "studies" / name / "study.json"
+        write_json(file, {**read_json(file), "patient": "somebody"})
+    with pytest.raises(PlaneSSLError, match="are among those that are drawn"):
+        compare(Grid(tmp_path / "one", tmp_path / "other", subjects=(4,), draws=(1,)), tmp_path / "out")
+
+
 def answering(cohort, folder, answer):
     """A copy of a cohort in which the n-th subject, of those in order, has these classes."""
     shutil.copytree(cohort, folder)
@@ -162,7 +175,7 @@ def test_labels_that_came_or_changed_since_are_another_comparison(cohort_folder,
         file = folder / "studies" / Cohort(folder).pseudonyms[number] / "study.json"
         before = read_json(file)
         write_json(file, {**before, "classes": {**before["classes"], "hypertrophied": 1}})
-        with pytest.raises(PlaneSSLError, match=f"another comparison .labels of {key}"):
+        with pytest.raises(PlaneSSLError, match=f"another comparison .the labels of {key} have changed"):
             compare(grid, tmp_path / "out")
         write_json(file, before)
     compare(grid, tmp_path / "out")

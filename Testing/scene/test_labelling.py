@@ -250,6 +250,20 @@ def test_what_volumes_cannot_say_is_kept_beside_them(tmp_path):
     assert not lines_of(saved) and lines_of(saved, any_frame=True)
 
 
+@pytest.mark.parametrize(("first", "second"), [("right", "left"), ("right", ""), ("", "left")])
+def test_outlines_of_another_side_go_into_another_folder(tmp_path, first, second):
+    shape, knee = (3, 64, 80), anatomy.load("knee")
+    for n, side in enumerate((first, second)):
+        image = np.arange(np.prod(shape)).reshape(shape) + n
+        stack_of = (knee, "coronal", np.diag([1.0, 1, 8, 1]), [image], [outlined(shape)])
+        if n:
+            with pytest.raises(PlaneSSLError, match="go into another folder"):
+                write_labelled_study(tmp_path / "s", *stack_of, source={"images"}, side=side)
+        else:
+            write_labelled_study(tmp_path / "s", *stack_of, source={"images"}, side=side)
+    assert len(read_study(tmp_path / "s").stacks) == 1
+
+
 def test_a_stack_that_is_kept_anew_without_a_frame_of_reference_has_not_the_one_of_before(tmp_path):
     shape = (3, 64, 80)
     stack_of = (HEART, "SAX", np.diag([1.0, 1, 8, 1]), [np.arange(np.prod(shape)).reshape(shape)], [outlined(shape)])

@@ -1,11 +1,13 @@
 """Which folders are studies, from identifiers that are whole, blank or astray."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from made_images import image, volume, write
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.study import find_studies, read_patient, read_study
+from PlaneSSLLib.study import find_studies, patients, read_patient, read_study
 
 
 @pytest.fixture
@@ -81,16 +83,46 @@ def three_sequences(folder, pattern, apart=0.0):
 
 @pytest.mark.parametrize("pattern", ["s{:02}.nii.gz", "{}.nii.gz"])
 def test_names_that_come_again_in_other_folders_are_no_patients(tmp_path, pattern):
-    for name in ("A", "B"):
+    for name in "ABCDE":
         three_sequences(tmp_path / name, pattern)
-    assert find_studies(tmp_path) == [tmp_path / "A", tmp_path / "B"]
-    for name in ("A", "B"):
+    assert find_studies(tmp_path) == [tmp_path / name for name in "ABCDE"]
+    for name in "ABCDE":
         study = read_patient(tmp_path / name)
         assert (study.subject, len(study.stacks), study.mixed) == (name, 3, "")
+        (problem,) = study.problems
+        assert "one patient's, since folders beside theirs have files of the same names" in problem.reason
+
+
+@pytest.mark.parametrize("folders", [("images", "labels"), ("raw", "corrected"), ("baseline", "one-year", "two-years")])
+def test_a_few_folders_of_equal_names_may_each_hold_all_patients(tmp_path, folders):
+    for folder in folders:
+        three_sequences(tmp_path / folder, "{:03}.nii.gz")
+    images = [folder for folder in folders if folder != "labels"]
+    assert len(find_studies(tmp_path)) == 3 * len(images)
+    assert [path.name for path in find_studies(tmp_path / images[0])] == ["003.nii.gz", "004.nii.gz", "005.nii.gz"]
+    assert read_study(tmp_path / images[0] / "003.nii.gz").labels or len(folders) != 2 or "labels" not in folders
+
+
+def test_what_lies_beside_and_may_not_be_read_is_in_nobodys_way(tmp_path, monkeypatch):
+    """Other people's homes, on a cluster."""
+    for name in ("alice", "bob"):
+        three_sequences(tmp_path / name, "{}.nii.gz")
+    looked = Path.is_file
+
+    def refuses(path):
+        if path.parent.name == "bob":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", refuses)
+    assert len(find_studies(tmp_path / "alice")) == 3
+    monkeypatch.setattr(Path, "iterdir", lambda path: refuses(path / "bob" / "x"))
+    assert patients._are_named_alike_elsewhere([tmp_path / "alice" / "3.nii.gz"]) is False
 
 
 @pytest.mark.parametrize(("pattern", "apart", "patients"), [
-    ("series_{}.nii.gz", 0.0, 1), ("se{}.nii.gz", 0.0, 1), ("series_{}.nii.gz", 60.0, 3), ("k{}.nii.gz", 0.0, 3)])
+    ("series_{}.nii.gz", 0.0, 1), ("se{}.nii.gz", 0.0, 1), ("series_{}.nii.gz", 60.0, 3), ("k{}.nii.gz", 0.0, 3),
+    ("scan{:03}.nii.gz", 0.0, 3)])
 def test_where_names_number_series_places_tell_patients_apart(tmp_path, pattern, apart, patients):
     three_sequences(tmp_path, pattern, apart)
     assert len(find_studies(tmp_path)) == patients
@@ -111,6 +143,7 @@ def test_hospitals_that_number_their_patients_alike_have_many_on_grids_of_their_
     (("me_te10", "me_te30", "me_te60"), [("me_te10", 3, "echo")]),
     (("dwi_b0", "dwi_b500"), [("dwi_b0", 2, "b-value")]),
     (("cine_1", "cine_2"), [("cine_1", 2, "phase")]),
+    (("cine_t1", "cine_t2"), [("cine_t1", 2, "phase")]),
 ])
 def test_what_numbers_of_files_on_one_grid_count_is_told_by_the_word_before(tmp_path, names, stacks):
     for n, name in enumerate(names):

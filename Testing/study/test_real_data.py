@@ -202,8 +202,9 @@ def test_the_document_of_the_command(study):
     document = describe(study("heart-multiview"))
     assert list(document) == ["subject", "anatomy", "stacks", "problems", "notes"]
     stack = document["stacks"][2]
-    assert list(stack) == ["id", "series", "description", "view", "localizer", "confidence", "reasons", "slices",
-                           "phases", "dimension", "rows", "columns", "spacing", "step", "planes", "notes"]
+    assert list(stack) == [
+        "id", "series", "description", "view", "side", "localizer", "confidence", "reasons", "slices", "phases",
+        "dimension", "rows", "columns", "spacing", "step", "planes", "notes"]
     assert (stack["series"], stack["description"]) == ("5", "trufi_short-axis")
     assert (stack["rows"], stack["columns"]) == (192, 176)
     assert stack["spacing"] == [1.875, 1.875]

@@ -49,6 +49,7 @@ def test_where_one_side_is_told_all_stacks_are_of_it():
 def test_a_study_may_hold_both_knees():
     for there in ([stack(0, "R"), stack(0, "L"), stack(70)],
                   [stack(0, description="sag RIGHT"), stack(0, description="sag LEFT"), stack(70)],
+                  [stack(-60, description="sag rechts"), stack(0, "L"), stack(70)],
                   [stack(-80), stack(80), stack(75)]):
         assert sides(*there)[0] == ["right", "left", "left"]
     found, source = sided([stack(0, "R"), stack(0, "L"), stack(3)])
@@ -66,6 +67,15 @@ def test_an_unknown_side_is_said(tmp_path):
         'the side is unknown: slices count as in a left one; study.json can say it ("side": "right")',)
 
 
+def test_images_of_both_knees_in_one_series_are_two_stacks(tmp_path):
+    for number in range(6):
+        one = image(number + 1, ImageLaterality="L" if number < 3 else "R", SOPInstanceUID=f"1.2.{number}")
+        one.ImageOrientationPatient, one.ImagePositionPatient = [0, 1, 0, 0, 0, -1], [100 - 30 * number, 0, 0]
+        write(one, tmp_path / f"{number}.dcm")
+    study = read_study(tmp_path, anatomy="knee")
+    assert sorted((one.side, len(one.planes)) for one in study.stacks) == [("left", 3), ("right", 3)]
+
+
 def test_each_series_of_a_study_is_of_the_knee_that_its_header_names(tmp_path):
     """Sagittal slices count from the inside: to the right in a right knee, to the left in a left one."""
     for series, side in ((1, "R"), (2, "L")):
@@ -79,6 +89,7 @@ def test_each_series_of_a_study_is_of_the_knee_that_its_header_names(tmp_path):
     assert [one.side for one in study.stacks] == ["right", "left"] and study.side == ""
     assert [one.planes[0].position[0] for one in study.stacks] == [8, 0]
     assert "the left and the right knee, from the laterality in the headers" in study.notes
+    assert [len(one.planes) for one in study.stacks] == [3, 3]
     assert [one["side"] for one in describe(study)["stacks"]] == ["right", "left"]
     heart = read_study(tmp_path, anatomy="heart")
     assert {one.side for one in heart.stacks} == {""}

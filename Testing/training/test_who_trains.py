@@ -80,11 +80,27 @@ def test_of_a_split_those_without_labels_do_not_count(answered, tmp_path):
         event.get("text") for event in told]
 
 
-@pytest.mark.parametrize(("train", "validation", "part"), [
-    (slice(6, 8), slice(0, 2), "train"), (slice(0, 4), slice(6, 8), "validate")])
-def test_a_part_of_a_split_in_which_nothing_is_labelled_is_refused(answered, tmp_path, train, validation, part):
+def test_a_split_of_which_nobody_to_train_on_is_labelled_is_refused(answered, tmp_path):
     names = Cohort(answered).pseudonyms
-    with pytest.raises(PlaneSSLError, match=f"None of the subjects to {part} on has labels for classification"):
-        finetune(answered, tmp_path / "run", "classification", split=Split(names[train], names[validation]),
-                 settings=SHORT)
+    with pytest.raises(PlaneSSLError, match="None of the subjects to train on has labels for classification"):
+        finetune(answered, tmp_path / "run", "classification", split=Split(names[6:], names[:2]), settings=SHORT)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_split_of_which_nobody_to_validate_on_is_labelled_trains_for_a_fixed_time(answered, tmp_path):
+    """As a pretraining's may be: it was drawn from all, and few are labelled."""
+    names, said = Cohort(answered).pseudonyms, []
+    told = finetune(answered, tmp_path / "run", "classification", split=Split(names[:4], names[6:]), settings=SHORT,
+                    report=said.append)
+    assert told["validation"] == {} and told["kept_epoch"] == told["epochs"]
+    assert any("looks at nobody" in event.get("text", "") for event in said)
+
+
+def test_a_run_goes_on_with_the_split_that_it_was_given_whoever_got_labels_since(answered, tmp_path):
+    names = Cohort(answered).pseudonyms
+    given = Split(names[:4] + names[6:], names[4:6])
+    finetune(answered, tmp_path / "run", "classification", split=given, settings=SHORT)
+    before = break_off(tmp_path / "run")
+    answer(answered, names[6], 1)
+    finetune(answered, tmp_path / "run", "classification", split=given, settings=SHORT, resume=True)
+    assert Run(tmp_path / "run").finished and Run(tmp_path / "run").split == before

@@ -83,7 +83,7 @@ class Position(Planes):
         image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
         lines = move_lines(self.targets(study, place.stack)[place.slice].lines[:, 0], matrix)
         lines = lines[np.isfinite(lines).all(-1)][:2]
-        if self.anatomy.mirrors(study.stacks[place.stack].side):
+        if self.plan.mirrored and self.anatomy.mirrors(study.stacks[place.stack].side):
             lines = -lines  # planes do not turn their normals in a mirror, and boxes are counted by these
         return {"image": image[None], "position": self._boxes(in_millimetres(lines, self.plan.spacing))}
 
