@@ -110,10 +110,13 @@ def _same_grid(grid: Grid, cohort: Cohort, others: Cohort, out: Path) -> None:
 
 
 def _labels_of(cohort: Cohort, task: str) -> str:
-    """What stands for the labelled subjects of a cohort, in the order from which they are drawn, and their labels."""
+    """What stands for the labelled studies of a cohort, in the order from which they are drawn, whose they are, and
+    their labels.
+    """
     studies = [cohort.studies[name] for name in labelled_subjects(cohort, task)]
-    return digest(*(f"{study.pseudonym} {study.outlines() if task == 'segmentation' else sorted(study.classes.items())}"
-                    for study in studies))[:16]
+    labels = [study.outlines() if task == "segmentation" else sorted(study.classes.items()) for study in studies]
+    return digest(*(f"{study.pseudonym} {study.patient} {of_study}"
+                    for study, of_study in zip(studies, labels, strict=True)))[:16]
 
 
 def _is_done(out: Path) -> Callable[[tuple[str, int, int]], bool]:
