@@ -46,7 +46,7 @@ def working_image(
     laid like it first. Labels and lines follow through the matrix.
     """
     stack = study.stacks[place.stack]
-    motion = np.eye(3) if rng is None else augmentation.motion(rng, plan.reach_mm / 2)
+    motion = np.eye(3) if rng is None else augmentation.motion(rng, plan.reach_mm * 2 / 3)
     if pose is not None:
         motion = pose @ motion
     matrix = placement(stack.planes[place.slice], plan, motion)
