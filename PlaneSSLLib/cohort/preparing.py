@@ -119,13 +119,14 @@ def _prepare_one(item: tuple) -> dict:
     try:
         _require_fit(path, chosen)
         read = study.read_patient(path, anatomy=chosen)
-        name = name_in(out, read, salt)
+        marks = marks_of(read, salt)
+        name = name_in(out, read, salt, marks)
         folder = out / "studies" / name
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         unnamed = unnamed or (document or {}).get("unnamed")
         if unnamed and not any(chosen.view(stack.view) or stack.series_uid for stack in read.stacks):
             read = study.read_patient(path, anatomy=chosen, views={stack.id: unnamed for stack in read.stacks})
-        marks = marks_of(read, salt)
+            marks = marks_of(read, salt)
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
         if document is not None and not is_same(document, marks):

@@ -13,14 +13,13 @@ NAME_THEM = ("If they are of two subjects, or two studies of one, name them in s
              "is called, and 'patient' whose it is, where that is another name.")
 
 
-def name_in(out: Path, read: Study, salt: str) -> str:
+def name_in(out: Path, read: Study, salt: str, marks: dict) -> str:
     """The pseudonym of a study in a cohort.
 
     It stands for the subject, and, where DICOM tells the studies of a subject apart, for the study: a patient may have
     come twice. What the cohort has under another of these names, as of an earlier version, keeps it.
     """
     of_subject, *of_study = [pseudonym(salt, read.subject), *(pseudonym(salt, read.subject, uid) for uid in read.uids)]
-    marks = marks_of(read, salt)
     for name in (of_subject, *of_study):
         file = out / "studies" / name / "study.json"
         if file.is_file() and is_same(read_json(file), marks):
@@ -83,9 +82,8 @@ def one_each(out: Path, outcomes: list[dict]) -> tuple[list[dict], list[dict]]:
 def under_two_names(cohort: Cohort) -> list[str]:
     """A sentence for studies of the very same files, or series: of a subject that got another name, or was copied."""
     alike = defaultdict(list)
-    for name in cohort.pseudonyms:
-        document = read_json(cohort.folder / "studies" / name / "study.json")
-        for mark in (document.get("content", name), *document.get("series", ())):
+    for name, study in cohort.studies.items():
+        for mark in (study.marks.get("content", name), *study.marks.get("series", ())):
             alike[mark].append(name)
     return [f"the studies {', '.join(names)} are of the same files: where a subject was only given another name, "
             f"delete all but one of them in {cohort.folder / 'studies'}, or it may train and validate"
@@ -101,9 +99,8 @@ def of_one_patient(cohort: Cohort) -> list[str]:
         told.append(f"{len(several)} patients have several studies, up to {most}, which stay together; if "
                     "they are several who got one identifier from an anonymiser, name them in study.json ('subject')")
     by_identifier = defaultdict(set)
-    for name in cohort.pseudonyms:
-        document = read_json(cohort.folder / "studies" / name / "study.json")
-        by_identifier[document.get("identifier", "")].add(cohort.studies[name].patient)
+    for study in cohort.studies.values():
+        by_identifier[study.marks.get("identifier", "")].add(study.patient)
     apart = [patients for identifier, patients in by_identifier.items() if identifier and len(patients) > 1]
     if apart:
         told.append(f"{sum(map(len, apart))} patients, as study.json names them, share {len(apart)} identifiers in "

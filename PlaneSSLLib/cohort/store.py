@@ -26,6 +26,7 @@ from ..geometry import Plane, mean_step
 from .plan import Plan
 
 _COUNTED = "left"  # earlier versions did not say of which side a stack is, and had its slices in order all the same
+MARKS = ("series", "identifier", "content")  # what tells studies apart, see `sameness`; early versions wrote none
 _TYPES = {"pixels": np.float16, "labels": np.uint8}
 
 
@@ -68,6 +69,7 @@ class PreparedStudy:
         try:
             self.pseudonym: str = document["pseudonym"]
             self.patient: str = document.get("patient", self.pseudonym)
+            self.marks: dict = {key: document[key] for key in MARKS if key in document}
             self.classes: dict[str, int] = document["classes"]
             self.stacks = tuple(_read_stack(stack) for stack in document["stacks"])
             self._sizes = document["sizes"]

@@ -43,7 +43,7 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
         _each([(_finetune, grid, out, cell) for cell in cells], devices, report)
     except PlaneSSLError:
         with suppress(PlaneSSLError):  # a table of what is done is not lost with what has failed
-            if any(map(_is_done(out), cells)):
+            if any((_finetuned(out, cell) / "evaluation.json").is_file() for cell in cells):
                 summarise(grid, out)
         raise
     return summarise(grid, out)
@@ -117,10 +117,6 @@ def _labels_of(cohort: Cohort, task: str) -> str:
     labels = [study.outlines() if task == "segmentation" else sorted(study.classes.items()) for study in studies]
     return digest(*(f"{study.pseudonym} {study.patient} {of_study}"
                     for study, of_study in zip(studies, labels, strict=True)))[:16]
-
-
-def _is_done(out: Path) -> Callable[[tuple[str, int, int]], bool]:
-    return lambda cell: (_finetuned(out, cell) / "evaluation.json").is_file()
 
 
 def _each(work: list[tuple], devices: tuple[str, ...], report: Report) -> None:

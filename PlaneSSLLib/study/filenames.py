@@ -34,7 +34,7 @@ def stem(file: Path) -> str:
     return file.stem
 
 
-def ending(file: Path) -> str:
+def ending_of(file: Path) -> str:
     return file.name[len(stem(file)):]
 
 
@@ -78,19 +78,19 @@ def numberless(file: Path) -> str:
 
 
 def phaseless(file: Path) -> str:
-    return re.sub(r"(^|[-_ ])e[ds]$", r"\1#", stem(file), flags=re.IGNORECASE) + ending(file)
+    return re.sub(r"(^|[-_ ])e[ds]$", r"\1#", stem(file), flags=re.IGNORECASE) + ending_of(file)
 
 
-def varying(names: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Of names that differ in numbers only: what stands before each number that varies, and its values in order."""
-    pieces = list(zip(*(re.split(r"(\d+)", name) for name in names), strict=True))
+def varying(alike: Sequence[Path]) -> list[tuple[str, list[str]]]:
+    """Of files whose names differ in numbers only: what stands before each number that varies, and its values."""
+    pieces = list(zip(*(re.split(r"(\d+)", phaseless(file)) for file in alike), strict=True))
     return [(before[0], list(values)) for before, values in zip(pieces[::2], pieces[1::2], strict=False)
             if len(set(values)) > 1]
 
 
 def by_weighting(alike: Sequence[VolumeFile]) -> list[list[VolumeFile]]:
     """Files whose names differ in numbers only, those of T1 and of T2 apart: they are no phases of one another."""
-    weightings = [values for before, values in varying([phaseless(volume.file) for volume in alike])
+    weightings = [values for before, values in varying([volume.file for volume in alike])
                   if WEIGHTING.search(before) and set(values) == {"1", "2"}]
     if not weightings or MOVES.search(alike[0].file.name):
         return [list(alike)]
@@ -99,5 +99,5 @@ def by_weighting(alike: Sequence[VolumeFile]) -> list[list[VolumeFile]]:
 
 def dimension_of(alike: Sequence[Path]) -> str:
     """What tells files apart whose names differ in numbers only: "echo", "b-value", "inversion", else "phase"."""
-    words = [before for before, _ in varying([phaseless(file) for file in alike])]
+    words = [before for before, _ in varying(alike)]
     return next((dimension for word, dimension in CONTRASTS if words and all(map(word.search, words))), "phase")

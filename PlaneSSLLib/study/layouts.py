@@ -10,12 +10,12 @@ from pathlib import Path
 
 from .document import NAME, inside
 from .filenames import (
-    LABEL_FOLDER, PHASE, by_weighting, dimension_of, ending, is_label, label_beside, numberless, stem,
+    LABEL_FOLDER, PHASE, by_weighting, dimension_of, ending_of, is_label, label_beside, numberless, stem,
 )
 from .labels import is_of_one_phase, label_phases
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
-from .patients import lie_apart, several_cycles, several_patients, taken_for_one
+from .patients import lie_apart, of_how_many, several_cycles
 from .volumes import ENDINGS, VolumeFile, frames_of
 
 UNNAMED = Naming("", 0.0)
@@ -62,12 +62,14 @@ class Volumes:
                 self.add_labels(label, stack_id, phase, volume.phases)
             phase += volume.phases
 
-    def tell_if_taken_for_one(self, alike: list[VolumeFile]) -> None:
-        """A reservation where files that might be of several patients are read as one patient's."""
-        if why := taken_for_one(alike):
+    def tell_of_patients(self, alike: list[VolumeFile]) -> None:
+        """Files of alike names may be of several patients; where they are taken for one's, that is a reservation."""
+        several, why_one = of_how_many(alike)
+        self.mixed = self.mixed or several
+        if why_one:
             self.problems.append(Problem(alike[0].file, (
-                f"and {len(alike) - 1} files named like it are taken for one patient's, since {why}: if they are of "
-                "several, put each into a folder of its own")))
+                f"and {len(alike) - 1} files named like it are taken for one patient's, since {why_one}: if they are "
+                "of several, put each into a folder of its own")))
 
     def add_labels(self, file: Path, stack: str, first: int, phases: int) -> None:
         """first: the phase of the stack with which the image beside the label map begins."""
@@ -137,8 +139,7 @@ def loose_volumes(files: list[Path]) -> Volumes:
     beside = {file: label_beside(file) for file in images}
     for alike in series.values():
         volumes = [volume for file in alike if (volume := found.open(file))]
-        found.mixed = found.mixed or several_patients(volumes)
-        found.tell_if_taken_for_one(volumes)
+        found.tell_of_patients(volumes)
         for same in [same for part in by_weighting(volumes) for same in _by_grid(part)]:
             found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED,
                       dimension_of([volume.file for volume in same]))
@@ -177,7 +178,7 @@ def one_case(file: Path) -> Volumes:
     labels = file.parent.with_name(file.parent.name.replace("images", "labels", 1))
 
     def with_label(volume: VolumeFile) -> tuple[VolumeFile, Path]:
-        return volume, labels / f"{_channelless(volume.file)}{ending(volume.file)}"
+        return volume, labels / f"{_channelless(volume.file)}{ending_of(volume.file)}"
 
     opened = [volume for path in phases if (volume := found.open(path))]
     if len(phases) == 1:
@@ -225,5 +226,5 @@ def _other_channels(first: Path) -> list[Path]:
     """The channels of a case beside the first, where the first is named as one."""
     if not stem(first).endswith("_0000"):
         return []
-    return sorted(path for path in first.parent.iterdir() if path != first and ending(path) == ending(first)
+    return sorted(path for path in first.parent.iterdir() if path != first and ending_of(path) == ending_of(first)
                   and re.fullmatch(re.escape(_channelless(first)) + r"_\d{4}", stem(path)))

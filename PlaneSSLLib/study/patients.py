@@ -25,41 +25,31 @@ def one_each(files: Sequence[Path]) -> list[Path]:
         return []
     volumes = [volume for file in images if (volume := _opened(file))]
     if len({numberless(file) for file in images}) == 1:
-        return images if several_patients(volumes) else []
+        return images if of_how_many(volumes)[0] else []
     return images if all(map(label_beside, images)) and lie_apart(volumes) else []
 
 
-def several_patients(alike: Sequence[VolumeFile]) -> str:
-    """What files whose names differ in numbers only seem to be of; empty where they may well be of one patient.
+def of_how_many(alike: Sequence[VolumeFile]) -> tuple[str, str]:
+    """What of several patients files seem to be whose names differ in numbers only; else why they are taken for one's.
 
     Their names number patients. Or three volumes of one direction lie on three grids: series of one patient that share
-    a name differ in direction, or are single slices, or lie on one grid. Where anything says that they are series (see
-    `_why_one_patient`), many more grids are needed, or places that lie apart.
+    a name differ in direction, or are single slices, or lie on one grid. Where the names number series, or are those of
+    other folders' files, too, many more grids are needed, or places that lie apart. Both are empty where nobody would
+    think of several patients.
     """
-    if not alike:
-        return ""
-    first, last = alike[0].file.name, alike[-1].file.name
-    if any(PATIENT.search(before) for before, _ in varying([phaseless(volume.file) for volume in alike])):
-        return f"several patients, as it seems (the names of {first} and {last} number them)"
+    files = [volume.file for volume in alike]
+    numbers = [before for before, _ in varying(files)]
+    if any(map(PATIENT.search, numbers)):
+        return f"several patients, as it seems (the names of {files[0].name} and {files[-1].name} number them)", ""
     grids, places = _spread([volume for volume in alike if len(volume.planes) >= 3])
-    if len(grids) < 3 or (len(places) < 2 and len(grids) <= MOST_SEQUENCES and _why_one_patient(alike)):
-        return ""
-    return f"several patients, as it seems ({grids[0].file.name} and files named like it lie on several grids)"
-
-
-def taken_for_one(alike: Sequence[VolumeFile]) -> str:
-    """Why files that might be of several patients are taken for one's; empty where nobody would think of several."""
-    grids, _ = _spread([volume for volume in alike if len(volume.planes) >= 3])
-    return "" if len(grids) < 3 or several_patients(alike) else _why_one_patient(alike)
-
-
-def _why_one_patient(alike: Sequence[VolumeFile]) -> str:
-    """What says that files whose names differ in numbers only are series of one patient; empty where nothing does."""
-    if any(SERIES.search(before) for before, _ in varying([phaseless(volume.file) for volume in alike])):
-        return "their names number series"
-    if _are_named_alike_elsewhere([volume.file for volume in alike]):
-        return "folders beside theirs have files of the same names"
-    return ""
+    if len(grids) < 3:
+        return "", ""
+    if len(places) < 2 and len(grids) <= MOST_SEQUENCES:
+        if any(map(SERIES.search, numbers)):
+            return "", "their names number series"
+        if _are_named_alike_elsewhere(files):
+            return "", "folders beside theirs have files of the same names"
+    return f"several patients, as it seems ({grids[0].file.name} and files named like it lie on several grids)", ""
 
 
 def several_cycles(phases: Sequence[VolumeFile]) -> str:
