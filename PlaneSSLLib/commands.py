@@ -163,7 +163,7 @@ def pretrain(options: Namespace, console: Console) -> None:
 def finetune(options: Namespace, console: Console) -> None:
     from .cohort import Cohort, fold_split, read_split
     from .training.finetuning import finetune as train
-    from .training.finetuning import labelled_subjects
+    from .training.subjects import labelled_subjects
 
     split = None
     if options.split:

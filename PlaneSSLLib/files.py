@@ -5,6 +5,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -180,6 +181,11 @@ def _side_folder(path: Path) -> Iterator[Path]:
 def _beside(path: Path, ending: str = "") -> Path:
     """A hidden name in the same folder that nothing else has."""
     return path.parent / f".{uuid4().hex}{ending}"
+
+
+def is_side(path: Path) -> bool:
+    """Is this what an interruption has left of `replacing`, by its name?"""
+    return re.match(r"\.[0-9a-f]{32}(\.|$)", path.name) is not None
 
 
 def remove(path: Path) -> None:

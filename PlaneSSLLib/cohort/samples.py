@@ -36,6 +36,16 @@ def frames(study: PreparedStudy, views: Sequence[str] = (), labelled: bool = Fal
     return places
 
 
+def some_of(places: Sequence[Place], most: int) -> list[Place]:
+    """So many of these at most, in their order, drawn at random, but always the same.
+
+    Every n-th would not do: in studies of two phases it may be one and the same phase.
+    """
+    if len(places) <= most:
+        return list(places)
+    return [places[n] for n in np.sort(np.random.default_rng(0).choice(len(places), most, replace=False))]
+
+
 def working_image(
     study: PreparedStudy, place: Place, plan: Plan, augmentation: Augmentation, rng: np.random.Generator | None,
     pose: np.ndarray | None = None,

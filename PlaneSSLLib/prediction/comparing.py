@@ -16,9 +16,10 @@ from ..cohort.store import digest
 from ..files import make_folder, read_json, replacing, write_json, write_text
 from ..pools import processes
 from ..training.engine import Report
-from ..training.finetuning import finetune, labelled_subjects
+from ..training.finetuning import finetune
 from ..training.pretraining import pretext_task, pretrain
 from ..training.run import Run
+from ..training.subjects import labelled_subjects
 from ..training.tasks.classification import constant
 from .evaluating import evaluate
 from .grid import SCRATCH, Grid, settings_of

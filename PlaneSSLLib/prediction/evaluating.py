@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
-from ..training.finetuning import labelled_subjects
 from ..training.run import Run
+from ..training.subjects import labelled_subjects
 from .classifying import Classifier, evaluate_classes
 from .cleaning import largest_pieces
 from .metrics import agreement, bootstrap_interval
@@ -83,7 +83,7 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
     if run.config["task"] == "classification":
         return evaluate_classes(Classifier(run, device), cohort, names)
     patients = cohort.by_patient(names)
-    segmenter = Segmenter(run, device)
+    segmenter = Segmenter(run, device, report=report)
     measured = []
     for i, studies in enumerate(patients, start=1):
         measured.append(_measure(segmenter, [cohort.studies[name] for name in studies], clean))

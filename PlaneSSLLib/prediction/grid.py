@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import PlaneSSLError
-from ..training.finetuning import TRANSFERS
 from ..training.networks import NETWORKS
 from ..training.settings import USUAL, Settings
+from ..training.transfer import TRANSFERS
 
 SCRATCH = "scratch"
 
@@ -61,7 +61,7 @@ class Grid:
         if len(grid.draws) != len(grid.subjects):
             raise PlaneSSLError(f"The grid {path} has {len(grid.subjects)} numbers of subjects and {len(grid.draws)} "
                                 "numbers of draws; give one for each.")
-        if grid.task not in USUAL:
+        if grid.task not in ("segmentation", "classification"):
             raise PlaneSSLError(f"The grid {path} has the task '{grid.task}'; the tasks are segmentation and "
                                 "classification.")
         for key, known in (("transfer", TRANSFERS), ("network", tuple(NETWORKS))):

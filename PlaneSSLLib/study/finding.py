@@ -18,6 +18,8 @@ from .reading import read_study
 from .scanning import files_below
 from .volumes import ENDINGS
 
+OURS = "plan.json", "anatomy.toml"  # by which a cohort, or a run, is known: what lies in it is no study
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -40,8 +42,9 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
 
     A folder with a study.json is one. Folders of DICOM belong together, in their common parent, if they are of one
     patient and one study; where the study's UID is blank, if no series occurs twice. A folder of volume files is one,
-    but every file if each seems to be another patient's, and in the nnU-Net layout every case. Of DICOM, one header is
-    read of each folder. damaged: also folders none of whose images can be read, so that reading them tells why.
+    but every file if each seems to be another patient's, and in the nnU-Net layout every case. What lies in a cohort or
+    in a run is none. Of DICOM, one header is read of each folder. damaged: also folders none of whose images can be
+    read, so that reading them tells why.
     PlaneSSLError if there is no folder.
     """
     root = Path(root)
@@ -53,6 +56,9 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
     by_folder = defaultdict(list)
     for file in files:
         by_folder[file.parent].append(file)
+    for ours in [folder for folder in by_folder if all((folder / name).is_file() for name in OURS)]:
+        by_folder = {folder: members for folder, members in by_folder.items()
+                     if ours not in (folder, *folder.parents)}
     whole = {folder for folder in by_folder if (folder / "study.json").is_file()}
     studies: list[Path] = list(whole)
     candidates: list[_Found] = []

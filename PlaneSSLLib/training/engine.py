@@ -1,6 +1,7 @@
 """The one training loop, for every task."""
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
@@ -55,7 +57,7 @@ class Engine:
         self.device, self.processes, self.report = device, processes, report
         self.network = network.to(device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
-        self.optimizers = _optimizers(network, settings)
+        self.optimizers = optimizers_of(network, settings)
         self.mixed = settings.mixed(device)
         self.step, self.pieces = 0, 1  # pieces: into how many parts a batch is cut for want of memory
         self.best: float | None = None
@@ -170,10 +172,11 @@ class Engine:
         totals = {name: torch.zeros((), device=self.device) for name in counts}
         size = -(-len(batch["image"]) // self.pieces)
         for start in range(0, len(batch["image"]), size):
-            # In float64 is what validation measures by, which losses do not read, and Apple's GPUs cannot hold.
-            piece = {name: values[start: start + size].to(self.device, non_blocking=True)
+            # In float64 is what validation measures by, which losses do not read, and Apple's GPUs cannot hold. These
+            # also read what is freed meanwhile where nobody waits for a copy (pytorch#139550).
+            piece = {name: values[start: start + size].to(self.device, non_blocking=self.device.type == "cuda")
                      for name, values in batch.items() if values.dtype != torch.float64}
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            with torch.autocast(self.device.type, torch.bfloat16) if self.mixed else contextlib.nullcontext():
                 outputs = self.network(piece["image"])
             sums = task.sums(outputs, piece)
             loss = sum(task.weights[name] * sums[name] / counts[name].clamp(min=1) for name in sums)
@@ -189,13 +192,16 @@ class Engine:
                                 "is cut into pieces teaches otherwise: give fewer (--batch, two at least), or "
                                 "--device cpu.")
         if self.pieces >= images:
-            raise PlaneSSLError(f"The memory of {self.device} does not hold a single image of this network. Choose a "
-                                "smaller network (--network small), or --device cpu.")
+            raise self._not_even_one()
         self.network.zero_grad(set_to_none=True)
         free_cached_memory()
         self.pieces *= 2
         self._tell({"event": "notice", "text": f"Out of memory on {self.device}: going on with the batch in "
                     f"{self.pieces} pieces, whose gradients are added up."})
+
+    def _not_even_one(self) -> PlaneSSLError:
+        return PlaneSSLError(f"The memory of {self.device} does not hold a single image of this network. Choose a "
+                             "smaller network (--network small), or --device cpu.")
 
     @torch.no_grad()
     def _validate(self, stage: Stage) -> dict[str, float]:
@@ -203,14 +209,8 @@ class Engine:
         if not self.processes.first:
             return {}
         network = (self.mean if self.mean is not None else self.network).eval()
-        values: dict[str, list[float]] = {}
-        for batch in DataLoader(stage.frames, batch_size=self.settings.batch):
-            outputs = network(batch["image"].to(self.device))
-            measured = stage.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
-            for name, found in measured.items():
-                values.setdefault(name, []).extend(found)
         row = {}
-        for name, found in values.items():
+        for name, found in self._measured(stage, network).items():
             if found:
                 row |= {name: float(np.mean(found)), f"{name}_median": float(np.median(found))}
         metric, more_is_better = stage.task.best
@@ -221,6 +221,26 @@ class Engine:
             self.best, self.kept = now, self.step // STEPS_PER_EPOCH
             self.run.save_weights({name: tensor.cpu() for name, tensor in network.state_dict().items()})
         return row
+
+    def _measured(self, stage: Stage, network: Network) -> dict[str, list[float]]:
+        """What the task measures of the validation frames, looked at in as small batches as memory asks for."""
+        size = -(-self.settings.batch // self.pieces)
+        while True:
+            values: dict[str, list[float]] = {}
+            try:
+                for batch in DataLoader(stage.frames, batch_size=size):
+                    outputs = network(batch["image"].to(self.device))
+                    measured = stage.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
+                    for name, found in measured.items():
+                        values.setdefault(name, []).extend(found)
+                return values
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            if size == 1:
+                raise self._not_even_one()
+            size = -(-size // 2)
+            free_cached_memory()
 
     def _save(self) -> None:
         if self.processes.first:
@@ -259,13 +279,18 @@ class Engine:
             self.report(event)
 
 
-def _optimizers(network: Network, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon for the body's kernels, AdamW for all else."""
-    body, kernels = ([p for p in network.body.parameters() if (p.ndim > 1) == many] for many in (False, True))
-    groups = [{"params": body, "scale": 1.0}]
-    groups += [{"params": list(head.parameters()),
-                "scale": settings.pixel_head_rate if network.kinds[name].per == "pixel" else 1.0}
-               for name, head in network.heads.items()]
-    turned = [{"params": kernels, "scale": KERNEL_RATE}]
+def optimizers_of(network: Network, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the body's kernels, AdamW for all else; biases and gains of normalisation do not decay."""
+    groups = [{"params": _of_rank(network.body, False), "scale": 1.0, "weight_decay": 0.0}]
+    for name, head in network.heads.items():
+        scale = settings.pixel_head_rate if network.kinds[name].per == "pixel" else 1.0
+        groups += [{"params": _of_rank(head, True), "scale": scale},
+                   {"params": _of_rank(head, False), "scale": scale, "weight_decay": 0.0}]
+    turned = [{"params": _of_rank(network.body, True), "scale": KERNEL_RATE}]
     return [torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay),
             Muon(turned, lr=settings.learning_rate, weight_decay=settings.weight_decay)]
+
+
+def _of_rank(module: nn.Module, many: bool) -> list[nn.Parameter]:
+    """A module's parameters of more dimensions than one, or the others: biases, and gains of normalisation."""
+    return [parameter for parameter in module.parameters() if (parameter.ndim > 1) == many]

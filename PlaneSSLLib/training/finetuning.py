@@ -1,27 +1,23 @@
 """Finetuning on labelled studies, from a pretrained run or from scratch."""
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from torch import nn
-
 from .. import PlaneSSLError
-from ..cohort import Cohort, Split, draw_split
+from ..cohort import Cohort, Split
 from ..files import read_figures
 from .engine import Report
 from .guide import Guide
-from .networks import Network
+from .processes import by_first_alone, own
 from .run import Run
 from .settings import USUAL, Settings, choose_device
 from .starting import run_training
+from .subjects import choose_split, tell_overlap
 from .tasks import Classification, Joint, Segmentation, Task
 from .tasks.classification import constant
-from .tasks.planes import Planes
 from .tasks.segmentation import POSED, Poses
-
-TRANSFERS = ("joint", "all", "encoder")
+from .transfer import planes_of, transfer_weights
 
 
 def finetune(
@@ -41,48 +37,19 @@ def finetune(
     """
     if init is not None and Path(init).resolve() == Path(out).resolve():
         raise PlaneSSLError(f"A run cannot take the place of the one that it starts from, {init}: choose another name.")
+    report = by_first_alone(running.pop("report", lambda event: None))
     cohort = Cohort(cohort_folder)
     settings = settings or USUAL.get(task, USUAL["segmentation"])
     if task == "classification" and settings.batch < 2:
         raise PlaneSSLError("A classification learns what tells the studies of a batch apart: it needs at least two in "
                             f"one (--batch), not {settings.batch}.")
-    report = running.get("report", lambda event: None)
     begun = Run.begun(out, running.get("resume", False))
-    if split is not None and begun is not None and _goes_on(begun.split, split):
-        split = begun.split
-    elif split is not None:
-        split = _labelled_part(split, cohort, task, report)
-    elif begun is not None and subjects in (None, len(cohort.by_patient(begun.split.train))):
-        split = begun.split  # whoever got labels since is none of those that it began with
-    else:
-        split = draw_split(cohort.by_patient(labelled_subjects(cohort, task)), settings.seed, subjects)
-    split.require_in(cohort)
-    start = None if init is None else Run.open(init)
-    if start is not None:
-        start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort_folder}")
-    if start is not None and not start.finished:
-        report({"event": "notice", "text": f"The training of {init} has not ended: its best weights so far are taken."})
-    asked = {*split.validation, *split.test}
-    taught = asked & cohort.of_same_patients(start.taught) if start else set()
-    if taught:
-        report({"event": "notice", "text": (
-            f"The run {init} has learnt from the labels of {len(taught)} of these {len(asked)} subjects to validate or "
-            "test on: figures on them say nothing about others.")})
-    opened = set(split.test) & cohort.of_same_patients(start.seen) - taught if start else set()
-    if opened:
-        report({"event": "notice", "text": (
-            f"The run {init} has learnt from the images of {len(opened)} of these {len(split.test)} test subjects, "
-            "without their labels: pretrain with the same --split to keep them out.")})
-    name = network or (start.config["network"] if start else "small")
+    split = choose_split(cohort, task, split, subjects, settings.seed, begun, report)
+    start = None if init is None else _started_from(Path(init), cohort, split, report)
     guide, poses = None, {}
-    if align and start and task == "segmentation":
-        if begun is None:
-            guide = guiding_run(start, cohort, split, report)
-        elif "guide" in begun.config:
-            guide = begun  # the run that is taken over may have learnt on since
-    if guide is not None:
-        seeing = Guide(guide.guiding_network(), cohort.plan, cohort.anatomy, choose_device(settings.device))
-        poses = seeing.of_outlined([cohort.studies[name] for name in (*split.train, *split.validation)], report)
+    if align and start is not None and task == "segmentation":
+        guide = _guide(begun, start, cohort, split, report)
+        poses = _poses(guide, cohort, split, settings, report)
     target = target_task(task, cohort, split, poses)
     untold = constant(cohort, split.train) if isinstance(target, Classification) else []
     if untold:
@@ -100,10 +67,35 @@ def finetune(
               **({"guide": guide.guide_config} if guide else {}),
               **({"not_learnt": untold} if untold else {})}
     return run_training(
-        cohort, target, split, settings, name, Path(out), config,
-        prepare_network=lambda fresh: {} if start is None else take_over(fresh, start, transfer),
+        cohort, target, split, settings, network or (start.config["network"] if start else "small"), Path(out), config,
+        prepare_network=lambda fresh: {} if start is None else transfer_weights(fresh, start, transfer),
         seen=start.seen if start else (), taught=split.train + tuple(start.taught if start else ()), guide=guide,
-        **running)
+        report=report, **running)
+
+
+def _started_from(init: Path, cohort: Cohort, split: Split, report: Report) -> Run:
+    """The run to start from; PlaneSSLError if it does not go with the cohort, notices of what is to be known of it."""
+    start = Run.open(init)
+    start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort.folder}")
+    if not start.finished:
+        report({"event": "notice", "text": f"The training of {init} has not ended: its best weights so far are taken."})
+    tell_overlap(start, cohort, split, report)
+    return start
+
+
+def _guide(begun: Run | None, start: Run, cohort: Cohort, split: Split, report: Report) -> Run | None:
+    """The run by whose lines images are laid. One that goes on keeps its own: the other may have learnt on since."""
+    if begun is None:
+        return guiding_run(start, cohort, split, report)
+    return begun if "guide" in begun.config else None
+
+
+def _poses(guide: Run | None, cohort: Cohort, split: Split, settings: Settings, report: Report) -> Poses:
+    if guide is None:
+        return {}
+    device = own(choose_device(settings.device))
+    seeing = Guide(guide.guiding_network(), cohort.plan, cohort.anatomy, device)
+    return seeing.of_outlined([cohort.studies[name] for name in (*split.train, *split.validation)], report)
 
 
 def target_task(name: str, cohort: Cohort, split: Split, poses: Poses = MappingProxyType({})) -> Task:
@@ -116,38 +108,6 @@ def target_task(name: str, cohort: Cohort, split: Split, poses: Poses = MappingP
         raise PlaneSSLError(f"The tasks are segmentation and classification, not '{name}'.")
     missing = "labels" if name == "segmentation" else "classes"
     raise PlaneSSLError(f"The anatomy '{cohort.plan.anatomy}' names no {missing}: {name} has nothing to learn.")
-
-
-def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
-    """Who can be trained on: those with label maps, or with a known class; PlaneSSLError if there is nobody."""
-    def has(study) -> bool:
-        return study.labelled if task == "segmentation" else bool(study.classes.keys() & set(cohort.plan.classes))
-
-    found = tuple(name for name in cohort.pseudonyms if has(cohort.studies[name]))
-    if not found:
-        raise PlaneSSLError(f"No study in the cohort {cohort.folder} has labels for {task}.")
-    return found
-
-
-def _goes_on(begun: Split, asked: Split) -> bool:
-    """Does a run go on with a split that is asked for? It trains on those of it who had labels when it began."""
-    return (begun.validation, begun.test) == (asked.validation, asked.test) and set(begun.train) <= set(asked.train)
-
-
-def _labelled_part(split: Split, cohort: Cohort, task: str, report: Report) -> Split:
-    """Of a split, without those to train on of whom nothing is labelled; PlaneSSLError where nothing is of all."""
-    labelled = set(labelled_subjects(cohort, task))
-    train = tuple(name for name in split.train if name in labelled)
-    if not train:
-        raise PlaneSSLError(f"None of the subjects to train on has labels for {task} in {cohort.folder}; "
-                            f"{len(labelled)} others have.")
-    if split.validation and labelled.isdisjoint(split.validation):
-        report({"event": "notice", "text": f"None of the {len(split.validation)} subjects to validate on has labels "
-                                           f"for {task}: it trains for a fixed time, and looks at nobody."})
-    if left := len(split.train) - len(train):
-        report({"event": "notice", "text": f"{left} of the {len(split.train)} subjects to train on have no labels for "
-                                           f"{task}: it learns from {len(train)}."})
-    return replace(split, train=train)
 
 
 def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
@@ -169,40 +129,3 @@ def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run
             "them: they are taken as they are. Pretrain for longer.")})
         return None
     return start
-
-
-def planes_of(run: Run | None, cohort: Cohort) -> Planes | None:
-    """The task of a run's lines and locations, be it all that it has learnt or not; None if it has neither."""
-    names = set() if run is None else set(run.config["heads"])
-    if not names & {"lines", "location"}:
-        return None
-    return Planes(cohort.plan, cohort.anatomy, lines="lines" in names, location="location" in names,
-                  views=run.plane_views)
-
-
-def take_over(network: Network, run: Run, transfer: str) -> dict:
-    """Copy a run's encoder, or "all" of its body, and the heads that both have, into a network.
-
-    Convolutions that a normalisation follows (those without a bias) come with the length they had before training. What
-    they compute is the same, but an optimiser turns a vector that training has made three times as long only a third as
-    fast (van Laarhoven 2017, arXiv:1706.05350). Returns what was taken and what is new. PlaneSSLError if the run's
-    network is another one.
-    """
-    if transfer not in TRANSFERS:
-        raise PlaneSSLError(f"What is taken over from a run is one of {', '.join(TRANSFERS)}, not '{transfer}'.")
-    theirs, mine = run.config["network"], network.state_dict()
-    theirs_alone = {head for head in run.config["heads"] if head not in network.kinds}
-    left = (*(f"heads.{head}." for head in theirs_alone),
-            *((f"body.{network.body.decoder_prefix}", "heads.") if transfer == "encoder" else ()))
-    weights = {name: tensor for name, tensor in run.weights().items() if not name.startswith(left)}
-    misfit = [name for name in mine if name.startswith("body.") and not name.startswith(left)
-              and (name not in weights or weights[name].shape != mine[name].shape)]
-    if misfit:
-        raise PlaneSSLError(f"The run {run.folder} holds the network '{theirs}', which does not fit the one to be "
-                            f"trained (first at {misfit[0]}); choose --network {theirs}.")
-    for name, module in network.named_modules():
-        weight = f"{name}.weight"
-        if isinstance(module, nn.Conv2d) and module.bias is None and weight in weights:
-            weights[weight] = weights[weight] * (mine[weight].norm() / weights[weight].norm())
-    network.load_state_dict({**mine, **weights})
-    return {"taken_over": len(weights), "new": sorted(name for name in mine if name not in weights)}

@@ -6,7 +6,9 @@ import sys
 
 import torch
 
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # CUDA, MPS; the CPU in two wordings
+_NO_MEMORY = (
+    "out of memory", "not enough memory", "can't allocate memory",  # CUDA, MPS; the CPU in two wordings
+    "cublas_status_alloc_failed", "cudnn_status_alloc_failed", "unable to find a valid cudnn algorithm")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 

@@ -16,7 +16,8 @@ class Muon(torch.optim.Optimizer):
     Gradients of a kernel have a few strong directions, in which Adam moves, and many weak ones that matter as well: on
     ACDC, 200 steps do what 750 of AdamW do. Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural
     networks". That of torch.optim is the same for matrices; it takes no kernels, and works in bfloat16, which most CPUs
-    only emulate.
+    only emulate. Kernels of transposed convolutions have their input channels first: where windows do not overlap, as
+    in a U-Net, that is the transpose of the matrix that they multiply by, and has the same directions.
     """
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict], lr: float = 0.02, momentum: float = 0.95,

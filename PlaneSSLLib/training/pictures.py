@@ -9,13 +9,14 @@ import torch
 from torch.utils.data import default_collate
 
 from ..cohort import Cohort
-from ..cohort.samples import Listed
+from ..cohort.samples import Listed, some_of
 from ..files import replacing
 from ..geometry import clip_line, fit_lines
-from .finetuning import labelled_subjects, planes_of
 from .guide import Guide
 from .run import Run
+from .subjects import labelled_subjects
 from .tasks import Segmentation, Task
+from .transfer import planes_of
 
 FRAMES, ABREAST = 8, 4
 
@@ -85,15 +86,14 @@ def draw_predicted_outlines(run: Run, cohort: Cohort, out: Path) -> Path | None:
 @torch.inference_mode()
 def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: Path,
           colors: dict[str, tuple[float, float, float]]) -> Path | None:
-    """FRAMES frames of a task, evenly taken from all; draw(axes, sample, answer) returns what its title adds.
+    """FRAMES frames of a task; draw(axes, sample, answer) returns what its title adds.
 
     colors: what the colours mean, asked once all is drawn.
     """
     places = [place for name in subjects for place in task.places(cohort.studies[name])]
     if not places:
         return None
-    step = max(1, len(places) // FRAMES)
-    frames = Listed(cohort, places[step // 2:: step][:FRAMES], task.sample)
+    frames = Listed(cohort, some_of(places, FRAMES), task.sample)
     samples = [frames[i] for i in range(len(frames))]
     answers = {name: answer.float() for name, answer in run.network()(default_collate(samples)["image"]).items()}
 

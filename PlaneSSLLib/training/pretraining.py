@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
+from .processes import by_first_alone
 from .run import Run
 from .settings import USUAL, Settings
 from .starting import run_training
@@ -38,7 +39,8 @@ def pretrain(
 
     Where no two views cross anywhere, locations are learnt alone; PlaneSSLError if they were not asked for.
     """
-    cohort, report = Cohort(cohort_folder), running.get("report", lambda event: None)
+    report = by_first_alone(running.pop("report", lambda event: None))
+    cohort = Cohort(cohort_folder)
     task = pretext_task(tasks, cohort, views)
     if "lines" in tasks and not any(map(task.has_lines, cohort.studies.values())):
         said = f"No study of the cohort {cohort_folder} has an image that a plane of another view cuts"
@@ -57,4 +59,4 @@ def pretrain(
     if split is None:
         split = begun.split if begun else draw_split(cohort.by_patient(cohort.pseudonyms), settings.seed)
     split.require_in(cohort)
-    return run_training(cohort, task, split, settings, network, Path(out), config, **running)
+    return run_training(cohort, task, split, settings, network, Path(out), config, report=report, **running)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,23 +12,19 @@ from torch import Tensor, distributed, nn
 from .. import PlaneSSLError
 
 
+Report = Callable[[dict], None]
+
+
 @dataclass(frozen=True)
 class Processes:
     """This process's place among all that train together: one of one, unless torchrun says otherwise."""
 
     rank: int = 0
     count: int = 1
-    local_rank: int = 0
 
     @property
     def first(self) -> bool:
         return self.rank == 0
-
-    def own(self, device: torch.device) -> torch.device:
-        """The device that was chosen; of several processes, or where no GPU is numbered, each has a GPU of its own."""
-        if device.type == "cuda" and (self.count > 1 or device.index is None):
-            return torch.device("cuda", self.local_rank)
-        return device
 
     def share(self, batch: int) -> range:
         """Which samples of a global batch are this process's."""
@@ -57,6 +53,18 @@ class Processes:
             distributed.barrier()
 
 
+def own(device: torch.device) -> torch.device:
+    """The device that was chosen; where torchrun started several processes, each has a GPU of its own."""
+    if device.type == "cuda" and (device.index is None or "WORLD_SIZE" in os.environ):
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return device
+
+
+def by_first_alone(report: Report) -> Report:
+    """Of several processes that would all say the same, the first one says it."""
+    return report if os.environ.get("RANK", "0") == "0" else lambda event: None
+
+
 @contextmanager
 def joined(device_kind: str) -> Iterator[Processes]:
     """Join the processes that torchrun started, if it did; NCCL between GPUs, gloo otherwise."""
@@ -65,6 +73,6 @@ def joined(device_kind: str) -> Iterator[Processes]:
         return
     distributed.init_process_group("nccl" if device_kind == "cuda" else "gloo")
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
+        yield Processes(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()

@@ -20,10 +20,23 @@ from .. import PlaneSSLError, __version__, anatomy
 from ..anatomy import Anatomy
 from ..cohort.plan import Plan
 from ..cohort.splits import Split
-from ..files import make_folder, read_json, read_numbers, refuse_existing, remove, replacing, write_json, write_text
+from ..files import (
+    is_side,
+    make_folder,
+    read_json,
+    read_numbers,
+    refuse_existing,
+    remove,
+    replacing,
+    write_json,
+    write_text,
+)
 from .networks import Head, Network, build
 
 GUIDE = "guide.safetensors"
+OWN = ("config.json", "plan.json", "anatomy.toml", "splits.json", "versions.json", "results.json", GUIDE,
+       "weights.safetensors", "state.pt", "metrics.csv", "events.jsonl", "tensorboard", "report.html", "curves.png",
+       "outlines.png", "lines.png")
 
 
 class Run:
@@ -132,20 +145,17 @@ class Run:
 
     def _is_ours(self) -> bool:
         """Is this folder a run, be it put aside for the next or broken off before it began, or is it empty?"""
-        return (any((folder / "config.json").is_file() for folder in (self.folder, self.replaced))
-                or self._was_not_begun() or not any(self.folder.iterdir()))
+        return _is_signed(self.folder) or _is_signed(self.replaced) or not any(self.folder.iterdir())
 
     def _was_not_begun(self) -> bool:
         """Was a run broken off between its first file and config.json, and is nothing else kept here?"""
-        try:
-            ours = "planessl" in read_json(self.folder / "versions.json")
-        except (PlaneSSLError, TypeError):
-            return False
-        return ours and not (self.folder / "config.json").exists() and not self.replaced.exists()
+        return _is_signed(self.folder) and not (self.folder / "config.json").exists() and not self.replaced.exists()
 
     def _put_aside(self) -> None:
-        """Keep a finished run until the next one is; what a broken-off one has left goes, pictures of it, too."""
-        own = [path for path in self.folder.iterdir() if path.is_file() or path.name == "tensorboard"]
+        """Keep a finished run until the next one is; what a broken-off one has left goes, pictures of it, too. What
+        others have put beside it stays.
+        """
+        own = [path for path in self.folder.iterdir() if path.name in OWN or is_side(path)]
         if not self.finished:
             for left in sorted(own, key=lambda path: path.name == "versions.json"):
                 remove(left)
@@ -262,6 +272,14 @@ class Run:
             reason = str(error).splitlines()[0]
             raise PlaneSSLError(
                 f"{path} is damaged, or holds more than numbers, and was not loaded: {reason}") from None
+
+
+def _is_signed(folder: Path) -> bool:
+    """Does versions.json say that PlaneSSL has made this folder?"""
+    try:
+        return "planessl" in read_json(folder / "versions.json")
+    except (PlaneSSLError, TypeError):
+        return False
 
 
 def _versions() -> dict[str, str]:

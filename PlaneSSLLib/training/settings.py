@@ -12,6 +12,14 @@ STEPS_PER_EPOCH = 50
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
+_COUNTS = {"epochs": 1, "batch": 1, "warmup_steps": 0, "validate_every": 1, "patience": 1, "seed": 0, "workers": 0}
+_SHARE = (lambda value: 0 <= value < 1), "is at least 0 and below 1"
+_ABOVE_ZERO = (lambda value: 0 < value < math.inf), "is a number above 0"
+_FIGURES = {
+    "coarse": _SHARE, "ema": _SHARE, "weight_decay": _SHARE, "clip_norm": _ABOVE_ZERO, "pixel_head_rate": _ABOVE_ZERO,
+    "learning_rate": ((lambda value: 0 < value < 1), "lies between 0 and 1")}
+
+
 @dataclass(frozen=True)
 class Settings:
     """How long, how fast, on what.
@@ -46,21 +54,23 @@ class Settings:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise PlaneSSLError(f"The precision is one of {', '.join(PRECISIONS)}, not '{self.precision}'.")
-        if not 0 <= self.coarse < 1:
-            raise PlaneSSLError(f"The coarse share of a training is at least 0 and below 1, not {self.coarse}.")
-        if not 0 < self.learning_rate < 1:
-            raise PlaneSSLError(f"The learning rate lies between 0 and 1; it is {self.learning_rate}.")
-        for name, least in (("epochs", 1), ("batch", 1), ("workers", 0), ("seed", 0)):
+        for name, least in _COUNTS.items():
             value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise PlaneSSLError(f"A training's {name} is a whole number, at least {least}, and not {value!r}.")
+            if (type(value) is not int or value < least) and not (name == "patience" and value is None):
+                raise PlaneSSLError(f"A training's {name.replace('_', ' ')} is a whole number, at least {least}, and "
+                                    f"not {value!r}.")
+        for name, (holds, words) in _FIGURES.items():
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not holds(value):
+                raise PlaneSSLError(f"A training's {name.replace('_', ' ')} {words}, and is not {value!r}.")
 
     def mixed(self, device: torch.device) -> bool:
         """Do convolutions run in bfloat16 on this device? Weights, losses and their sums stay in float32."""
         if device.type == "cpu":
             return self.precision == "bfloat16" and cpu_has_bfloat16()
-        on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return self.precision == "bfloat16" or (self.precision == "auto" and on_gpu)
+        if device.type == "cuda":
+            return self.precision != "float32" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return self.precision == "bfloat16"
 
     @property
     def steps(self) -> int:

@@ -12,16 +12,16 @@ from torch.utils.data import Dataset
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
-from ..cohort.samples import Drawn, Listed, Mixed, Place
+from ..cohort.samples import Drawn, Listed, Mixed, Place, some_of
 from .engine import Engine, Report, Stage
 from .memory import keep_freed_memory
 from .networks import Network, build
-from .processes import Processes, joined
+from .processes import Processes, joined, own
 from .run import Run
 from .settings import Settings, choose_device
 from .tasks import Joint, Task
 
-MOST_FRAMES = 400  # validation looks at so many frames at most, evenly taken from all
+MOST_FRAMES = 400  # validation looks at so many frames at most
 COARSE_COST = 0.4  # of a step's time, measured on CPUs, takes one on pixels twice as wide
 
 
@@ -64,7 +64,7 @@ def run_training(
     begun = Run.begun(out, resume)
     free = free_places_of(task, cohort, split, begun and begun.seen) if isinstance(task, Joint) else []
     watched = places_of(task, cohort, split.validation)
-    watched = watched[:: -(-len(watched) // MOST_FRAMES)] if watched else []
+    watched = some_of(watched, MOST_FRAMES)
     seen = {*seen, *(place.study for place in free)}
 
     network = build(network_name, task.heads, settings.seed)
@@ -75,9 +75,8 @@ def run_training(
     choices = {**config, "network": network_name, "settings": _kept(settings),
                "heads": {name: asdict(head) for name, head in task.heads.items()}}
     choices = json.loads(json.dumps(choices))  # as the run will hold them: a resumed one is compared with these
-    device = choose_device(settings.device)
+    device = own(choose_device(settings.device))
     with joined(device.type) as processes:
-        device = processes.own(device)
         if processes.count > 1 and not network.divisible:
             raise PlaneSSLError("Studies are told apart by what a batch of them has in common, which no process knows "
                                 "of another's: classification trains in one process, without torchrun.")

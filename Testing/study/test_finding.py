@@ -32,6 +32,13 @@ def test_series_folders_of_a_patient_and_a_study_belong_together(found):
         "p", "q"]
 
 
+def test_what_lies_in_a_cohort_or_a_run_is_no_study(found, tmp_path):
+    for name in ("made/c/plan.json", "made/c/anatomy.toml", "made/c/studies/0a/study.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    assert found({"p/a": of("P", "1.1"), "q/a": of("Q", "1.2")}) == ["p/a", "q/a"]
+
+
 def test_visits_are_studies_of_their_own(found):
     assert found({"p/v1/a": of("P", "1.1"), "p/v1/b": of("P", "1.1"), "p/v2/a": of("P", "1.2"),
                   "p/v2/b": of("P", "1.2")}) == ["p/v1", "p/v2"]

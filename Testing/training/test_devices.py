@@ -5,15 +5,32 @@ import pytest
 import torch
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.training.processes import Processes
+from PlaneSSLLib.training.processes import by_first_alone, own
 from PlaneSSLLib.training.settings import choose_device
 
 
-@pytest.mark.parametrize(("processes", "chosen", "own"), [
-    (Processes(), "cuda:1", "cuda:1"), (Processes(), "cuda", "cuda:0"), (Processes(3, 4, 1), "cuda", "cuda:1"),
-    (Processes(), "cpu", "cpu"), (Processes(1, 2, 1), "cpu", "cpu")])
-def test_a_gpu_that_is_asked_for_by_number_is_taken(processes, chosen, own):
-    assert processes.own(torch.device(chosen)) == torch.device(own)
+@pytest.mark.parametrize(("started", "chosen", "taken"), [
+    ({}, "cuda:1", "cuda:1"), ({}, "cuda", "cuda:0"), ({}, "cpu", "cpu"),
+    ({"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}, "cuda", "cuda:1"),
+    ({"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}, "cuda:0", "cuda:1"),
+    ({"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}, "cpu", "cpu")])
+def test_each_process_has_a_gpu_of_its_own_and_a_single_one_that_which_is_asked_for(
+        started, chosen, taken, monkeypatch):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+    assert own(torch.device(chosen)) == torch.device(taken)
+
+
+@pytest.mark.parametrize(("rank", "heard"), [(None, 1), ("0", 1), ("2", 0)])
+def test_of_several_processes_the_first_speaks(rank, heard, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    said = []
+    by_first_alone(said.append)({"event": "notice", "text": "once"})
+    assert len(said) == heard
 
 
 def test_a_device_that_is_not_there_is_named():

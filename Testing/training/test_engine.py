@@ -17,13 +17,14 @@ from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, Split, read_split
 from PlaneSSLLib.prediction.evaluating import evaluate
 from PlaneSSLLib.reports import write_report
-from PlaneSSLLib.training.engine import Engine
-from PlaneSSLLib.training.finetuning import finetune, take_over
+from PlaneSSLLib.training.engine import Engine, optimizers_of
+from PlaneSSLLib.training.finetuning import finetune
 from PlaneSSLLib.training.networks import Head, build
 from PlaneSSLLib.training.pretraining import pretrain
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks.planes import Planes
+from PlaneSSLLib.training.transfer import transfer_weights
 
 from .conftest import QUICK, rows_of, same_weights
 
@@ -87,10 +88,22 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(cohort_folder, tm
     assert (tmp_path / "precious" / "plan.json").read_text() == "mine"
 
 
-@pytest.mark.parametrize("rate", [-1.0, 0.0, float("nan")])
-def test_a_learning_rate_that_is_none_is_refused(rate):
-    with pytest.raises(PlaneSSLError, match="learning rate"):
-        Settings(epochs=1, learning_rate=rate)
+@pytest.mark.parametrize(("wrong", "named"), [
+    ({"learning_rate": -1.0}, "learning rate"), ({"learning_rate": 0.0}, "learning rate"),
+    ({"learning_rate": float("nan")}, "learning rate"), ({"coarse": 1.0}, "coarse"), ({"ema": 1.5}, "ema"),
+    ({"clip_norm": 0}, "clip norm"), ({"weight_decay": -1}, "weight decay"), ({"validate_every": 0}, "validate every"),
+    ({"warmup_steps": -3}, "warmup steps"), ({"patience": 0}, "patience"), ({"batch": 2.5}, "batch")])
+def test_settings_that_cannot_be_are_refused_by_name(wrong, named):
+    with pytest.raises(PlaneSSLError, match=f"A training's {named} "):
+        Settings(**{"epochs": 1, **wrong})
+
+
+def test_what_has_no_direction_does_not_decay():
+    """Decay of the gains of a normalisation, or of a bias that starts at what is expected, teaches nothing."""
+    network = build("small", {"lines": Head(4), "location": Head(1, "image")}, seed=0)
+    decaying = {parameter for optimizer in optimizers_of(network, Settings(epochs=1))
+                for group in optimizer.param_groups if group["weight_decay"] for parameter in group["params"]}
+    assert decaying == {parameter for parameter in network.parameters() if parameter.ndim > 1}
 
 
 @pytest.mark.parametrize(("transfer", "heads", "taken"), [
@@ -100,7 +113,7 @@ def test_what_is_taken_over_is_what_the_run_had(pretrained, transfer, heads, tak
     run = Run.open(pretrained)
     network = build("small", {"segmentation": Head(4), **heads}, seed=5)
     fresh = copy.deepcopy(network.state_dict())
-    told = take_over(network, run, transfer)
+    told = transfer_weights(network, run, transfer)
     theirs = run.weights()
     for name, tensor in network.state_dict().items():
         is_taken = re.match(taken, name)
@@ -113,7 +126,7 @@ def test_what_is_taken_over_computes_the_same_and_learns_as_fast_as_what_is_new(
     run = Run.open(pretrained)
     old, network = run.network(), build("small", {"lines": Head(4), "location": Head(1, "image")}, seed=5)
     lengths = {name: tensor.norm() for name, tensor in network.state_dict().items() if name.endswith(".conv.weight")}
-    take_over(network, run, "joint")
+    transfer_weights(network, run, "joint")
     image = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
         for name, answer in network(image).items():
@@ -124,7 +137,7 @@ def test_what_is_taken_over_computes_the_same_and_learns_as_fast_as_what_is_new(
 
 def test_an_unknown_part_cannot_be_taken_over(pretrained):
     with pytest.raises(PlaneSSLError, match="joint, all, encoder, not 'decoder'"):
-        take_over(build("small", {}, seed=0), Run.open(pretrained), "decoder")
+        transfer_weights(build("small", {}, seed=0), Run.open(pretrained), "decoder")
 
 
 @pytest.mark.usefixtures("short_epochs")
@@ -172,11 +185,6 @@ def test_the_figures_that_are_told_are_those_of_the_weights_that_are_kept(cohort
     monkeypatch.setattr(Engine, "_validate", validate_as_told)
     results = pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=4, batch=1))
     assert (results["kept_epoch"], results["validation"]["distance_mm"]) == (2, 1.0)
-
-
-def test_a_coarse_share_of_everything_is_refused():
-    with pytest.raises(PlaneSSLError, match="below 1, not 1"):
-        replace(QUICK, coarse=1.0)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(pretrained, monkeypatch):

@@ -90,6 +90,25 @@ def test_out_of_memory_works_the_batch_in_pieces_to_the_same_end(cohort_folder, 
     assert float(first["loss_lines"]) == pytest.approx(float(second["loss_lines"]), rel=1e-3)
 
 
+@pytest.mark.usefixtures("short_epochs")
+def test_validation_makes_do_with_as_little_memory_as_training(cohort_folder, tmp_path, monkeypatch):
+    """In single precision, a validation may need more than the training that had just enough."""
+    measure, sizes = Planes.measure, []
+
+    def short_of_memory(task, outputs, batch):
+        sizes.append(len(batch["image"]))
+        if sizes[-1] > 3:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+        return measure(task, outputs, batch)
+
+    pretrain(cohort_folder, tmp_path / "whole", settings=replace(QUICK, epochs=1, batch=8))
+    monkeypatch.setattr(Planes, "measure", short_of_memory)
+    pretrain(cohort_folder, tmp_path / "pieces", settings=replace(QUICK, epochs=1, batch=8))
+    assert sizes[:2] == [8, 4] and set(sizes[2:]) <= {1, 2}
+    first, second = (float(rows_of(tmp_path / name)[0]["location_error_slices"]) for name in ("whole", "pieces"))
+    assert first == pytest.approx(second, rel=1e-4)
+
+
 def test_memory_that_never_suffices_ends_in_a_sentence(cohort_folder, tmp_path, monkeypatch):
     def never(task, outputs, batch):
         raise torch.OutOfMemoryError("too much")

@@ -44,4 +44,7 @@ def test_the_time_left_knows_that_fine_steps_take_longer():
 
 def test_a_gpu_that_emulates_half_precision_uses_the_whole(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert not QUICK.mixed(torch.device("cuda")) and replace(QUICK, precision="bfloat16").mixed(torch.device("cuda"))
+    assert not any(replace(QUICK, precision=asked).mixed(torch.device("cuda")) for asked in ("auto", "bfloat16"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    assert [replace(QUICK, precision=asked).mixed(torch.device("cuda")) for asked in ("auto", "bfloat16", "float32")
+            ] == [True, True, False]

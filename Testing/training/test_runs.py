@@ -92,6 +92,24 @@ def test_a_run_is_kept_until_the_one_that_replaces_it_has_ended(pretrained, coho
 
 
 @pytest.mark.usefixtures("short_epochs")
+def test_a_file_that_somebody_put_beside_a_run_outlives_it(pretrained, cohort_folder, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("the one with the odd scanner", encoding="utf-8")
+    pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=1), overwrite=True)
+    assert (tmp_path / "run" / "notes.txt").is_file() and not (tmp_path / "run" / "replaced").exists()
+
+
+def test_a_model_of_another_program_is_not_taken_for_a_run(cohort_folder, tmp_path):
+    """Many keep a config.json."""
+    others = {"config.json": '{"model_type": "bert"}', "versions.json": '["1.0"]', "thesis.txt": "three years"}
+    for name, text in others.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(PlaneSSLError, match="something else than a run"):
+        pretrain(cohort_folder, tmp_path, settings=QUICK, overwrite=True)
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == others
+
+
+@pytest.mark.usefixtures("short_epochs")
 def test_a_run_that_was_broken_off_before_it_began_is_replaced(pretrained, cohort_folder, tmp_path):
     """Ctrl-C in the moment between putting the old run aside and the first word of the new one."""
     shutil.copytree(pretrained, tmp_path / "run" / "replaced")

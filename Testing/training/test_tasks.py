@@ -14,7 +14,7 @@ from Testing.made_up_study import write_knee
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.anatomy import load
 from PlaneSSLLib.cohort import Cohort, Plan, Split, prepare
-from PlaneSSLLib.cohort.samples import Drawn, Listed, Mixed
+from PlaneSSLLib.cohort.samples import Drawn, Listed, Mixed, Place, some_of
 from PlaneSSLLib.cohort.store import PreparedStudy
 from PlaneSSLLib.geometry import heatmaps
 from PlaneSSLLib.training.pretraining import pretext_task
@@ -220,6 +220,14 @@ def test_validation_frames_are_not_augmented(cohort):
 def test_every_phase_is_used(cohort):
     study = next(iter(cohort.studies.values()))
     assert {place.phase for place in Planes(cohort.plan, cohort.anatomy).places(study)} == {0, 1}
+
+
+def test_some_of_the_frames_are_of_all_phases_and_always_the_same():
+    places = [Place("p", 0, i, k) for i in range(200) for k in range(2)]
+    some = some_of(places, 100)
+    assert some == some_of(places, 100) == sorted(some, key=places.index) and len(set(some)) == 100
+    assert min(sum(place.phase == k for place in some) for k in range(2)) > 30
+    assert some_of(places, 400) == places
 
 
 def test_views_choose_the_input(cohort):

@@ -1,0 +1,73 @@
+"""Who is finetuned on, and what a run that is taken over knows of those who are not."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import PlaneSSLError
+from ..cohort import Cohort, Split, draw_split
+from .engine import Report
+from .run import Run
+
+
+def choose_split(cohort: Cohort, task: str, asked: Split | None, count: int | None, seed: int, begun: Run | None,
+                 report: Report) -> Split:
+    """The split that is asked for, as far as its subjects are labelled; else one drawn by the seed, see `draw_split`.
+
+    count: how many are asked for to train on. begun: a run that is to go on. It goes on with whom it began with:
+    whoever got labels since is none of those. PlaneSSLError where nobody is labelled, or one is not in the cohort.
+    """
+    if asked is not None:
+        split = begun.split if begun and _is_of(begun.split, asked) else _labelled_part(asked, cohort, task, report)
+    elif begun is not None and count in (None, len(cohort.by_patient(begun.split.train))):
+        split = begun.split
+    else:
+        split = draw_split(cohort.by_patient(labelled_subjects(cohort, task)), seed, count)
+    split.require_in(cohort)
+    return split
+
+
+def tell_overlap(start: Run, cohort: Cohort, split: Split, report: Report) -> None:
+    """Notices of the subjects to validate or test on from whom the run that is taken over has learnt before."""
+    asked = {*split.validation, *split.test}
+    taught = asked & cohort.of_same_patients(start.taught)
+    if taught:
+        report({"event": "notice", "text": (
+            f"The run {start.folder} has learnt from the labels of {len(taught)} of these {len(asked)} subjects to "
+            "validate or test on: figures on them say nothing about others.")})
+    opened = set(split.test) & cohort.of_same_patients(start.seen) - taught
+    if opened:
+        report({"event": "notice", "text": (
+            f"The run {start.folder} has learnt from the images of {len(opened)} of these {len(split.test)} test "
+            "subjects, without their labels: pretrain with the same --split to keep them out.")})
+
+
+def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
+    """Who can be trained on: those with label maps, or with a known class; PlaneSSLError if there is nobody."""
+    def has(study) -> bool:
+        return study.labelled if task == "segmentation" else bool(study.classes.keys() & set(cohort.plan.classes))
+
+    found = tuple(name for name in cohort.pseudonyms if has(cohort.studies[name]))
+    if not found:
+        raise PlaneSSLError(f"No study in the cohort {cohort.folder} has labels for {task}.")
+    return found
+
+
+def _is_of(begun: Split, asked: Split) -> bool:
+    """Is a run's split the one that is asked for? It trains on those who had labels when it began."""
+    return (begun.validation, begun.test) == (asked.validation, asked.test) and set(begun.train) <= set(asked.train)
+
+
+def _labelled_part(split: Split, cohort: Cohort, task: str, report: Report) -> Split:
+    """Of a split, without those to train on of whom nothing is labelled; PlaneSSLError where nothing is of all."""
+    labelled = set(labelled_subjects(cohort, task))
+    train = tuple(name for name in split.train if name in labelled)
+    if not train:
+        raise PlaneSSLError(f"None of the subjects to train on has labels for {task} in {cohort.folder}; "
+                            f"{len(labelled)} others have.")
+    if split.validation and labelled.isdisjoint(split.validation):
+        report({"event": "notice", "text": f"None of the {len(split.validation)} subjects to validate on has labels "
+                                           f"for {task}: it trains for a fixed time, and looks at nobody."})
+    if left := len(split.train) - len(train):
+        report({"event": "notice", "text": f"{left} of the {len(split.train)} subjects to train on have no labels for "
+                                           f"{task}: it learns from {len(train)}."})
+    return replace(split, train=train)
