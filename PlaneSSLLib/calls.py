@@ -44,23 +44,24 @@ def read_and_tell(folder: Path, anatomy: str | None, views: dict[str, str] | Non
     return study
 
 
-def segment(run: str | Path, source: str | Path, out: str | Path | None = None, *, stack: str | None = None,
+def segment(run: str | Path, source: str | Path, out: str | Path | None = None, *, stack: str | Sequence[str] = (),
             phase: int | None = None, clean: bool = False, anatomy: str | None = None,
             views: dict[str, str] | None = None, device: str = "auto", overwrite: bool = False,
             report: Report = lambda event: None) -> Results:
     """Segment a study's folder or an image file with a finetuned run, and write it where `out` is given.
 
-    out: .nii.gz or .seg.nrrd (one stack: the one named, or the best of the run's views; of it, the phases that all
-    slices have), .mrb (all stacks of the run's views, in the scene of this process), .npz (the same as bare arrays, for
-    `Results.load`), or a folder, a name without an ending, of DICOM SEG. stack: the id of the only one wanted; phase:
-    the only one, from 0. clean: keep the largest pieces of every structure. anatomy, views (stack id -> view): where
-    they are known better than the study reads, see `study.read_study`. report: gets progress and notice events. What
-    can be checked beforehand is checked before the network runs.
+    out: .nii.gz or .seg.nrrd (one stack: the one named, or the best; of it, the phases that all slices have),
+    .mrb (all stacks, in the scene of this process), .npz (the same as bare arrays, for `Results.load`), or a folder, a
+    name without an ending, of DICOM SEG. stack: the id of the only one wanted, or several; else those of the views and
+    sequences that the run has learnt, see `prediction.studies.stacks_to_segment`. phase: the only one, from 0. clean:
+    keep the largest pieces of every structure. anatomy, views (stack id -> view): where they are known better than the
+    study reads, see `study.read_study`. report: gets progress and notice events. What can be checked beforehand is
+    checked before the network runs.
     """
     from .prediction.dicom_seg import Author
     from .prediction.results import Results
     from .prediction.segmenting import Segmenter
-    from .prediction.studies import require_phase, segment_stack
+    from .prediction.studies import segment_stack, with_phase
     from .prediction.suiting import SEGMENTATION, require_head
     from .training.run import Run
 
@@ -83,8 +84,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
         phase = of_file[0]
         report({"event": "notice", "text": f"{source.name} is one of its case's {stacks[0].phases} phases: it alone is "
                                            "segmented."})
-    for one in stacks:
-        require_phase(one, phase)
+    stacks = with_phase(stacks, phase, report)
     _tell_unsided(stacks, run.anatomy, report)
     wanted = None if phase is None else (phase,)
     write, phases = _writer(out, stacks, wanted, run.anatomy, lambda: Author.network(run), overwrite, report)
@@ -95,7 +95,13 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
         def progress(done: int, of: int, before: int = sum(counts[:i])) -> None:
             report({"event": "progress", "task": "segment", "step": before + done, "of": sum(counts)})
 
-        segmented = segment_stack(segmenter, one, phase, clean, progress)
+        try:
+            segmented = segment_stack(segmenter, one, phase, clean, progress)
+        except PlaneSSLError as error:
+            if not found and one is stacks[-1]:
+                raise
+            report({"event": "notice", "text": f"{one.id} is not segmented: {error}"})
+            continue
         found.append(segmented if phases is None else segmented.take(phases))
         if not any(found[-1].voxels(label.value) for label in run.anatomy.labels):
             report({"event": "notice", "text": f"Nothing was found in {one.id}."})
@@ -104,7 +110,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     return results
 
 
-def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str | None = None,
+def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str | Sequence[str] = (),
            phase: int | None = None, anatomy: str | None = None, views: dict[str, str] | None = None,
            overwrite: bool = False, report: Report = lambda event: None) -> Results:
     """Write label maps that `segment`, or the panel, has kept as .npz in another form; source: the same study.
@@ -123,7 +129,7 @@ def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str
     _require_other(out, study)
     results = Results.load(found, study, anatomies.load(anatomy))
     kept = {one.stack.id: one if phase is None else one.take((phase,)) for one in results.stacks
-            if stack in (None, one.stack.id) and (phase is None or phase in one.phases)}
+            if (not stack or one.stack.id in _ids(stack)) and (phase is None or phase in one.phases)}
     if not kept:
         there = "; ".join(f"{one.stack.id}, phases {', '.join(map(str, one.phases))}" for one in results.stacks)
         raise PlaneSSLError(f"{found} holds no such label map. It holds: {there or 'none at all'} (phases from 0).")
@@ -258,21 +264,27 @@ def _drawing_of(study: Study) -> Drawing:
     return drawing or scene.draw_study(study)
 
 
-def _chosen(study: Study, run: Run, stack: str | None, out: Path | None, report: Report) -> list[Stack]:
-    """The stacks to segment: the one that is named, the only one of a file, else those of the run's views."""
+def _chosen(study: Study, run: Run, stack: str | Sequence[str], out: Path | None, report: Report) -> list[Stack]:
+    """The stacks to segment: those that are named, the only one of a file, else those that the run has learnt."""
     from .prediction.studies import stacks_to_segment
     from .prediction.suiting import other_anatomy
     from .prediction.volumes import ENDINGS, says_no_direction
 
-    if study.folder.is_file() and stack is None and len(study.stacks) == 1:
+    if study.folder.is_file() and not stack and len(study.stacks) == 1:
         if study.folder.name.endswith(ENDINGS) and says_no_direction(study.folder):
             report({"event": "notice", "text": f"{study.folder} does not say how it lies in the patient: the result "
                                                "has its voxels, and the axes that readers assume for both."})
         return [study.stacks[0]]
-    if stack is None and study.anatomy != run.plan.anatomy:
+    if not stack and study.anatomy != run.plan.anatomy:
         raise PlaneSSLError(f"{other_anatomy(run.plan, study)}. Name a stack with --stack to segment it all the same; "
                             "if it reads wrongly, name its anatomy with --anatomy.")
-    return _that_fit(stacks_to_segment(study, run.config["views"], stack), out, report)
+    sequences = run.config.get("sequences", {})
+    learnt = {view: sequences.get(view, ()) for view in run.config["views"]}
+    return _that_fit(stacks_to_segment(study, learnt, _ids(stack), report), out, report)
+
+
+def _ids(stack: str | Sequence[str]) -> Sequence[str]:
+    return [stack] if isinstance(stack, str) else stack
 
 
 def _that_fit(stacks: list[Stack], out: Path | None, report: Report) -> list[Stack]:
@@ -333,11 +345,11 @@ def _dicom_writer(out: Path, stacks: list[Stack], author: Author) -> Callable[[R
     from .prediction.dicom_seg import Source, require_replaceable, write_dicom_seg
 
     require_replaceable(out)
-    sources = [Source(stack) for stack in stacks]
+    sources = {stack.id: Source(stack) for stack in stacks}
 
     def write(results: Results) -> None:
         with replacing_folder(out) as folder:
-            for segmented, source in zip(results.stacks, sources, strict=True):
-                write_dicom_seg(segmented, source, author, folder)
+            for segmented in results.stacks:
+                write_dicom_seg(segmented, sources[segmented.stack.id], author, folder)
 
     return write

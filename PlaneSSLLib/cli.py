@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     def label_maps(sub: argparse.ArgumentParser, stacks: str) -> None:
         sub.add_argument("--out", type=Path, required=True,
                          help=".nii.gz, .seg.nrrd, .mrb, .npz, or a folder (no ending) of DICOM SEG")
-        sub.add_argument("--stack", help=f"this stack only, by its id in planessl study (default: {stacks})")
+        sub.add_argument("--stack", action="append", default=[],
+                         help=f"this stack only, by its id in planessl study; may be given again (default: {stacks})")
         sub.add_argument("--phase", type=int, help="this phase only, counted from 0 (default: all)")
 
     def device(sub: argparse.ArgumentParser) -> None:

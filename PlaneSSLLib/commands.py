@@ -34,11 +34,12 @@ def study(options: Namespace, console: Console) -> None:
     document = describe(read_study(options.folder, anatomy=options.anatomy, workers=workers))
 
     def text() -> str:
-        rows = [[s["id"], s["view"], f"{s['confidence']:.2f}", s["slices"], s["phases"],
+        rows = [[s["id"], s["view"], f"{s['confidence']:.2f}", s["sequence"], s["slices"],
+                 s["phases"] if s["phases"] == 1 or s["dimension"] == "phase" else f"{s['phases']} ({s['dimension']})",
                  f"{s['rows']} x {s['columns']}", " x ".join(f"{mm:.2f}" for mm in s["spacing"]), s["step"],
-                 "localizer" if s["localizer"] else ""]
+                 "localizer" if s["localizer"] else s["description"]]
                 for s in document["stacks"]]
-        header = ["stack", "view", "confidence", "slices", "phases", "pixels", "spacing mm", "step mm", ""]
+        header = ["stack", "view", "confidence", "sequence", "slices", "phases", "pixels", "spacing mm", "step mm", ""]
         if options.why:
             header, rows = ["stack", "view", "confidence", "why"], [
                 [s["id"], s["view"], s["confidence"], "; ".join(s["reasons"])] for s in document["stacks"]]
@@ -312,6 +313,7 @@ def anatomy(options: Namespace, console: Console) -> None:
             "spacing": found.grid.spacing, "size": found.grid.size}, "sigma_mm": found.sigma_mm,
         "views": [{"name": v.name, "title": v.title, "lines": [str(line) for line in v.lines], "pose": v.pose}
                   for v in found.views],
+        "sequences": [sequence.name for sequence in found.sequences],
         "labels": [{"value": label.value, "name": label.name, "code": label.code.value} for label in found.labels],
         "classes": found.classes}
 
@@ -322,7 +324,8 @@ def anatomy(options: Namespace, console: Console) -> None:
                 for view in document["views"]]
         views = table(["view", "", "regresses", "is laid by"], rows)
         labels = table(["value", "label", "code"], [list(label.values()) for label in document["labels"]])
-        return f"{found.title} ({found.file})\n\n{views}\n\n{labels}"
+        sequences = f"acquired in: {', '.join(document['sequences'])}\n\n" if document["sequences"] else ""
+        return f"{found.title} ({found.file})\n\n{views}\n\n{sequences}{labels}"
 
     console.result(document, text)
 

@@ -50,8 +50,8 @@ def test_study_is_the_contracts_document(study, capsys):
     assert set(document) == {"subject", "anatomy", "stacks", "problems", "notes"}
     sax = next(stack for stack in document["stacks"] if stack["view"] == "SAX")
     assert set(sax) == {
-        "id", "series", "description", "view", "side", "localizer", "confidence", "slices", "phases", "rows", "columns",
-        "spacing", "step", "planes", "notes", "reasons", "dimension"}
+        "id", "series", "description", "view", "sequence", "side", "localizer", "confidence", "slices", "phases",
+        "rows", "columns", "spacing", "step", "planes", "notes", "reasons", "dimension"}
     assert (sax["slices"], sax["phases"], sax["rows"], sax["columns"]) == (5, 2, 64, 64)
     assert sax["spacing"] == pytest.approx([2, 2])
     assert sax["step"] == pytest.approx(10)

@@ -40,8 +40,8 @@ class ApplySection(Section):
         if study is None or study is not self._weighty[0]:
             ui.weightsTable.setVisible(False)
         stacks = self.logic.drawnStacks(study) if study else []
-        self.offer(applyStack=[(_("all of the run's views"), ""), *(
-            (f"{stack['view']}  {stack['id']}", stack["id"]) for stack in stacks)])
+        self.offer(applyStack=[(_("what the run has learnt"), ""), *(
+            (f"{stack['view']} {stack['sequence']}  {stack['id']}", stack["id"]) for stack in stacks)])
         ui.phase.setMaximum(max((stack["phases"] for stack in stacks
                                  if chosen(ui.applyStack) in ("", stack["id"])), default=0))
         segments = self._lacking(_("segments"), "segmentation")
@@ -113,10 +113,11 @@ class ApplySection(Section):
 
     def _tell(self, measures: dict) -> None:
         """What hearts are measured for; all volumes are in the table."""
+        views = [stack["view"] for stack in measures["stacks"] if stack["cavities"]]
         self.ui.answer.text = "\n".join(
             _("{view} {name}: {full:.0f} to {empty:.0f} ml, ejection fraction {ejected:.0f} %").format(
-                view=stack["view"], name=name, full=cavity["edv_ml"], empty=cavity["esv_ml"],
-                ejected=cavity["ef_percent"])
+                view=stack["view"] if views.count(stack["view"]) == 1 else stack["stack"], name=name,
+                full=cavity["edv_ml"], empty=cavity["esv_ml"], ejected=cavity["ef_percent"])
             for stack in measures["stacks"] for name, cavity in stack["cavities"].items()
             if cavity["ef_percent"] is not None) or _("All volumes are in the table of measures.")
 

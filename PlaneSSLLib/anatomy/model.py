@@ -53,6 +53,19 @@ class View:
 
 
 @dataclass(frozen=True)
+class MrSequence:
+    """A kind of images in which a view is acquired: cine, late enhancement, proton density with fat suppression.
+
+    words: groups of words in lower case; a description that says one of every group is of this sequence. beats: it
+    shows a cycle, so that of several images at one place each is a phase.
+    """
+
+    name: str
+    words: tuple[tuple[str, ...], ...]
+    beats: bool = False
+
+
+@dataclass(frozen=True)
 class Code:
     """A coded concept of a terminology, SNOMED CT ("SCT") as DICOM writes it."""
 
@@ -100,6 +113,7 @@ class Anatomy:
     views: tuple[View, ...]
     labels: tuple[Label, ...] = ()
     classes: tuple[str, ...] = ()
+    sequences: tuple[MrSequence, ...] = ()  # from the most particular to the usual one
     file: Path | None = field(default=None, compare=False)
 
     def view(self, name: str) -> View | None:

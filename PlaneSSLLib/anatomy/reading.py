@@ -13,7 +13,7 @@ import numpy as np
 from .. import PlaneSSLError
 from ..geometry import PARALLEL_DEG, angle_between
 from ..resources import resource_folder
-from .model import PLANES, Anatomy, Code, Grid, Label, LineTarget, View
+from .model import PLANES, Anatomy, Code, Grid, Label, LineTarget, MrSequence, View
 from .snomed import is_snomed_code
 
 
@@ -173,6 +173,7 @@ class _Reader:
             "grid": (_TABLE, _NEEDED),
             "view": (_TABLES, _NEEDED),
             "label": (_TABLES, []),
+            "sequence": (_TABLES, []),
         })
         self.unique("", "classes", top["classes"])
         sixteens = _Kind(lambda n: _whole(16, 4096).holds(n) and n % 16 == 0, "")
@@ -182,6 +183,8 @@ class _Reader:
         })
         views = tuple(self.view(table, f"view {i}") for i, table in enumerate(top["view"], start=1))
         labels = tuple(self.label(table, f"label {i}") for i, table in enumerate(top["label"], start=1))
+        sequences = tuple(self.sequence(table, f"sequence {i}") for i, table in enumerate(top["sequence"], start=1))
+        self.unique("sequence *", "name", [sequence.name for sequence in sequences])
         self.check_views(views)
         self.unique("label *", "name", [label.name for label in labels])
         self.unique("label *", "value", [label.value for label in labels])
@@ -189,7 +192,7 @@ class _Reader:
             name=top["name"], title=top["title"], words=_lower(top["words"]),
             grid=Grid(tuple(map(float, grid["spacing"])), tuple(grid["size"])),
             sigma_mm=float(top["sigma_mm"]), turn_deg=float(top["turn_deg"]), sided=top["sided"],
-            views=views, labels=labels, classes=tuple(top["classes"]), file=self.path)
+            views=views, labels=labels, classes=tuple(top["classes"]), sequences=sequences, file=self.path)
 
     def view(self, table: dict, where: str) -> View:
         taken = self.take(table, where, {
@@ -227,6 +230,16 @@ class _Reader:
                           f"({', '.join(central) or 'none is'}), found '{name}'")
         return View(**{**taken, "color": tuple(map(float, taken["color"])), "lines": tuple(lines),
                        "pose": tuple(taken["pose"]), "words": _lower(taken["words"])})
+
+    def sequence(self, table: dict, where: str) -> MrSequence:
+        taken = self.take(table, where, {
+            "name": (_NAME, _NEEDED),
+            "words": (_list_of(_TEXTS, None, "a list of lists of words, of each of which one is to be said"), _NEEDED),
+            "beats": (_YES_OR_NO, False),
+        })
+        if not all(taken["words"]):
+            self.fail(where, "words", "expected words in every list, found an empty one")
+        return MrSequence(**{**taken, "words": tuple(map(_lower, taken["words"]))})
 
     def check_views(self, views: tuple[View, ...]) -> None:
         if not views:

@@ -173,11 +173,16 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
     pixels: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     sizes = {"pixels": 0, "labels": 0}
-    stacks, notes = [], []
+    stacks, notes, reasons = [], [], []
     outlined, within = 0, 0
     for stack in read.stacks:
         slices = upright_slices(stack, chosen, plan)
-        images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
+        try:
+            images = [scaled_phase(stack, phase, plan) for phase in range(stack.phases)]
+        except PlaneSSLError as error:  # one of many must not cost the study
+            reasons.append(str(error))
+            notes.append(f"study {about['pseudonym']}: the stack {stack.id} is left out: {error}")
+            continue
         if all(np.unique(image).size < FEWEST_VALUES for image in images[0].values()):
             notes.append(f"study {about['pseudonym']}: the stack {stack.id} holds but a few different values, as a "
                          "label map does, and is left out")
@@ -208,9 +213,11 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
                     within += np.count_nonzero(turned[_on_grid(slices[i].plane, plan)])
         stacks.append({
             "id": f"{len(stacks) + 1:02}-{stack.view}", "view": stack.view, "localizer": stack.localizer,
-            "side": stack.side,
+            "sequence": stack.sequence, "side": stack.side,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
             "planes": [one.plane.as_json() for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
+    if not stacks and reasons:
+        raise PlaneSSLError(reasons[0])
     if not stacks:
         raise PlaneSSLError("Its images hold but a few different values each, as label maps do.")
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]

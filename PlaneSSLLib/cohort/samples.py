@@ -65,7 +65,7 @@ def working_image(
 
 
 class Drawn(Dataset):
-    """Sample n is a frame drawn at random: a study, then one of its stacks, then a frame, each with equal chance.
+    """Sample n is a frame drawn at random: a study, one of its views, a stack of that, a frame, each with equal chance.
 
     Everything about it follows from (seed, n), so the order of loading, the number of workers and an interruption
     change nothing.
@@ -75,17 +75,19 @@ class Drawn(Dataset):
         self, cohort: Cohort, places: Sequence[Place], make: Callable[..., Sample], seed: int, count: int,
     ) -> None:
         self.cohort, self.make, self.seed, self.count = cohort, make, seed, count
-        by_study: dict[str, dict[int, list[Place]]] = {}
+        by_study: dict[str, dict[str, dict[int, list[Place]]]] = {}
         for place in places:
-            by_study.setdefault(place.study, {}).setdefault(place.stack, []).append(place)
-        self.places = [list(stacks.values()) for stacks in by_study.values()]
+            view = cohort.studies[place.study].stacks[place.stack].view
+            by_study.setdefault(place.study, {}).setdefault(view, {}).setdefault(place.stack, []).append(place)
+        self.places = [[list(stacks.values()) for stacks in views.values()] for views in by_study.values()]
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, n: int) -> Sample:
         rng = np.random.default_rng([self.seed, n])
-        stacks = self.places[rng.integers(len(self.places))]
+        views = self.places[rng.integers(len(self.places))]
+        stacks = views[rng.integers(len(views))]
         of_stack = stacks[rng.integers(len(stacks))]
         place = of_stack[rng.integers(len(of_stack))]
         return self.make(self.cohort.studies[place.study], place, rng)

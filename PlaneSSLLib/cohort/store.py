@@ -37,6 +37,7 @@ class PreparedStack:
     id: str
     view: str
     localizer: bool
+    sequence: str
     side: str
     frame_of_reference: int
     planes: tuple[Plane, ...]
@@ -173,7 +174,8 @@ def digest(*texts: str) -> str:
 
 def _read_stack(document: dict) -> PreparedStack:
     return PreparedStack(
-        id=document["id"], view=document["view"], localizer=document["localizer"], side=document.get("side", _COUNTED),
+        id=document["id"], view=document["view"], localizer=document["localizer"],
+        sequence=document.get("sequence", ""), side=document.get("side", _COUNTED),
         frame_of_reference=document["frame_of_reference"],
         planes=tuple(Plane(**plane) for plane in document["planes"]),
         pixels_at=tuple(map(tuple, document["pixels_at"])), labels_at=tuple(map(tuple, document["labels_at"])))

@@ -286,19 +286,24 @@ def mean_step(planes: Sequence[Plane]) -> float | None:
     return float(abs(planes[0].distance(planes[-1].centre)) / (len(planes) - 1))
 
 
-def relative_locations(planes: Sequence[Plane]) -> np.ndarray:
+def relative_locations(planes: Sequence[Plane], within: Sequence[Plane] | None = None) -> np.ndarray:
     """(n,) place of each slice in its stack, 0 for the first and 1 for the last; NaN for a stack without extent.
 
     y = (s - min s) / (max s - min s), s = position of the image's centre along the normal of the first plane (Zhang et
     al. 2024, eq. for relative slice location). The planes come in canonical order, so that 0 and 1 mean the same end of
-    the organ in every study; unevenly spaced and repeated positions keep their true places.
+    the organ in every study; unevenly spaced and repeated positions keep their true places. within: the stack in which
+    the places are, where it is another, parallel one; NaN for a slice that lies further beyond its ends than half its
+    mean step.
     """
-    centres = np.array([p.centre for p in planes]).reshape(-1, 3)
-    if len(centres) == 0:
+    if not planes:
         return np.zeros(0)
-    along = (centres - centres[0]) @ planes[0].normal
-    along = along if along[-1] >= 0 else -along
-    extent = along.max() - along.min()
+    whole = planes if within is None else within
+    normal, origin = whole[0].normal, whole[0].centre
+    ends = np.array([(plane.centre - origin) @ normal for plane in whole])
+    normal, ends = (normal, ends) if ends[-1] >= 0 else (-normal, -ends)
+    extent = ends.max() - ends.min()
     if extent < 1e-6:
-        return np.full(len(centres), np.nan)
-    return (along - along.min()) / extent
+        return np.full(len(planes), np.nan)
+    places = (np.array([(plane.centre - origin) @ normal for plane in planes]) - ends.min()) / extent
+    beyond = 0.5 / (len(whole) - 1) + 1e-9
+    return np.where((places < -beyond) | (places > 1 + beyond), np.nan, np.clip(places, 0, 1))

@@ -25,6 +25,9 @@ from ..study import Stack
 from .results import Results, SegmentedStack
 
 
+MOST_APART = 2.0  # thicknesses from slice to slice; beyond that more of an organ is missed than imaged
+
+
 def measure(results: Results) -> dict:
     """{"anatomy", "stacks": [see `measure_stack`]}."""
     return {"anatomy": results.anatomy.name,
@@ -54,6 +57,10 @@ def measure_stack(segmented: SegmentedStack, structures: Sequence[Label]) -> dic
         notes.append("one slice: its volumes are those of the slice, not of the structures")
         if stack.thickness_mm is None:
             notes.append("the slice's thickness is unknown and taken as 1 mm")
+
+    if len(stack.planes) > 1 and stack.thickness_mm and stack.step_mm > MOST_APART * stack.thickness_mm:
+        notes.append(f"its slices are {stack.thickness_mm:.0f} mm thick and {stack.step_mm:.0f} mm apart: what lies "
+                     "between them is guessed, and its volumes and masses are rough")
 
     cavities = {label.name: _ejection(volumes[label.name], segmented.phases) for label in structures
                 if label.ejects and sum(whole) > 1 and len(stack.planes) > 1 and stack.dimension == "phase"}

@@ -1,7 +1,7 @@
 """Segment the stacks of a study, every phase of every slice."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -15,23 +15,62 @@ from .results import SegmentedStack
 from .segmenting import Segmenter
 
 
-def stacks_to_segment(study: Study, views: Sequence[str], chosen: str | None = None) -> list[Stack]:
-    """The stacks that a run trained on these views can segment: no localizers where there is anything else.
+def stacks_to_segment(
+    study: Study, learnt: Mapping[str, Sequence[str]], chosen: Sequence[str] = (),
+    report: Callable[[dict], None] = lambda event: None,
+) -> list[Stack]:
+    """The stacks that a run can segment: of its views, in the sequences that it was trained on.
 
-    chosen: the id of the one stack wanted, whatever its view. PlaneSSLError if there is none.
+    learnt: view -> sequences; all of a view where there are none, or a study has the view in others alone. Localizers
+    are taken where there is nothing else. chosen: the ids of the stacks that are wanted, whatever they show. Notices
+    say what was left, or taken though it was not learnt. PlaneSSLError if there is none.
     """
-    if chosen is not None:
-        found = [stack for stack in study.stacks if stack.id == chosen]
-        if not found:
-            there = ", ".join(stack.id for stack in study.stacks)
-            raise PlaneSSLError(f"The study has no stack '{chosen}'; it has {there}.")
-        return found
-    able = [stack for stack in study.stacks if stack.view in views]
+    if chosen:
+        there = {stack.id: stack for stack in study.stacks}
+        if unknown := [name for name in chosen if name not in there]:
+            raise PlaneSSLError(f"The study has no stack '{unknown[0]}'; it has {', '.join(there)}.")
+        return [there[name] for name in dict.fromkeys(chosen)]
+    able = [stack for stack in study.stacks if stack.view in learnt]
     if not able:
         there = ", ".join(f"{stack.id} ({stack.view})" for stack in study.stacks)
-        raise PlaneSSLError(f"The run was trained on {', '.join(views)}; the study has {there}. "
+        raise PlaneSSLError(f"The run was trained on {', '.join(learnt)}; the study has {there}. "
                             "Name a stack with --stack to segment it all the same.")
-    return [stack for stack in able if not stack.localizer] or able
+    able = [stack for stack in able if not stack.localizer] or able
+    alike = [stack for stack in able if _is_learnt(stack, learnt[stack.view])]
+    seen = {stack.view for stack in alike}
+    taken = [stack for stack in able if stack in alike or stack.view not in seen]
+    if left := [stack for stack in able if stack not in taken]:
+        report({"event": "notice", "text": f"Not segmented, since the run has learnt {_told(learnt, left)}: "
+                                           f"{_listed(left)}. Name them with --stack to have them all the same."})
+    if strange := [stack for stack in taken if stack not in alike and stack.sequence]:
+        report({"event": "notice", "text": f"The run has learnt {_told(learnt, strange)}, and is tried on others, as "
+                                           f"there is nothing else: {_listed(strange)}. Look well at what it finds."})
+    return taken
+
+
+def _is_learnt(stack: Stack, sequences: Sequence[str]) -> bool:
+    """Where nobody knows what a run has learnt, it is tried on cines, and on what nobody knows either."""
+    return not sequences or stack.sequence in sequences or ("" in sequences and stack.is_cine)
+
+
+def _told(learnt: Mapping[str, Sequence[str]], stacks: Sequence[Stack]) -> str:
+    return ", ".join(f"{view} of {' and '.join(name or 'a sequence that nothing tells' for name in learnt[view])}"
+                     for view in dict.fromkeys(stack.view for stack in stacks))
+
+
+def _listed(stacks: Sequence[Stack]) -> str:
+    return ", ".join(f"{stack.id} ({stack.sequence or stack.description or stack.view})" for stack in stacks)
+
+
+def with_phase(stacks: Sequence[Stack], phase: int | None, report: Callable[[dict], None]) -> list[Stack]:
+    """Those that have this phase, all for None; a notice names the others. PlaneSSLError if there is none."""
+    there = [stack for stack in stacks if phase is None or 0 <= phase < stack.phases]
+    if not there:
+        require_phase(max(stacks, key=lambda stack: stack.phases), phase)
+    if left := [stack for stack in stacks if stack not in there]:
+        report({"event": "notice", "text": f"There is no phase {phase} (from 0), and nothing is segmented, in "
+                                           f"{_listed(left)}."})
+    return there
 
 
 def require_phase(stack: Stack, phase: int | None) -> None:

@@ -23,9 +23,8 @@ def is_volume_file(path: Path) -> bool:
 
 
 def best_stack(stacks: Sequence[Stack]) -> Stack:
-    """The one that shows most of the organ: of several slices, on a regular grid, of most slices, of most phases."""
-    return max(stacks, key=lambda stack: (
-        len(stack.planes) > 1, stack.is_volume(), len(stack.planes), stack.phases))
+    """The one that shows most of the organ: the most prominent, of several that are alike in kind a regular one."""
+    return max(stacks, key=lambda stack: (*stack.prominence[:2], stack.is_volume(), *stack.prominence[2:]))
 
 
 def whole_phases(stack: Stack) -> tuple[int, ...]:

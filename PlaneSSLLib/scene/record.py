@@ -19,7 +19,8 @@ VISIBILITIES = ("show", "dim", "hide")
 TEXTURES = ("none", "central", "all")
 STRENGTHS = (1.0, 0.35, 0.25)  # of what is shown, of what is dimmed, of dimmed localizers
 _OTHER_COLORS = ((0.55, 0.70, 0.85), (0.85, 0.65, 0.75), (0.70, 0.80, 0.60), (0.75, 0.75, 0.75))
-_SERIES = ("series", "description", "series_uid", "frame_of_reference", "localizer", "thickness_mm", "dimension")
+_SERIES = ("series", "description", "series_uid", "frame_of_reference", "localizer", "sequence", "thickness_mm",
+           "dimension")
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ class DrawnStudy:
         return f"{self.names[stack]} {index + 1}" if several else self.names[stack]
 
     def foremost(self) -> list[Stack]:
-        """One stack a view, the one with most phases, then with most slices; localizers where there is nothing else."""
+        """One stack a view, the most prominent; localizers where there is nothing else."""
         best: dict[str, Stack] = {}
         for stack in [one for one in self.study.stacks if not one.localizer] or self.study.stacks:
-            best[stack.view] = max(best.get(stack.view, stack), stack, key=lambda one: (one.phases, len(one.planes)))
+            best[stack.view] = max(best.get(stack.view, stack), stack, key=lambda one: one.prominence)
         return list(best.values())
 
     def partners(self, stack: str) -> Iterator[Stack]:
@@ -157,13 +158,13 @@ def _as_acquired(text: str) -> DrawnStudy:
 
 
 def _short_names(stacks: tuple[Stack, ...]) -> dict[str, str]:
-    """Stack id -> its view; where stacks share a view, only the one with most phases has the bare name."""
+    """Stack id -> its view; where stacks share a view, only the most prominent one has the bare name."""
     plain = [stack.view + (" loc" if stack.localizer else "") for stack in stacks]
     names = {}
     for stack, name in zip(stacks, plain, strict=True):
         rivals = [other for other, same in zip(stacks, plain, strict=True) if same == name]
-        foremost = max(rivals, key=lambda one: (one.phases, len(one.planes)))
-        numbered = f"{name} s{stack.series}"
-        alone = sum(other.series == stack.series for other in rivals) == 1 and stack.series
-        names[stack.id] = name if stack is foremost else numbered if alone else stack.id
+        foremost = max(rivals, key=lambda one: one.prominence)
+        told = [f"{name} {value}" for value, key in ((stack.sequence, "sequence"), (f"s{stack.series}", "series"))
+                if getattr(stack, key) and sum(getattr(other, key) == getattr(stack, key) for other in rivals) == 1]
+        names[stack.id] = name if stack is foremost else next(iter(told), stack.id)
     return names

@@ -31,6 +31,7 @@ def _stack(stack: Stack) -> dict:
         "series": stack.series,
         "description": stack.description,
         "view": stack.view,
+        "sequence": stack.sequence,
         "side": stack.side,
         "localizer": stack.localizer,
         "confidence": stack.naming.confidence,

@@ -13,7 +13,8 @@ from .model import LabelFile, Problem, Stack
 from .volumes import ENDINGS
 
 NAME = "study.json"
-KEYS = ("subject", "patient", "anatomy", "side", "views", "frames_of_reference", "corrected", "labels", "classes")
+KEYS = ("subject", "patient", "anatomy", "side", "views", "frames_of_reference", "corrected", "sequences", "labels",
+        "classes")
 SIDES = ("left", "right")
 
 
@@ -24,8 +25,8 @@ class Document:
     patient: whose study it is, where that is not its subject: of one patient there may be several. side: left or right.
     views: view name -> file or files, None where the key is absent. frames_of_reference: file -> what stands for that
     of its image, where they differ; volume files have none of their own. corrected: stack id -> view, where the view
-    that the reader finds in DICOM is wrong. labels: entries as they stand. classes: 0 or 1.
-    readable: not where there is a study.json that is damaged.
+    that the reader finds in DICOM is wrong. sequences: stack id -> what it was acquired in. labels: entries as they
+    stand. classes: 0 or 1. readable: not where there is a study.json that is damaged.
     """
 
     subject: str = ""
@@ -35,6 +36,7 @@ class Document:
     views: object = None
     frames_of_reference: Mapping[str, str] = field(default_factory=dict)
     corrected: Mapping[str, str] = field(default_factory=dict)
+    sequences: Mapping[str, str] = field(default_factory=dict)
     labels: tuple = ()
     classes: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -53,12 +55,15 @@ def read_document(folder: Path) -> Document:
     if not isinstance(found, dict):
         return Document(problems=(Problem(file, "is no JSON object"),), readable=False)
     anatomy = found.get("anatomy")
-    labels, classes, corrected = found.get("labels", []), found.get("classes", {}), found.get("corrected", {})
+    labels, classes = found.get("labels", []), found.get("classes", {})
     problems = [Problem(file, f"has '{key}', which is not read: '{meant[0]}' is") for key in found
                 if key not in KEYS and (meant := get_close_matches(key, KEYS, n=1))]
-    if not isinstance(corrected, dict) or not all(isinstance(view, str) for view in corrected.values()):
-        problems.append(Problem(file, '"corrected" is no object of stacks and their views'))
-        corrected = {}
+    of_stacks = {}
+    for key, what in (("corrected", "views"), ("sequences", "sequences")):
+        of_stacks[key] = found.get(key, {})
+        if not isinstance(of_stacks[key], dict) or not all(isinstance(one, str) for one in of_stacks[key].values()):
+            problems.append(Problem(file, f'"{key}" is no object of stacks and their {what}'))
+            of_stacks[key] = {}
     if not isinstance(classes, dict):
         problems.append(Problem(file, '"classes" is no object of classes and answers'))
         classes = {}
@@ -77,7 +82,7 @@ def read_document(folder: Path) -> Document:
         side=side,
         views=found.get("views"),
         frames_of_reference=frames,
-        corrected=corrected,
+        **of_stacks,
         labels=tuple(labels if isinstance(labels, list) else [labels]),
         classes={name: int(value) for name, value in classes.items() if value in (0, 1)},
         problems=tuple(problems))

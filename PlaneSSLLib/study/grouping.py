@@ -23,6 +23,7 @@ CONTRASTS = (("component", "component"), ("b_value", "b-value"), ("echo_ms", "ec
 TIMES = (("time_ms", "phase"), ("temporal", "phase"))
 COUNTERS = (("acquisition", "phase"), ("instance", "phase"))
 SAME_TIME_MS = 5.0  # no cine's phases follow each other faster: trigger times nearer than that on average only scatter
+LONGEST_CYCLE_MS = 3000.0  # of a heart; trigger times that span more were counted through several beats
 
 
 def group(images: Sequence[Image]) -> list[Stack]:
@@ -202,10 +203,13 @@ def _dimension(places: list[list[Image]]) -> tuple[str, list[str], list[str]]:
 
 
 def _of_many_beats(places: list[list[Image]]) -> bool:
-    """Are the images at each place taken at one time of many heartbeats, as a perfusion's are, where it scatters?"""
+    """Are the images at each place of many heartbeats, as a perfusion's are?
+
+    Either of one time in each, where it scatters, or of times that are counted on from beat to beat.
+    """
     times = [[image.time_ms for image in place] for place in places if len(place) > 2]
-    return bool(times) and all(
-        None not in at and 0 < max(at) - min(at) < SAME_TIME_MS * (len(at) - 1) for at in times)
+    return bool(times) and all(None not in at and (
+        0 < max(at) - min(at) < SAME_TIME_MS * (len(at) - 1) or max(at) - min(at) > LONGEST_CYCLE_MS) for at in times)
 
 
 def _frame_of_reference(images: list[Image]) -> tuple[str, list[str]]:

@@ -17,8 +17,8 @@ from ..files import read_json, replacing_folder, write_json
 from ..geometry import Plane
 from .model import Frame, LabelFile, Naming, Problem, Stack, Study
 
-_PLAIN = ("id", "series", "description", "series_uid", "frame_of_reference", "localizer", "side", "thickness_mm",
-          "dimension")
+_PLAIN = ("id", "series", "description", "series_uid", "frame_of_reference", "localizer", "sequence", "side",
+          "thickness_mm", "dimension")
 _DOCUMENT = "handover.json"
 
 

@@ -39,8 +39,20 @@ class Volumes:
 
     def add(self, name: str, files: list[tuple[VolumeFile, Path | None]], naming: Naming,
             dimension: str = "phase", frame_of_reference: str = "") -> None:
-        """One stack of files that share a grid, each with the place where its label map may lie."""
+        """One stack of files that share a grid, each with the place where its label map may lie.
+
+        A still image beside a whole cine is no phase of it, and makes a stack of its own, which is told.
+        """
         if not files:
+            return
+        moving = [one for one in files if one[0].phases > 1]
+        if moving and len(files) > 1:
+            self.problems += [Problem(volume.file, f"is no phase of {moving[0][0].file.name}, which holds "
+                                                   f"{moving[0][0].phases}: a stack of its own")
+                              for volume, _ in files if volume is not moving[0][0]]
+            still = [one for one in files if one not in moving]
+            for part in [*([one] for one in moving), *([still] if still else [])]:
+                self.add(name, part, naming, dimension, frame_of_reference)
             return
         planes = files[0][0].planes
         for volume, _ in files:
@@ -54,8 +66,8 @@ class Volumes:
         stack_id = next(i for i in chain([base], (f"{base}-{n}" for n in count(2))) if i not in taken)
         self.stacks.append(Stack(
             id=stack_id, planes=planes, frames=frames_of([volume for volume, _ in files]), naming=naming,
-            description=name, thickness_mm=files[0][0].thickness_mm, dimension=dimension,
-            frame_of_reference=frame_of_reference))
+            description=" ".join(dict.fromkeys((name, stem(files[0][0].file)))), dimension=dimension,
+            thickness_mm=files[0][0].thickness_mm, frame_of_reference=frame_of_reference))
         phase = 0
         for volume, label in files:
             if label is not None and label.is_file():

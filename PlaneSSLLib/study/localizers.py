@@ -13,7 +13,8 @@ WORDS = ("localizer", "localiser", "loc", "locator", "scout", "survey", "pilot",
 def are_localizers(stacks: Sequence[Stack], beating: bool) -> list[bool]:
     """By image type, by words, or because the stack is still and was acquired before the first cine of a beating organ.
 
-    Operators plan a cine on still images; still images that come later (late enhancement, maps) are no localizers. In
+    Operators plan a cine on still images; those that come later, or are of a sequence of their own (late enhancement,
+    maps), are no localizers. In
     an organ that does not beat, the phases are those of a contrast agent, and what comes before is no localizer. The
     stacks come in the order of their series; volume files have no such order.
     """
@@ -21,5 +22,5 @@ def are_localizers(stacks: Sequence[Stack], beating: bool) -> list[bool]:
     first_cine = next(cines, 0)
     return [
         stack.localizer or says(WORDS, stack.description)
-        or (stack.series != "" and stack.phases == 1 and i < first_cine)
+        or (stack.series != "" and stack.phases == 1 and not stack.sequence and i < first_cine)
         for i, stack in enumerate(stacks)]

@@ -46,7 +46,8 @@ class Stack:
 
     A frame's number is its phase in all slices alike; None stands where a slice lacks a phase that others have.
     id: unique in the study, made of letters, digits, '-' and '_'. dimension: what tells the frames of one slice apart
-    ("phase", "echo", "b-value", ...). side: "left" or "right" of an organ that has two, empty where it is not known.
+    ("phase", "echo", "b-value", ...). sequence: what it was acquired in (cine, LGE, ...), one of the anatomy's, empty
+    where nothing tells. side: "left" or "right" of an organ that has two, empty where it is not known.
     notes: what a reader should know (uneven steps, missing slices, ...).
     """
 
@@ -59,6 +60,7 @@ class Stack:
     series_uid: str = ""
     frame_of_reference: str = ""
     localizer: bool = False
+    sequence: str = ""
     side: str = ""
     thickness_mm: float | None = None
     dimension: str = "phase"
@@ -72,6 +74,16 @@ class Stack:
     def phases(self) -> int:
         """The largest number of frames at one slice."""
         return max(len(frames) for frames in self.frames)
+
+    @property
+    def is_cine(self) -> bool:
+        """Does it show several phases of a cycle?"""
+        return self.phases > 1 and self.dimension == "phase"
+
+    @property
+    def prominence(self) -> tuple:
+        """The greater, the more it shows: cines before stills, then those of several, and of most, slices."""
+        return self.is_cine, len(self.planes) > 1, len(self.planes), self.phases
 
     def acquired(self, slice_index: int) -> dict[int, Frame]:
         """The frames of a slice by their phases; a phase that it lacks is missing."""

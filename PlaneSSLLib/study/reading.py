@@ -22,6 +22,7 @@ from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
 from .scanning import files_below, scan
+from .sequences import with_sequences
 from .sides import side_notes, sided
 from .views import OBLIQUE, PATIENT_PLANES, counting_direction
 from .volumes import ENDINGS
@@ -62,6 +63,8 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     stacks, wrong = _corrected(folder, stacks, document.corrected, chosen)
     stacks = _overridden(stacks, views or {}, chosen)
     stacks = [_counted(stack, recognised, in_order=document.views is not None) for stack in stacks]
+    sequences, unknown = _known_sequences(folder, stacks, document.sequences, chosen)
+    stacks = with_sequences(stacks, chosen, sequences)
     localizers = are_localizers(stacks, beating=any(label.ejects for label in chosen.labels))
     stacks = [replace(stack, localizer=localizer, notes=(*stack.notes, *irregularities(stack)))
               for stack, localizer in zip(stacks, localizers, strict=True)]
@@ -69,7 +72,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     named, label_problems = label_files(folder, document, stacks)
     # Those that lie beside images are of the phases that study.json says, where it says any.
     labels = (*(label for label in volumes.labels if label.file not in {one.file for one in named}), *named)
-    problems = {*problems, *strange, *wrong, *label_problems, *_strange_classes(folder, document, chosen),
+    problems = {*problems, *strange, *wrong, *unknown, *label_problems, *_strange_classes(folder, document, chosen),
                 *taken_by_value(labels, chosen)}
     problems |= set(unclaimed(folder, labels, problems))
     subjects = len({series.subject for series in headers} - {""})
@@ -206,6 +209,16 @@ def _corrected(folder: Path, stacks: Sequence[Stack], views: Mapping[str, str],
                                        f"and the views {', '.join(known)}")
                 for name, view in views.items() if name not in right]
     return _given(stacks, right, NAME), problems
+
+
+def _known_sequences(folder: Path, stacks: Sequence[Stack], sequences: Mapping[str, str],
+                     anatomy: Anatomy) -> tuple[Mapping[str, str], list[Problem]]:
+    """What study.json says of stacks' sequences; a stack or a sequence that there is not is a problem."""
+    ids, known = [stack.id for stack in stacks], [one.name for one in anatomy.sequences]
+    right = {name: sequence for name, sequence in sequences.items() if name in ids and sequence in known}
+    return right, [Problem(folder / NAME, f"says that {name!r} is of the sequence {sequence}; there are the stacks "
+                                          f"{', '.join(ids)} and the sequences {', '.join(known) or '(none)'}")
+                   for name, sequence in sequences.items() if name not in right]
 
 
 def _given(stacks: Sequence[Stack], views: Mapping[str, str], who: str) -> list[Stack]:

@@ -14,13 +14,14 @@ class SliceTargets:
     """Of one slice, in its own pixels (column, row).
 
     lines: (targets, k, 3), NaN where there is none. middles: (targets, k, 2), the points of these lines nearest to the
-    middle of the image whose plane cuts this one. location: 0 .. 1, or NaN. planes: of each target the plane that is
-    asked for, None where there is none or several.
+    middle of the image whose plane cuts this one. location: 0 .. 1, or NaN. slices: how many there are from 0 to 1.
+    planes: of each target the plane that is asked for, None where there is none or several.
     """
 
     lines: np.ndarray
     middles: np.ndarray
     location: float
+    slices: int
     planes: tuple[Plane | None, ...]
 
 
@@ -39,13 +40,16 @@ class Target:
 def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
     """Targets of every slice of stacks[index].
 
-    stacks: anything with view, side, planes, localizer and frame_of_reference, be it of a Study or of a cohort. Of
-    several stacks of one view the first that is no localizer is asked for its plane: it was prescribed with more care.
-    Where it is not known which end of the organ comes first, there is no location.
+    stacks: anything with view, side, planes, localizer, sequence and frame_of_reference, be it of a Study or of a
+    cohort. Of several stacks of one view that of the image's own sequence is asked for its plane, else that of most
+    slices; localizers last, since others were prescribed with more care. Locations are places in that stack of the own
+    view which has most slices: a few slices of another sequence are not taken for the whole organ. Where it is not
+    known which end of the organ comes first, there is no location.
     """
     stack = stacks[index]
     view = anatomy.view(stack.view)
-    locations = relative_locations(stack.planes)
+    whole = _whole(stack, stacks)
+    locations = relative_locations(stack.planes, whole.planes)
     if not anatomy.end_is_known(stack.view, stack.side):
         locations = np.full(len(locations), np.nan)
     wanted = {str(line): line for line in view.lines} if view else {}
@@ -69,7 +73,7 @@ def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
                 centres = plane.to_pixels(np.array([other.centre for other in chosen]))
                 lines[t, : len(chosen)] = cut
                 middles[t, : len(chosen)] = nearest_on_lines(cut, centres, plane.spacing)
-        targets.append(SliceTargets(lines, middles, float(location), tuple(cuts)))
+        targets.append(SliceTargets(lines, middles, float(location), len(whole.planes), tuple(cuts)))
     return targets
 
 
@@ -79,7 +83,17 @@ def _partner(stack, stacks, view: str):
             if other.view == view and other.frame_of_reference == stack.frame_of_reference
             and (other.side == stack.side or not other.side or not stack.side)
             and angle_between(other.planes[0].normal, stack.planes[0].normal) >= PARALLEL_DEG]
-    return min(able, key=lambda other: other.localizer, default=None)
+    return min(able, key=lambda other: (other.localizer, other.sequence != stack.sequence, -len(other.planes)),
+               default=None)
+
+
+def _whole(stack, stacks):
+    """The stack of most slices that lies as this one does: same view, side and frame of reference, parallel."""
+    able = [other for other in stacks
+            if (other.view, other.side, other.frame_of_reference) == (stack.view, stack.side, stack.frame_of_reference)
+            and not other.localizer
+            and angle_between(other.planes[0].normal, stack.planes[0].normal) < PARALLEL_DEG]
+    return max([stack, *able], key=lambda other: len(other.planes))
 
 
 def _choose(which: str, image: Plane, planes: list[Plane]) -> list[Plane]:

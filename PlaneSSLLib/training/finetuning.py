@@ -63,6 +63,7 @@ def finetune(
     config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
               "init_task": start.config["task"] if start else "scratch", "transfer": transfer if start else None,
               "views": labelled_views(cohort, split.train),
+              **({"sequences": labelled_sequences(cohort, split.train)} if task == "segmentation" else {}),
               **({"plane_views": list(pretext.views)} if pretext is not None else {}),
               **({"guide": guide.guide_config} if guide else {}),
               **({"not_learnt": untold} if untold else {})}
@@ -115,6 +116,14 @@ def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     there = {stack.view for name in subjects for stack in cohort.studies[name].stacks if stack.labelled}
     named = [view.name for view in cohort.anatomy.views if view.name in there]
     return [*named, *sorted(there.difference(named))]  # views that the anatomy does not name can be outlined, too
+
+
+def labelled_sequences(cohort: Cohort, subjects: tuple[str, ...]) -> dict[str, list[str]]:
+    """Of every view that is outlined, the sequences of the stacks that are; an empty one where nothing tells."""
+    found: dict[str, set[str]] = {}
+    for stack in [stack for name in subjects for stack in cohort.studies[name].stacks if stack.labelled]:
+        found.setdefault(stack.view, set()).add(stack.sequence)
+    return {view: sorted(sequences) for view, sequences in sorted(found.items())}
 
 
 def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run | None:

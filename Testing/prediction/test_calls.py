@@ -10,11 +10,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from Testing.prediction.geometries import volume
-from Testing.scene import made_up
 
 from PlaneSSLLib import PlaneSSLError, calls, cli
-from PlaneSSLLib.prediction.volumes import best_stack
 from PlaneSSLLib.study import read_study
+from PlaneSSLLib.study.volumes import VolumeSlice
 from PlaneSSLLib.training.run import Run
 
 OBLIQUE, ONE_SLICE, TILTED = 0, 4, 5
@@ -179,16 +178,20 @@ def test_of_several_stacks_the_best_is_taken_and_named(truthful_run, cine, tmp_p
     assert [one.stack.id for one in calls.segment(truthful_run, cine).stacks] == ["SAX", "4CH"]  # in other forms, all
 
 
-def test_the_best_stack_is_a_regular_one_of_most_slices_and_phases():
-    axes = (1, 0, 0), (0, 1, 0)
-    made = [made_up.stack("tilted", "SAX", made_up.planes(*axes, slices=9, shear=3), 5),
-            made_up.stack("few", "SAX", made_up.planes(*axes, slices=2), 5),
-            made_up.stack("still", "SAX", made_up.planes(*axes, slices=6)),
-            made_up.stack("cine", "SAX", made_up.planes(*axes, slices=6), 3)]
-    for order in (made, made[::-1]):
-        assert best_stack(order).id == "cine"
-    screen = made_up.stack("screen", "SAX", made_up.planes(*axes, slices=1))
-    assert best_stack([screen, made[0]]).id == "tilted"  # one slice is no better for being regular
+def test_a_stack_that_cannot_be_decoded_costs_no_other(truthful_run, cine, monkeypatch):
+    monkeypatch.setattr(Run, "config", {**Run.open(truthful_run).config, "views": ["4CH", "SAX"]})
+    read, said = VolumeSlice.read, []
+
+    def fails(image):
+        if image.file.name == "4ch.nii.gz":
+            raise PlaneSSLError(f"The pixels of {image.file} cannot be read: it is damaged.")
+        return read(image)
+
+    monkeypatch.setattr(VolumeSlice, "read", fails)
+    assert [one.stack.id for one in calls.segment(truthful_run, cine, report=said.append).stacks] == ["SAX"]
+    assert any("4CH is not segmented: The pixels of" in event.get("text", "") for event in said)
+    with pytest.raises(PlaneSSLError, match="it is damaged"):
+        calls.segment(truthful_run, cine, stack="4CH")
 
 
 def test_progress_runs_to_its_end_over_all_stacks(truthful_run, cine, monkeypatch):

@@ -56,6 +56,13 @@ def test_volumes_ejection_and_mass_by_hand():
     assert found["times_ms"] == [0, 25, 50] and found["notes"] == []
 
 
+@pytest.mark.parametrize(("step", "told"), [(6, 0), (10, 0), (24, 1)])
+def test_what_lies_between_slices_far_apart_is_said_to_be_guessed(step, told):
+    few = stack((0, step, 2 * step), (1, 1, 1))
+    found = measure_stack(SegmentedStack(few, (0,), (labels({LV: 9}, {LV: 9}, {LV: 9}),)), HEART.labels)
+    assert sum("apart: what lies between them is guessed" in note for note in found["notes"]) == told
+
+
 @pytest.mark.parametrize(("places", "widths"), [
     ((0, 10, 20), (10, 10, 10)), ((20, 10, 0), (10, 10, 10)), ((0, 4, 10, 20), (4, 5, 8, 10)), ((0, 7), (7, 7)),
     ((3,), (6,))])

@@ -203,8 +203,8 @@ def test_the_document_of_the_command(study):
     assert list(document) == ["subject", "anatomy", "stacks", "problems", "notes"]
     stack = document["stacks"][2]
     assert list(stack) == [
-        "id", "series", "description", "view", "side", "localizer", "confidence", "reasons", "slices", "phases",
-        "dimension", "rows", "columns", "spacing", "step", "planes", "notes"]
+        "id", "series", "description", "view", "sequence", "side", "localizer", "confidence", "reasons", "slices",
+        "phases", "dimension", "rows", "columns", "spacing", "step", "planes", "notes"]
     assert (stack["series"], stack["description"]) == ("5", "trufi_short-axis")
     assert (stack["rows"], stack["columns"]) == (192, 176)
     assert stack["spacing"] == [1.875, 1.875]

@@ -20,6 +20,7 @@ class Stack:
     planes: list
     side: str = ""
     localizer: bool = False
+    sequence: str = ""
     frame_of_reference: int = 0
 
 
@@ -52,6 +53,31 @@ def test_middles_lie_where_the_cutting_image_has_its_middle():
 
 def test_locations_run_from_the_first_slice_to_the_last():
     assert [t.location for t in stack_targets(HEART, stacks(), 0)] == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_a_few_slices_are_not_the_whole_organ():
+    """Of a map's two slices, one lies a quarter down the cine, one beyond its apex; a lone one has a place as well."""
+    steps = planes("SAX", (0, 0, 0), 5)
+    beyond = replace(steps[4], position=2 * steps[4].position - steps[3].position)
+    there = [Stack("SAX", [steps[1], beyond], sequence="map"), Stack("SAX", steps), Stack("SAX", steps[3:4])]
+    first, second = stack_targets(HEART, there, 0)
+    assert first.location == 0.25 and np.isnan(second.location) and first.slices == 5
+    assert [target.location for target in stack_targets(HEART, there, 1)] == [0, 0.25, 0.5, 0.75, 1]
+    assert stack_targets(HEART, there, 2)[0].location == 0.75
+    elsewhere = [replace(there[0], frame_of_reference=1), *there[1:]]  # nobody knows where it lies in the cine
+    assert [target.location for target in stack_targets(HEART, elsewhere, 0)] == [0, 1]
+
+
+def test_lines_are_those_of_the_own_sequence_else_of_the_fullest_stack():
+    far, near = planes("2CH", (30, 0, 0)), planes("2CH", (0, 0, 0))
+    sax = planes("SAX", (0, 0, 0), 5)
+    there = [Stack("SAX", sax, sequence="cine"), Stack("2CH", far, sequence="LGE"), Stack("2CH", near, sequence="cine"),
+             Stack("SAX", sax[1:2], sequence="map")]
+    t = CHANNEL["2CH:central"]
+    assert stack_targets(HEART, there, 0)[0].planes[t] is near[0]
+    assert stack_targets(HEART, there[:2] + there[3:], 0)[0].planes[t] is far[0]
+    reordered = [there[3], *there[:3]]
+    assert stack_targets(HEART, reordered, 2)[0].planes[CHANNEL["SAX:central"]] is sax[2]
 
 
 def test_a_single_slice_has_no_location_and_views_not_acquired_have_no_line():

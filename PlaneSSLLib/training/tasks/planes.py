@@ -73,7 +73,7 @@ class Planes:
         lines[~lines_hit(lines, self.plan.size)] = np.nan
         sample = {"lines_mask": np.isfinite(lines).all(-1).any(-1),
                   "location": np.float32(np.nan_to_num(target.location)), "location_mask": np.isfinite(target.location),
-                  "slices": np.float32(len(study.stacks[place.stack].planes))}
+                  "slices": np.float32(target.slices)}
         if "lines" in self.heads:
             several = heatmaps(lines.reshape(-1, 3), self.plan.size, self.plan.spacing, self.plan.sigma_mm)
             sample["maps"] = several.reshape(*lines.shape[:2], *self.plan.size).max(1)
