@@ -65,9 +65,7 @@ def settled(own: Mapping[str, int], row: Mapping[str, int | None], before: Mappi
 
     Returns {"classes": class -> 0 or 1, "of_table": those among them that come from a table}.
     """
-    # Earlier versions did not write down where an answer came from, and let what a study says itself come first.
-    stood = before.get("of_table", {name: answer for name, answer in before.get("classes", {}).items()
-                                    if name not in own})
+    stood = before.get("of_table", {})
     of_table = {name: answer for name, answer in {**stood, **row}.items() if answer is not None and name in known}
     doubtful = [f"a table says {name} {answer}, and its study.json {own[name]}: the table is believed"
                 for name, answer in of_table.items() if own.get(name, answer) != answer]

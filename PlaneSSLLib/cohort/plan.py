@@ -11,7 +11,7 @@ from ..anatomy import Anatomy
 from ..files import read_json
 from ..study import Stack
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Plan:
     spacing: (row, column) mm and size: (rows, columns) of the working grid. percentiles: the two that the intensities
     of a stack's phase (all slices together) are scaled to 0 and 1 by, unclipped; see `scaled_phase`. targets: the
     channels of the lines task. labels: (value, name) pairs; a network's output channel i + 1 is labels[i], channel 0 is
-    background. mirrored: images of right organs are laid as those of left ones in a mirror (not in earlier versions).
+    background. mirrored: images of right organs are laid as those of left ones in a mirror.
     """
 
     anatomy: str
@@ -56,7 +56,7 @@ class Plan:
                 sigma_mm=document["sigma_mm"], targets=tuple(document["targets"]),
                 labels=tuple((value, name) for value, name in document["labels"]),
                 classes=tuple(document["classes"]), percentiles=tuple(document["percentiles"]),
-                mirrored=bool(document.get("mirrored", False)))
+                mirrored=document["mirrored"])
         except (KeyError, TypeError, ValueError) as error:
             raise PlaneSSLError(f"{path} is not a plan: {error!r}. Prepare it again.") from None
 

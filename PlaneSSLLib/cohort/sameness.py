@@ -17,14 +17,14 @@ def name_in(out: Path, read: Study, salt: str, marks: dict) -> str:
     """The pseudonym of a study in a cohort.
 
     It stands for the subject, and, where DICOM tells the studies of a subject apart, for the study: a patient may have
-    come twice. What the cohort has under another of these names, as of an earlier version, keeps it.
+    come twice. What the cohort has under another of a study's identifiers keeps its name.
     """
-    of_subject, *of_study = [pseudonym(salt, read.subject), *(pseudonym(salt, read.subject, uid) for uid in read.uids)]
-    for name in (of_subject, *of_study):
+    names = [pseudonym(salt, read.subject, uid) for uid in read.uids] or [pseudonym(salt, read.subject)]
+    for name in names:
         file = out / "studies" / name / "study.json"
         if file.is_file() and is_same(read_json(file), marks):
             return name
-    return (of_study or [of_subject])[0]
+    return names[0]
 
 
 def marks_of(read: Study, salt: str) -> dict:
@@ -38,7 +38,7 @@ def marks_of(read: Study, salt: str) -> dict:
 
     of_volumes = not any(stack.series_uid for stack in read.stacks)
     images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frame in stack.every_frame}))
-    views = [(stack.view, place(next(stack.every_frame).source.file)) for stack in read.stacks]
+    views = [(stack.view, stack.sequence, place(next(stack.every_frame).source.file)) for stack in read.stacks]
     sides = [(stack.id, stack.side) for stack in read.stacks if stack.side]  # images are laid by it
     frames = [stack.frame_of_reference for stack in read.stacks if of_volumes]  # else headers say it
     labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
@@ -50,12 +50,7 @@ def marks_of(read: Study, salt: str) -> dict:
 
 
 def is_same(document: dict, marks: dict) -> bool:
-    """Have they a series in common, or, where series have no identifiers, the same image files, or these and more?
-
-    Yes, where an earlier version has not written down what the study's are.
-    """
-    if "content" not in document:
-        return True
+    """Have they a series in common, or, where series have no identifiers, the same image files, or these and more?"""
     if marks["series"] and document["series"]:
         return bool(set(marks["series"]) & set(document["series"]))
     before = set(document.get("files", ()))

@@ -25,8 +25,7 @@ from ..files import read_json
 from ..geometry import Plane, mean_step
 from .plan import Plan
 
-_COUNTED = "left"  # earlier versions did not say of which side a stack is, and had its slices in order all the same
-MARKS = ("series", "identifier", "content")  # what tells studies apart, see `sameness`; early versions wrote none
+MARKS = ("series", "identifier", "content")  # what tells studies apart, see `sameness`
 _TYPES = {"pixels": np.float16, "labels": np.uint8}
 
 
@@ -69,8 +68,8 @@ class PreparedStudy:
         document = read_json(self.folder / "study.json")
         try:
             self.pseudonym: str = document["pseudonym"]
-            self.patient: str = document.get("patient", self.pseudonym)
-            self.marks: dict = {key: document[key] for key in MARKS if key in document}
+            self.patient: str = document["patient"]
+            self.marks: dict = {key: document[key] for key in MARKS}
             self.classes: dict[str, int] = document["classes"]
             self.stacks = tuple(_read_stack(stack) for stack in document["stacks"])
             self._sizes = document["sizes"]
@@ -175,7 +174,7 @@ def digest(*texts: str) -> str:
 def _read_stack(document: dict) -> PreparedStack:
     return PreparedStack(
         id=document["id"], view=document["view"], localizer=document["localizer"],
-        sequence=document.get("sequence", ""), side=document.get("side", _COUNTED),
+        sequence=document["sequence"], side=document["side"],
         frame_of_reference=document["frame_of_reference"],
         planes=tuple(Plane(**plane) for plane in document["planes"]),
         pixels_at=tuple(map(tuple, document["pixels_at"])), labels_at=tuple(map(tuple, document["labels_at"])))

@@ -101,10 +101,9 @@ def _same_grid(grid: Grid, cohort: Cohort, others: Cohort, out: Path) -> None:
         fixed += [f"subjects of {key}", f"labels of {key}"]
     if (out / "grid.json").is_file():
         before = read_json(out / "grid.json")
-        # What an earlier version did not write down is not known to differ.
-        differ = [f"the {key} have changed" if " of " in key else f"{key}: {before[key]} and {now[key]}"
-                  for key in fixed if key in before
-                  and (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before[key]]
+        differ = [f"the {key} have changed" if " of " in key else f"{key}: {before.get(key)} and {now[key]}"
+                  for key in fixed
+                  if (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before.get(key)]
         if differ:
             raise PlaneSSLError(f"{out} holds another comparison ({'; '.join(differ)}); choose another folder.")
     write_json(out / "grid.json", now)

@@ -146,8 +146,8 @@ def _as_acquired(text: str) -> DrawnStudy:
     stacks = tuple(Stack(
         id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
         frames=tuple(tuple(None if time is False else Frame(None, time) for time in times) for times in one["times"]),
-        naming=Naming(one["view"], one["confidence"], given=one.get("given", False)), notes=tuple(one["notes"]),
-        side=one.get("side", document.get("side", "")),  # of a whole study, in scenes that were saved earlier
+        naming=Naming(one["view"], one["confidence"], given=one["given"]), notes=tuple(one["notes"]),
+        side=one["side"],
         **{name: one[name] for name in _SERIES},
     ) for one in document["stacks"])
     study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,

@@ -255,17 +255,13 @@ class Engine:
         state = self.run.state()
         if state is None:
             return
-        if "optimizers" not in state:
-            raise PlaneSSLError(f"The training in {self.run.folder} was begun by an earlier PlaneSSL, which learns "
-                                "otherwise: start it again (--overwrite).")
         self.network.load_state_dict(state["network"])
         for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(of_it)
         if self.mean is not None:
             self.mean.load_state_dict(state["mean"])
         self.step, self.pieces, self.best = state["step"], state["pieces"], state["best"]
-        self.since_best, self.history = state["since_best"], state["history"]
-        self.kept = state.get("kept", 0)
+        self.since_best, self.history, self.kept = state["since_best"], state["history"], state["kept"]
 
     def _stalled(self) -> int:
         """Validations since the best one, as the first process, which alone validates, counts them."""

@@ -121,13 +121,12 @@ class Run:
     @property
     def seen(self) -> set[str]:
         """All whose images its weights have learnt from, with labels or without, in this training or one before."""
-        return set(read_json(self.folder / "splits.json").get("seen", self.split.train))
+        return set(read_json(self.folder / "splits.json")["seen"])
 
     @property
     def taught(self) -> set[str]:
         """All whose outlines or classes its weights have learnt from, in this training or one before."""
-        before = self.split.train if self.config["stage"] == "finetuning" else ()  # what earlier versions wrote
-        return set(read_json(self.folder / "splits.json").get("taught", before))
+        return set(read_json(self.folder / "splits.json")["taught"])
 
     @property
     def versions(self) -> dict[str, str]:

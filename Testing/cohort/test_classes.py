@@ -8,7 +8,7 @@ from Testing.made_up_study import write_study
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, prepare
-from PlaneSSLLib.cohort.classes import read_classes, settled, table_notes
+from PlaneSSLLib.cohort.classes import read_classes, table_notes
 from PlaneSSLLib.study import read_study
 
 KNOWN = ("normal", "dilated")
@@ -96,12 +96,6 @@ def test_a_table_corrects_what_studies_say_and_stays_when_it_is_not_given_again(
     assert prepared({"subject-001": {"dilated": None}}) == ({"dilated": 1}, [])
     say()
     assert prepared() == ({}, [])
-
-
-def test_answers_of_a_cohort_that_does_not_say_where_they_came_from_are_kept():
-    before = {"classes": {"dilated": 1, "normal": 0}}
-    assert settled({"normal": 1}, {}, before, KNOWN) == (
-        {"classes": {"dilated": 1, "normal": 1}, "of_table": {"dilated": 1}}, [])
 
 
 def test_studies_without_a_row_are_told_and_whom_a_row_may_be_meant_for():

@@ -12,8 +12,7 @@ from Testing.prediction.geometries import volume
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.cohort import Cohort, Split, draw_split, prepare, read_split
-from PlaneSSLLib.cohort.store import pseudonym
-from PlaneSSLLib.files import read_json, write_json
+from PlaneSSLLib.files import write_json
 
 
 @pytest.fixture
@@ -55,19 +54,6 @@ def test_a_copy_of_a_study_is_taken_once(visits, tmp_path):
     assert "It is the same study as" in left["reason"]
 
 
-def test_a_study_that_an_earlier_version_called_by_its_subject_keeps_its_name(visits, tmp_path):
-    prepare([visits / "a1"], "heart", tmp_path / "c")
-    (folder,) = (tmp_path / "c" / "studies").iterdir()
-    name = pseudonym(read_json(tmp_path / "c" / "private" / "salt.json"), "a")
-    document = {key: value for key, value in read_json(folder / "study.json").items() if key != "patient"}
-    write_json(folder / "study.json", {**document, "pseudonym": name})
-    folder.rename(folder.with_name(name))
-    assert prepare([visits], "heart", tmp_path / "c")["prepared"] == 3
-    cohort = Cohort(tmp_path / "c")
-    assert name in cohort.pseudonyms and len(cohort.pseudonyms) == 3
-    assert len(cohort.by_patient(cohort.pseudonyms)) == 2
-
-
 def test_of_volumes_study_json_says_whose_they_are(tmp_path):
     """Both knees of somebody; said later, it is taken over without preparing anything anew."""
     folders = [write_study(tmp_path / f"s{seed}", seed) for seed in range(3)]
@@ -93,18 +79,6 @@ def test_a_row_for_a_subject_with_several_studies_is_told(visits, tmp_path):
     told = prepare([visits], "heart", tmp_path / "c", classes={"a": {"dilated": 1}, "b": {"dilated": 0}})
     assert told["classified"] == 3
     assert any("1 rows of the table of classes are of subjects with several studies" in note for note in told["notes"])
-
-
-def test_a_study_of_which_an_earlier_version_wrote_no_marks_keeps_its_name(visits, tmp_path):
-    prepare([visits / "a1"], "heart", tmp_path / "c")
-    (folder,) = (tmp_path / "c" / "studies").iterdir()
-    marks = ("patient", "series", "images", "files", "content", "identifier")
-    document = {key: value for key, value in read_json(folder / "study.json").items() if key not in marks}
-    name = pseudonym(read_json(tmp_path / "c" / "private" / "salt.json"), "a")
-    write_json(folder / "study.json", {**document, "pseudonym": name})
-    folder.rename(folder.with_name(name))
-    assert prepare([visits / "a1"], "heart", tmp_path / "c")["prepared"] == 1
-    assert Cohort(tmp_path / "c").pseudonyms == (name,)
 
 
 def test_a_study_that_gets_more_images_with_another_identifier_is_the_same(visits, tmp_path):

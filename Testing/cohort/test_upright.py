@@ -113,13 +113,12 @@ def test_a_right_knee_is_laid_as_a_left_one_in_the_mirror(view, turn):
         right.to_lps(pixels @ other.matrix[:2, :2].T + other.matrix[:2, 2]), other.plane.to_lps(pixels), atol=1e-9)
 
 
-def test_what_an_earlier_version_has_laid_otherwise_does_not_go_with_this_one(tmp_path):
-    """Its runs go on as they began: their plans say that right knees are not mirrored."""
+def test_what_was_laid_otherwise_does_not_go_with_what_is_mirrored(tmp_path):
+    """The anatomy's file did not say then that there are left ones and right ones."""
     prepare([write_knee(tmp_path / "right", "right")], "knee", tmp_path / "c")
     plan = Plan.read(tmp_path / "c" / "plan.json")
     assert plan == Plan.of(KNEE) and plan.mirrored and not Plan.of(HEART).mirrored
-    earlier = {key: value for key, value in plan.as_json().items() if key != "mirrored"}
-    (tmp_path / "c" / "plan.json").write_text(json.dumps(earlier))
+    (tmp_path / "c" / "plan.json").write_text(json.dumps({**plan.as_json(), "mirrored": False}))
     with pytest.raises(PlaneSSLError, match=r"mirrored: False and True\): make one of them anew"):
         prepare([tmp_path / "right"], "knee", tmp_path / "c")
     coronal = next(stack for stack in read_study(tmp_path / "right").stacks if stack.view == "coronal")

@@ -32,7 +32,9 @@ def run(tmp_path, cohorts):
     """Trained on two of the first cohort, validated on the third."""
     made = write_untrained_run(tmp_path / "run", "segmentation")
     first, second, third = Cohort(cohorts[0]).pseudonyms
-    (made / "splits.json").write_text(json.dumps({"train": [first, second], "validation": [third], "test": []}))
+    (made / "splits.json").write_text(json.dumps({
+        "train": [first, second], "validation": [third], "test": [], "seen": [first, second],
+        "taught": [first, second]}))
     return made
 
 
