@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import default_collate
 
 from PlaneSSLLib.cohort import Cohort, prepare
-from PlaneSSLLib.cohort.samples import Drawn
+from PlaneSSLLib.cohort.samples import RandomFrames
 from PlaneSSLLib.phantom import write_phantoms
 from PlaneSSLLib.training.memory import keep_freed_memory
 from PlaneSSLLib.training.networks import build
@@ -32,7 +32,7 @@ def main() -> None:
         cohort = Cohort(Path(folder, "cohort"))
         task = Planes(cohort.plan, cohort.anatomy)
         places = [place for study in cohort.studies.values() for place in task.places(study)]
-        samples = Drawn(cohort, places, task.sample, 0, 10_000)
+        samples = RandomFrames(cohort, places, task.sample, 0, 10_000)
         network = build("small", task.heads, 0).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(network.parameters())
 

@@ -64,7 +64,7 @@ def working_image(
     return (image if rng is None else augmentation.intensities(image, rng)), matrix
 
 
-class Drawn(Dataset):
+class RandomFrames(Dataset):
     """Sample n is a frame drawn at random: a study, one of its views, a stack of that, a frame, each with equal chance.
 
     Everything about it follows from (seed, n), so the order of loading, the number of workers and an interruption
@@ -93,7 +93,7 @@ class Drawn(Dataset):
         return self.make(self.cohort.studies[place.study], place, rng)
 
 
-class Mixed(Dataset):
+class Interleaved(Dataset):
     """Sample n is that of the first data set, but every fifth that of the second."""
 
     EVERY = 5
@@ -108,7 +108,7 @@ class Mixed(Dataset):
         return (self.second if n % self.EVERY == self.EVERY - 1 else self.first)[n]
 
 
-class Listed(Dataset):
+class FrameList(Dataset):
     """The given frames, one after the other, unaugmented."""
 
     def __init__(self, cohort: Cohort, places: Sequence[Place], make: Callable[..., Sample]) -> None:

@@ -28,7 +28,7 @@ class Classifier:
         self.plan, self.anatomy, config = run.plan, run.anatomy, run.config
         self.learnt = [name not in config.get("not_learnt", ()) for name in self.plan.classes]
         # How often each class stands among the studies trained on: more likely than that speaks for it.
-        start = torch.tensor(config["heads"]["classes"]["start"]).expand(len(self.learnt))
+        start = torch.tensor(config["heads"]["classes"]["bias_init"]).expand(len(self.learnt))
         self.usual = start.sigmoid().numpy()
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
@@ -97,14 +97,14 @@ def evaluate_classes(classifier: Classifier, cohort: Cohort, subjects: Sequence[
     return {"subjects": len(subjects), "classes": classes}
 
 
-def class_figures(probability: np.ndarray, truth: np.ndarray, told_from: float = 0.5) -> dict:
+def class_figures(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -> dict:
     """Figures of one class from (n,) probabilities and (n,) true answers; it is told from a probability on."""
     positive, negative = probability[truth], probability[~truth]
     # The AUC is the chance that a positive study is ranked above a negative one, ties counting half (Hanley 1982).
     above = positive[:, None] - negative[None]
     return {
         "auc": float(((above > 0) + 0.5 * (above == 0)).mean()) if above.size else None,
-        "sensitivity": float((positive >= told_from).mean()) if positive.size else None,
-        "specificity": float((negative < told_from).mean()) if negative.size else None,
+        "sensitivity": float((positive >= threshold).mean()) if positive.size else None,
+        "specificity": float((negative < threshold).mean()) if negative.size else None,
         "brier": float(((probability - truth) ** 2).mean()) if truth.size else None,
         "n_positive": int(truth.sum())}

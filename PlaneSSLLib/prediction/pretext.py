@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
 from ..cohort.placing import placement
-from ..cohort.samples import Listed, Place
+from ..cohort.samples import FrameList, Place
 from ..geometry import agree, angle_between, move_lines
 from ..training.pretraining import pretext_task
 from ..training.run import Run
@@ -46,7 +46,7 @@ def evaluate_pretext(
         if not places:
             continue
         frames += len(places)
-        batches = DataLoader(Listed(cohort, places, task.sample), batch_size=16)
+        batches = DataLoader(FrameList(cohort, places, task.sample), batch_size=16)
         answers = (({name: out.float().cpu() for name, out in network(batch["image"].to(where)).items()}, batch)
                    for batch in batches)
         found += ([_of_lines(answers, task, cohort.studies[subject], places)] if "lines" in task.heads else

@@ -56,10 +56,10 @@ class Engine:
         self.stages, self.settings, self.run = stages, settings, run
         self.device, self.processes, self.report = device, processes, report
         self.network = network.to(device, memory_format=torch.channels_last)
-        self.mean = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
+        self.ema = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
         self.optimizers = optimizers_of(network, settings)
         self.mixed = settings.mixed(device)
-        self.step, self.pieces = 0, 1  # pieces: into how many parts a batch is cut for want of memory
+        self.step, self.micro_batches = 0, 1  # micro_batches: into how many parts a batch is cut for want of memory
         self.best: float | None = None
         self.kept = 0  # the epoch of the weights that are kept
         self.since_best = 0
@@ -159,10 +159,10 @@ class Engine:
                 "look at the cohort's images, or train with a lower --learning-rate.")
         for optimizer in self.optimizers:
             optimizer.step()
-        if self.mean is not None:
+        if self.ema is not None:
             decay = min(settings.ema, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
-                for kept, new in zip(self.mean.state_dict().values(), self.network.state_dict().values(), strict=True):
+                for kept, new in zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True):
                     kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
         return losses
 
@@ -170,7 +170,7 @@ class Engine:
         """Gradients of the weighted losses; each loss is its sum over this process divided by the global count."""
         self.network.zero_grad(set_to_none=True)
         totals = {name: torch.zeros((), device=self.device) for name in counts}
-        size = -(-len(batch["image"]) // self.pieces)
+        size = -(-len(batch["image"]) // self.micro_batches)
         for start in range(0, len(batch["image"]), size):
             # In float64 is what validation measures by, which losses do not read, and Apple's GPUs cannot hold. These
             # also read what is freed meanwhile where nobody waits for a copy (pytorch#139550).
@@ -191,13 +191,13 @@ class Engine:
             raise PlaneSSLError(f"The memory of {self.device} does not hold a batch of {images} studies, and one that "
                                 "is cut into pieces teaches otherwise: give fewer (--batch, two at least), or "
                                 "--device cpu.")
-        if self.pieces >= images:
+        if self.micro_batches >= images:
             raise self._not_even_one()
         self.network.zero_grad(set_to_none=True)
         free_cached_memory()
-        self.pieces *= 2
+        self.micro_batches *= 2
         self._tell({"event": "notice", "text": f"Out of memory on {self.device}: going on with the batch in "
-                    f"{self.pieces} pieces, whose gradients are added up."})
+                    f"{self.micro_batches} pieces, whose gradients are added up."})
 
     def _not_even_one(self) -> PlaneSSLError:
         return PlaneSSLError(f"The memory of {self.device} does not hold a single image of this network. Choose a "
@@ -208,7 +208,7 @@ class Engine:
         """Metrics over the validation frames; the better weights are kept, the last ones where nothing is validated."""
         if not self.processes.first:
             return {}
-        network = (self.mean if self.mean is not None else self.network).eval()
+        network = (self.ema if self.ema is not None else self.network).eval()
         row = {}
         for name, found in self._measured(stage, network).items():
             if found:
@@ -224,7 +224,7 @@ class Engine:
 
     def _measured(self, stage: Stage, network: Network) -> dict[str, list[float]]:
         """What the task measures of the validation frames, looked at in as small batches as memory asks for."""
-        size = -(-self.settings.batch // self.pieces)
+        size = -(-self.settings.batch // self.micro_batches)
         while True:
             values: dict[str, list[float]] = {}
             try:
@@ -248,7 +248,7 @@ class Engine:
             self.run.save_state({
                 "step": self.step, "network": self.network.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                "mean": None if self.mean is None else self.mean.state_dict(), "pieces": self.pieces,
+                "ema": None if self.ema is None else self.ema.state_dict(), "micro_batches": self.micro_batches,
                 "best": self.best, "kept": self.kept, "since_best": self.since_best, "history": self.history})
 
     def _restore(self) -> None:
@@ -258,9 +258,9 @@ class Engine:
         self.network.load_state_dict(state["network"])
         for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(of_it)
-        if self.mean is not None:
-            self.mean.load_state_dict(state["mean"])
-        self.step, self.pieces, self.best = state["step"], state["pieces"], state["best"]
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.step, self.micro_batches, self.best = state["step"], state["micro_batches"], state["best"]
         self.since_best, self.history, self.kept = state["since_best"], state["history"], state["kept"]
 
     def _stalled(self) -> int:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 COEFFICIENTS = 3.4445, -4.7750, 2.0315  # of the polynomial that is steepest at 0: singular values end near 1
-ROUNDS = 5
+NEWTON_SCHULZ_STEPS = 5
 
 
 class Muon(torch.optim.Optimizer):
@@ -36,10 +36,10 @@ class Muon(torch.optim.Optimizer):
                 mean = state["momentum"].lerp_(kernel.grad, 1 - group["momentum"])
                 ahead = kernel.grad.lerp(mean, group["momentum"])  # Nesterov's
                 kernel.mul_(1 - group["lr"] * group["weight_decay"])
-                kernel.sub_(evened(ahead.flatten(1)).view_as(kernel), alpha=group["lr"])
+                kernel.sub_(orthogonalized(ahead.flatten(1)).view_as(kernel), alpha=group["lr"])
 
 
-def evened(matrix: Tensor) -> Tensor:
+def orthogonalized(matrix: Tensor) -> Tensor:
     """(m, n) -> the same, its singular values all about 1; above it for a tall one, whose outputs are many.
 
     The polynomial of odd powers is worked out on the smaller of matrix @ matrix.T and its like, in which it costs half.
@@ -48,7 +48,7 @@ def evened(matrix: Tensor) -> Tensor:
     flat = flat / flat.norm().clamp(min=1e-7)
     a, b, c = COEFFICIENTS
     square, turned = flat @ flat.T, torch.eye(len(flat), dtype=flat.dtype, device=flat.device)
-    for _ in range(ROUNDS):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         factor = torch.addmm(square, square, square, beta=b, alpha=c)
         factor.diagonal().add_(a)
         turned, square = factor @ turned, factor @ square @ factor

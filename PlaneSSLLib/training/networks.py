@@ -16,13 +16,13 @@ from .. import PlaneSSLError
 class Head:
     """What a task wants of a network: `channels` values per "pixel", per "image", or per "study" (a bag of images).
 
-    start: the answer before training, one for all channels or one for each. Where the mean of the targets is far from
-    it, the first hundred steps only teach the encoder to say one thing whatever it sees.
+    bias_init: the answer before training, one for all channels or one for each. Where the mean of the targets is far
+    from it, the first hundred steps only teach the encoder to say one thing whatever it sees.
     """
 
     channels: int
     per: str = "pixel"
-    start: float | Sequence[float] = 0.0
+    bias_init: float | Sequence[float] = 0.0
 
 
 class Body(nn.Module):
@@ -127,10 +127,10 @@ class Network(nn.Module):
 
 
 def _start(answer: nn.Module, head: Head) -> None:
-    """Let a head's last layer begin with its start; before shuffling, the channels of one answer follow each other."""
+    """Let a head's last layer begin with its bias_init; before shuffling, the channels of one answer are neighbours."""
     each = answer.bias.numel() // head.channels
     with torch.no_grad():
-        answer.bias.copy_(torch.tensor(head.start).expand(head.channels).repeat_interleave(each))
+        answer.bias.copy_(torch.tensor(head.bias_init).expand(head.channels).repeat_interleave(each))
 
 
 class UNetBody(Body):

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import default_collate
 
 from ..cohort import Cohort
-from ..cohort.samples import Listed, some_of
+from ..cohort.samples import FrameList, some_of
 from ..files import replacing
 from ..geometry import clip_line, fit_lines
 from .guide import Guide
@@ -93,7 +93,7 @@ def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: P
     places = [place for name in subjects for place in task.places(cohort.studies[name])]
     if not places:
         return None
-    frames = Listed(cohort, some_of(places, FRAMES), task.sample)
+    frames = FrameList(cohort, some_of(places, FRAMES), task.sample)
     samples = [frames[i] for i in range(len(frames))]
     answers = {name: answer.float() for name, answer in run.network()(default_collate(samples)["image"]).items()}
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
-from ..cohort.samples import Drawn, Listed, Mixed, Place, some_of
+from ..cohort.samples import RandomFrames, FrameList, Interleaved, Place, some_of
 from .engine import Engine, Report, Stage
 from .memory import keep_freed_memory
 from .networks import Network, build
@@ -93,11 +93,12 @@ def run_training(
             report({"event": "notice", "text": f"The run that was there is kept in {run.replaced} until this ends."})
 
         def drawn(one: Task, count: int) -> Dataset:
-            samples = Drawn(cohort, training, one.sample, settings.seed, count)
-            return Mixed(samples, Drawn(cohort, free, one.sample, settings.seed, count)) if free else samples
+            samples = RandomFrames(cohort, training, one.sample, settings.seed, count)
+            beside = RandomFrames(cohort, free, one.sample, settings.seed, count) if free else None
+            return samples if beside is None else Interleaved(samples, beside)
 
         stages = [
-            Stage(end, one, drawn(one, end * settings.batch), Listed(cohort, watched, one.sample), cost)
+            Stage(end, one, drawn(one, end * settings.batch), FrameList(cohort, watched, one.sample), cost)
             for end, one, cost in ((settings.coarse_steps, _coarser(task, network.body.multiple), COARSE_COST),
                                    (settings.steps, task, 1.0)) if end]
         engine = Engine(network, stages, settings, run, device, processes, report)

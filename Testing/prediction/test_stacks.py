@@ -5,7 +5,7 @@ import pytest
 from Testing.scene import made_up
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.cohort.samples import Drawn, frames
+from PlaneSSLLib.cohort.samples import RandomFrames, frames
 from PlaneSSLLib.prediction.studies import stacks_to_segment, with_phase
 from PlaneSSLLib.prediction.volumes import best_stack
 from PlaneSSLLib.training.finetuning import labelled_sequences
@@ -75,8 +75,11 @@ def test_each_view_is_drawn_as_often_however_many_stacks_it_has(cohort, monkeypa
     (study, *_), drawn = cohort.studies.values(), []
     sax = next(stack for stack in study.stacks if stack.view == "SAX")
     monkeypatch.setattr(study, "stacks", (*study.stacks, sax, sax, sax))
-    samples = Drawn(cohort, frames(study), lambda of_it, place, rng: drawn.append(of_it.stacks[place.stack].view),
-                    seed=0, count=600)
+
+    def make(of_it, place, rng):
+        drawn.append(of_it.stacks[place.stack].view)
+
+    samples = RandomFrames(cohort, frames(study), make, seed=0, count=600)
     for n in range(600):
         samples[n]
     share = {view: drawn.count(view) / 600 for view in set(drawn)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from PlaneSSLLib.training.muon import COEFFICIENTS, ROUNDS, Muon, evened
+from PlaneSSLLib.training.muon import COEFFICIENTS, NEWTON_SCHULZ_STEPS, Muon, orthogonalized
 
 
 @pytest.mark.parametrize("shape", [(24, 36), (24, 24), (40, 12)])
@@ -12,7 +12,7 @@ def test_singular_values_are_evened_and_their_vectors_kept(shape):
     torch.manual_seed(0)
     u, _, v = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
     strengths = torch.logspace(0, -2, len(v), dtype=torch.float64)
-    found = u.T @ evened(u * strengths @ v) @ v.T / max(1, shape[0] / shape[1]) ** 0.5
+    found = u.T @ orthogonalized(u * strengths @ v) @ v.T / max(1, shape[0] / shape[1]) ** 0.5
     values = found.diagonal()
     assert 0.65 < values.min() and values.max() < 1.25
     torch.testing.assert_close(found, torch.diag(values), atol=1e-9, rtol=0)
@@ -23,10 +23,10 @@ def test_the_polynomial_is_that_of_the_matrix_itself():
     matrix = torch.randn(16, 90)
     a, b, c = COEFFICIENTS
     found = matrix / matrix.norm()
-    for _ in range(ROUNDS):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         square = found @ found.T
         found = a * found + (b * square + c * square @ square) @ found
-    torch.testing.assert_close(evened(matrix), found, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(orthogonalized(matrix), found, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has it since 2.9")
@@ -57,7 +57,8 @@ def test_a_kernel_is_a_matrix_of_its_output_channels_wherever_its_numbers_lie():
         moved.append(kernel.detach())
         assert kernel.is_contiguous(memory_format=layout)
     torch.testing.assert_close(moved[0], moved[1])
-    torch.testing.assert_close(moved[0], -evened(gradient.flatten(1)).view(6, 4, 3, 3))  # however long the gradient
+    # However long the gradient is:
+    torch.testing.assert_close(moved[0], -orthogonalized(gradient.flatten(1)).view(6, 4, 3, 3))
 
 
 def test_without_a_gradient_nothing_moves():

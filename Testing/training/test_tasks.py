@@ -14,7 +14,7 @@ from Testing.made_up_study import write_knee
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.anatomy import load
 from PlaneSSLLib.cohort import Cohort, Plan, Split, prepare
-from PlaneSSLLib.cohort.samples import Drawn, Listed, Mixed, Place, some_of
+from PlaneSSLLib.cohort.samples import RandomFrames, FrameList, Interleaved, Place, some_of
 from PlaneSSLLib.cohort.store import PreparedStudy
 from PlaneSSLLib.geometry import heatmaps
 from PlaneSSLLib.training.pretraining import pretext_task
@@ -26,7 +26,7 @@ from PlaneSSLLib.training.tasks.planes import Planes
 
 def batch_of(task, cohort, n=6, seed=0):
     places = [place for study in cohort.studies.values() for place in task.places(study)]
-    drawn = Drawn(cohort, places, task.sample, seed, n)
+    drawn = RandomFrames(cohort, places, task.sample, seed, n)
     return default_collate([drawn[i] for i in range(n)])
 
 
@@ -135,7 +135,7 @@ def joint_batch(joint, cohort, seed=0):
     """Ten samples, every fifth one from subjects whose labels may not be seen."""
     labelled = joint.places(cohort.studies[cohort.pseudonyms[0]])
     free = [place for name in cohort.pseudonyms[1:] for place in joint.free_places(cohort.studies[name])]
-    drawn = Mixed(Drawn(cohort, labelled, joint.sample, seed, 10), Drawn(cohort, free, joint.sample, seed, 10))
+    drawn = Interleaved(*(RandomFrames(cohort, places, joint.sample, seed, 10) for places in (labelled, free)))
     return default_collate([drawn[i] for i in range(len(drawn))])
 
 
@@ -203,17 +203,17 @@ def test_planes_are_learnt_beside_from_nobody_who_validates_or_tests(joint, coho
 def test_every_sample_follows_from_its_number_alone(cohort):
     task = Planes(cohort.plan, cohort.anatomy)
     places = [place for study in cohort.studies.values() for place in task.places(study)]
-    one, other = (Drawn(cohort, places, task.sample, 5, 40) for _ in range(2))
+    one, other = (RandomFrames(cohort, places, task.sample, 5, 40) for _ in range(2))
     list(map(other.__getitem__, range(7)))
     for name, value in one[7].items():
         np.testing.assert_array_equal(value, other[7][name])
-    assert not np.array_equal(one[7]["image"], Drawn(cohort, places, task.sample, 6, 40)[7]["image"])
+    assert not np.array_equal(one[7]["image"], RandomFrames(cohort, places, task.sample, 6, 40)[7]["image"])
 
 
 def test_validation_frames_are_not_augmented(cohort):
     task = Segmentation(cohort.plan)
     places = task.places(next(iter(cohort.studies.values())))
-    first, again = (Listed(cohort, places, task.sample)[3] for _ in range(2))
+    first, again = (FrameList(cohort, places, task.sample)[3] for _ in range(2))
     np.testing.assert_array_equal(first["image"], again["image"])
 
 

@@ -55,7 +55,7 @@ class Classification:
     def __init__(self, plan: Plan, positive_weight: Mapping[str, float], augmentation: Augmentation = MOVES) -> None:
         self.plan, self.augmentation, self._learnt = plan, augmentation, frozenset(positive_weight)
         self._weight = torch.tensor([positive_weight.get(name, 1.0) for name in plan.classes])
-        self.heads = {"classes": Head(len(plan.classes), "study", start=tuple((-self._weight.log()).tolist()))}
+        self.heads = {"classes": Head(len(plan.classes), "study", bias_init=tuple((-self._weight.log()).tolist()))}
         self.weights = {"classes": 1.0}
         self.best = ("log_loss", False)
 

@@ -31,7 +31,7 @@ class Planes:
         if lines:
             self.heads["lines"] = Head(len(plan.targets))
         if location:
-            self.heads["location"] = Head(1, "image", start=0.5)
+            self.heads["location"] = Head(1, "image", bias_init=0.5)
         if not self.heads:
             raise PlaneSSLError("Choose at least one pretext task: lines, location.")
         self.weights = dict.fromkeys(self.heads, 1.0)

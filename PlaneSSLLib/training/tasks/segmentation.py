@@ -36,7 +36,7 @@ class Segmentation:
         self.plan, self.views, self.poses = plan, views, poses
         self.augmentation = augmentation or (POSED if poses else MOVES)
         share = OUTLINED / len(plan.labels)
-        self.heads = {"segmentation": Head(1 + len(plan.labels), start=tuple(
+        self.heads = {"segmentation": Head(1 + len(plan.labels), bias_init=tuple(
             np.log([1 - OUTLINED, *[share] * len(plan.labels)]).tolist()))}
         self.weights = {"cross_entropy": 1.0, "dice": 1.0}
         self.best = ("dice", True)
