@@ -98,7 +98,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
         try:
             segmented = segment_stack(segmenter, one, phase, clean, progress)
         except PlaneSSLError as error:
-            if not found and one is stacks[-1]:
+            if stack or (not found and one is stacks[-1]):
                 raise
             report({"event": "notice", "text": f"{one.id} is not segmented: {error}"})
             continue
@@ -128,6 +128,9 @@ def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str
     study = read_and_tell(source, anatomy, views, report)
     _require_other(out, study)
     results = Results.load(found, study, anatomies.load(anatomy))
+    if unknown := [name for name in _ids(stack) if name not in {one.stack.id for one in results.stacks}]:
+        raise PlaneSSLError(f"{found} holds no label map of a stack '{unknown[0]}'; it holds those of "
+                            f"{', '.join(one.stack.id for one in results.stacks)}.")
     kept = {one.stack.id: one if phase is None else one.take((phase,)) for one in results.stacks
             if (not stack or one.stack.id in _ids(stack)) and (phase is None or phase in one.phases)}
     if not kept:

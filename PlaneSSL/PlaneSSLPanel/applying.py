@@ -41,7 +41,7 @@ class ApplySection(Section):
             ui.weightsTable.setVisible(False)
         stacks = self.logic.drawnStacks(study) if study else []
         self.offer(applyStack=[(_("what the run has learnt"), ""), *(
-            (f"{stack['view']} {stack['sequence']}  {stack['id']}", stack["id"]) for stack in stacks)])
+            (f"{stack['view']} {stack['sequence']}".rstrip() + f"  {stack['id']}", stack["id"]) for stack in stacks)])
         ui.phase.setMaximum(max((stack["phases"] for stack in stacks
                                  if chosen(ui.applyStack) in ("", stack["id"])), default=0))
         segments = self._lacking(_("segments"), "segmentation")

@@ -146,7 +146,7 @@ class LearningLogic:
     def segmentationJob(self, run: str | os.PathLike, study: slicer.vtkMRMLScriptedModuleNode,
                         out: str | os.PathLike, stack: str | None = None, clean: bool = False,
                         device: str = "auto", phase: int | None = None) -> Job:
-        """Segment a drawn study, all stacks of the run's views or one. out: as of planessl segment; .npz to show it.
+        """Segment a drawn study, what the run has learnt or one stack. out: as of planessl segment; .npz to show it.
 
         phase: of a cine, from 0; None for all.
         """

@@ -136,8 +136,9 @@ def _prepare_one(item: tuple) -> dict:
         said, doubtful = settled(read.classes, classes.get(read.subject, {}), document or {}, chosen.classes)
         said["patient"] = pseudonym(salt, read.patient)
         notes += [f"study {name}: {text}" for text in doubtful]
-        if document is None or document.get("content", marks["content"]) != marks["content"]:
-            notes += [f"study {name}: its files have changed, and it was prepared again"] * (document is not None)
+        changed = document is not None and document["content"] != marks["content"]
+        if document is None or changed or document["unreadable"]:  # what could not be decoded then, may be now
+            notes += [f"study {name}: its files have changed, and it was prepared again"] * changed
             of_it = {"pseudonym": name, **marks, **said, "unnamed": unnamed}
             document, about = _write(read, chosen, plan, folder, of_it)
             notes += about
@@ -227,7 +228,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         height, width = np.multiply(plan.size, plan.spacing)
         notes.append(f"study {about['pseudonym']}: {beyond / outlined:.0%} of what is outlined lies beyond the working "
                      f"grid ({height:.0f} x {width:.0f} mm about an image's middle), and is hardly learnt from")
-    document = {**about, "sizes": sizes, "stacks": stacks}
+    document = {**about, "sizes": sizes, "stacks": stacks, "unreadable": len(reasons)}
     with replacing_folder(folder) as side:
         np.save(side / "pixels.npy", np.concatenate(pixels))
         if labels:

@@ -36,7 +36,8 @@ def stacks_to_segment(
         raise PlaneSSLError(f"The run was trained on {', '.join(learnt)}; the study has {there}. "
                             "Name a stack with --stack to segment it all the same.")
     able = [stack for stack in able if not stack.localizer] or able
-    alike = [stack for stack in able if _is_learnt(stack, learnt[stack.view])]
+    alike = [stack for view, sequences in learnt.items()
+             for stack in _alike([stack for stack in able if stack.view == view], sequences)]
     seen = {stack.view for stack in alike}
     taken = [stack for stack in able if stack in alike or stack.view not in seen]
     if left := [stack for stack in able if stack not in taken]:
@@ -48,9 +49,12 @@ def stacks_to_segment(
     return taken
 
 
-def _is_learnt(stack: Stack, sequences: Sequence[str]) -> bool:
-    """Where nobody knows what a run has learnt, it is tried on cines, and on what nobody knows either."""
-    return not sequences or stack.sequence in sequences or ("" in sequences and stack.is_cine)
+def _alike(stacks: Sequence[Stack], sequences: Sequence[str]) -> list[Stack]:
+    """Those of a view's stacks that are of these sequences. Where nobody knows what was learnt, cines, or else all."""
+    if not sequences:
+        return list(stacks)
+    untold = ([stack for stack in stacks if stack.is_cine] or list(stacks)) if "" in sequences else []
+    return [stack for stack in stacks if stack in untold or (stack.sequence and stack.sequence in sequences)]
 
 
 def _told(learnt: Mapping[str, Sequence[str]], stacks: Sequence[Stack]) -> str:

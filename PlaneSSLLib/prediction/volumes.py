@@ -23,8 +23,9 @@ def is_volume_file(path: Path) -> bool:
 
 
 def best_stack(stacks: Sequence[Stack]) -> Stack:
-    """The one that shows most of the organ: the most prominent, of several that are alike in kind a regular one."""
-    return max(stacks, key=lambda stack: (*stack.prominence[:2], stack.is_volume(), *stack.prominence[2:]))
+    """The one that shows most of the organ: of several slices, a cine, on a regular grid, of most slices and phases."""
+    return max(stacks, key=lambda stack: (
+        len(stack.planes) > 1, stack.is_cine, stack.is_volume(), len(stack.planes), stack.phases))
 
 
 def whole_phases(stack: Stack) -> tuple[int, ...]:

@@ -148,7 +148,7 @@ def _as_acquired(text: str) -> DrawnStudy:
         frames=tuple(tuple(None if time is False else Frame(None, time) for time in times) for times in one["times"]),
         naming=Naming(one["view"], one["confidence"], given=one["given"]), notes=tuple(one["notes"]),
         side=one["side"],
-        **{name: one[name] for name in _SERIES},
+        **{name: one[name] for name in _SERIES if name in one},
     ) for one in document["stacks"])
     study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
                   notes=tuple(document["notes"]))

@@ -23,7 +23,8 @@ CONTRASTS = (("component", "component"), ("b_value", "b-value"), ("echo_ms", "ec
 TIMES = (("time_ms", "phase"), ("temporal", "phase"))
 COUNTERS = (("acquisition", "phase"), ("instance", "phase"))
 SAME_TIME_MS = 5.0  # no cine's phases follow each other faster: trigger times nearer than that on average only scatter
-LONGEST_CYCLE_MS = 3000.0  # of a heart; trigger times that span more were counted through several beats
+BEAT_MS = 300.0  # no phases of a cycle follow each other so slowly: images further apart are of as many beats,
+LONGEST_CYCLE_MS = 3000.0  # if they are more than those of one
 
 
 def group(images: Sequence[Image]) -> list[Stack]:
@@ -197,7 +198,7 @@ def _dimension(places: list[list[Image]]) -> tuple[str, list[str], list[str]]:
     for name, kind in COUNTERS:
         if _varies(name, places) and _tells_apart(name, places):
             if beats:
-                return "time", [name], ["the images of a slice are of as many heartbeats: their trigger times agree"]
+                return "time", [name], ["the images of a slice are of as many heartbeats, by their trigger times"]
             return kind, [name], [f"images at one place are told apart by their {name} number alone"]
     return "phase", [], ["nothing tells the images at one place apart: they are in the order of their files"]
 
@@ -208,8 +209,11 @@ def _of_many_beats(places: list[list[Image]]) -> bool:
     Either of one time in each, where it scatters, or of times that are counted on from beat to beat.
     """
     times = [[image.time_ms for image in place] for place in places if len(place) > 2]
-    return bool(times) and all(None not in at and (
-        0 < max(at) - min(at) < SAME_TIME_MS * (len(at) - 1) or max(at) - min(at) > LONGEST_CYCLE_MS) for at in times)
+    return bool(times) and all(None not in at and _are_of_many_beats(max(at) - min(at), len(at) - 1) for at in times)
+
+
+def _are_of_many_beats(span: float, steps: int) -> bool:
+    return 0 < span < SAME_TIME_MS * steps or span > max(LONGEST_CYCLE_MS, BEAT_MS * steps)
 
 
 def _frame_of_reference(images: list[Image]) -> tuple[str, list[str]]:

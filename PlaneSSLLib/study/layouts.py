@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
+from types import MappingProxyType
 
 from .document import NAME, inside
 from .filenames import (
@@ -38,10 +39,11 @@ class Volumes:
             return None
 
     def add(self, name: str, files: list[tuple[VolumeFile, Path | None]], naming: Naming,
-            dimension: str = "phase", frame_of_reference: str = "") -> None:
+            dimension: str = "phase", frames: Mapping[Path, str] = MappingProxyType({})) -> None:
         """One stack of files that share a grid, each with the place where its label map may lie.
 
-        A still image beside a whole cine is no phase of it, and makes a stack of its own, which is told.
+        A still image beside a whole cine is no phase of it, and makes a stack of its own, which is told. frames: of
+        files, what stands for their frame of reference; a stack has that of its first.
         """
         if not files:
             return
@@ -52,7 +54,7 @@ class Volumes:
                               for volume, _ in files if volume is not moving[0][0]]
             still = [one for one in files if one not in moving]
             for part in [*([one] for one in moving), *([still] if still else [])]:
-                self.add(name, part, naming, dimension, frame_of_reference)
+                self.add(name, part, naming, dimension, frames)
             return
         planes = files[0][0].planes
         for volume, _ in files:
@@ -66,8 +68,8 @@ class Volumes:
         stack_id = next(i for i in chain([base], (f"{base}-{n}" for n in count(2))) if i not in taken)
         self.stacks.append(Stack(
             id=stack_id, planes=planes, frames=frames_of([volume for volume, _ in files]), naming=naming,
-            description=" ".join(dict.fromkeys((name, stem(files[0][0].file)))), dimension=dimension,
-            thickness_mm=files[0][0].thickness_mm, frame_of_reference=frame_of_reference))
+            description=name, dimension=dimension,
+            thickness_mm=files[0][0].thickness_mm, frame_of_reference=frames.get(files[0][0].file, "")))
         phase = 0
         for volume, label in files:
             if label is not None and label.is_file():
@@ -102,14 +104,14 @@ class Volumes:
 def named_views(folder: Path, views: object, frames_of_reference: Mapping[str, str]) -> Volumes:
     """The "views" of study.json: view name -> file, files, which are phases of one stack, or a list of such lists.
 
-    frames_of_reference: its entries of that name; a stack has that of its first file.
+    frames_of_reference: its entries of that name.
     """
     found = Volumes()
     if not isinstance(views, dict):
         found.problems.append(Problem(folder / NAME, '"views" is no object of view names and files'))
         return found
     for view, names in ((view, names) for view, of_view in views.items() for names in stacks_named(of_view)):
-        files = []
+        files, frames = [], {}
         for name in names:
             file = inside(folder, name)
             if file is None:
@@ -118,10 +120,11 @@ def named_views(folder: Path, views: object, frames_of_reference: Mapping[str, s
                 found.problems.append(Problem(file, "is missing, though study.json names it"))
             else:
                 files.append(file)
+                frames[file] = frames_of_reference.get(name, "")
         opened = [(volume, _same_name(folder, file) or label_beside(file)) for file in files
                   if (volume := found.open(file))]
         found.add(str(view), opened, Naming(str(view), 1.0, ("study.json names the view",)),
-                  frame_of_reference=next((frames_of_reference.get(name, "") for name in names), ""))
+                  frames=frames)
     return found
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..anatomy import Anatomy
 from .model import Stack
 from .wording import says
 
@@ -10,17 +11,17 @@ WORDS = ("localizer", "localiser", "loc", "locator", "scout", "survey", "pilot",
          "topogram", "lokalisator", "übersicht", "reperage", "repérage", "localizador", "localizzatore")
 
 
-def are_localizers(stacks: Sequence[Stack], beating: bool) -> list[bool]:
+def are_localizers(stacks: Sequence[Stack], anatomy: Anatomy) -> list[bool]:
     """By image type, by words, or because the stack is still and was acquired before the first cine of a beating organ.
 
-    Operators plan a cine on still images; those that come later, or are of a sequence of their own (late enhancement,
-    maps), are no localizers. In
-    an organ that does not beat, the phases are those of a contrast agent, and what comes before is no localizer. The
-    stacks come in the order of their series; volume files have no such order.
+    Operators plan a cine on still images; those that come later, or are of a sequence that is still by nature (late
+    enhancement, maps), are no localizers. In an organ that does not beat, the phases are those of a contrast agent, and
+    what comes before is no localizer. The stacks come in the order of their series; volume files have no such order.
     """
-    cines = (i for i, stack in enumerate(stacks) if beating and stack.phases > 1 and stack.dimension == "phase")
-    first_cine = next(cines, 0)
+    beating = any(label.ejects for label in anatomy.labels)
+    still = {sequence.name for sequence in anatomy.sequences if not sequence.beats}
+    first_cine = next((i for i, stack in enumerate(stacks) if beating and stack.is_cine), 0)
     return [
         stack.localizer or says(WORDS, stack.description)
-        or (stack.series != "" and stack.phases == 1 and not stack.sequence and i < first_cine)
+        or (stack.series != "" and stack.phases == 1 and stack.sequence not in still and i < first_cine)
         for i, stack in enumerate(stacks)]

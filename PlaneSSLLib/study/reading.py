@@ -65,7 +65,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     stacks = [_counted(stack, recognised, in_order=document.views is not None) for stack in stacks]
     sequences, unknown = _known_sequences(folder, stacks, document.sequences, chosen)
     stacks = with_sequences(stacks, chosen, sequences)
-    localizers = are_localizers(stacks, beating=any(label.ejects for label in chosen.labels))
+    localizers = are_localizers(stacks, chosen)
     stacks = [replace(stack, localizer=localizer, notes=(*stack.notes, *irregularities(stack)))
               for stack, localizer in zip(stacks, localizers, strict=True)]
     stacks, frame_notes = _one_frame(stacks)

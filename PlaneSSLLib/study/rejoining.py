@@ -12,7 +12,7 @@ from .likeness import SAME_PLACE_MM, classes_of, natural
 from .model import Stack
 from .phases import in_step
 
-_NUMBERS = re.compile(r"(?<![tT\d])\d+|(?<=[tT])\d{2,}")  # T1 and T2 are no numbers of slices
+_NUMBERS = re.compile(r"((?<![^\W\d_])[tT][12](?!\d))|\d+")  # but T1 and T2, which are no numbers of slices
 MOST_GAP = 3.0  # slices further apart than so many thicknesses are not neighbours
 
 
@@ -25,7 +25,7 @@ def rejoin(stacks: Sequence[Stack]) -> list[Stack]:
     singles = defaultdict(list)
     likeness = classes_of([stack.planes[0] for stack in stacks])
     for stack, alike in zip(stacks, likeness, strict=True):
-        name = _NUMBERS.sub("", stack.description).strip()
+        name = _NUMBERS.sub(r"\1", stack.description).strip()
         thickness = stack.thickness_mm and round(stack.thickness_mm, 3)
         # Of gated cines, one slice may have a phase more than the next.
         key = (alike, name, thickness, stack.phases > 1, stack.dimension, stack.side)

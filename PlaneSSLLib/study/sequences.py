@@ -5,27 +5,48 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..anatomy import Anatomy
+from .filenames import stem
 from .model import Stack
 from .wording import says
+
+CYCLE_MS = 200.0, 3000.0  # times of a heart's phases span so much: less is one moment of many beats, more several beats
 
 
 def with_sequences(stacks: Sequence[Stack], anatomy: Anatomy, given: Mapping[str, str]) -> list[Stack]:
     """The stacks with their `sequence`: the given one (stack id -> name), else the first whose words their description
-    says, else, of a stack of several phases, the last that beats; empty where nothing tells.
+    says (of volume files: their name), else, of a stack of several phases, the last that beats; empty where nothing
+    tells.
 
-    Of a beating organ, what is of a sequence that shows no cycle has no phases: a perfusion's images are of as many
-    heartbeats, however its headers count them.
+    Of a beating organ, what is of a sequence that shows no cycle has no phases, unless its times are those of a cycle:
+    a perfusion's images are of as many heartbeats, however its headers count them.
     """
     beating = [one for one in anatomy.sequences if one.beats]
     found = []
     for stack in stacks:
+        known = stack.id in given
+        text = _said_of(stack)
         told = next((one for one in anatomy.sequences if (
-            one.name == given[stack.id] if stack.id in given
-            else all(says(words, stack.description) for words in one.words))), None)
-        if told is None and stack.is_cine and beating:
+            one.name == given[stack.id] if known else all(says(words, text) for words in one.words))), None)
+        if beating and stack.is_cine and not known and (told is None or (not told.beats and _shows_a_cycle(stack))):
             told = beating[-1]
-        if told is not None and not told.beats and beating and stack.is_cine:
+        if told is None:
+            found.append(stack)
+            continue
+        if beating and stack.is_cine and not told.beats:
             stack = replace(stack, dimension="time", notes=(
                 *stack.notes, f"its {stack.phases} images a slice are no phases of a cycle: it is of {told.name}"))
-        found.append(stack if told is None else replace(stack, sequence=told.name))
+        elif known and told.beats and stack.dimension == "time":
+            stack = replace(stack, dimension="phase")
+        found.append(replace(stack, sequence=told.name))
     return found
+
+
+def _said_of(stack: Stack) -> str:
+    if stack.series or stack.series_uid:
+        return stack.description
+    return f"{stack.description} {stem(next(stack.every_frame).source.file)}"
+
+
+def _shows_a_cycle(stack: Stack) -> bool:
+    times = stack.times_ms
+    return None not in times and CYCLE_MS[0] <= max(times) - min(times) <= CYCLE_MS[1]

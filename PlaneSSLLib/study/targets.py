@@ -8,6 +8,8 @@ import numpy as np
 from ..anatomy import Anatomy
 from ..geometry import PARALLEL_DEG, Plane, angle_between, lines_in_image, nearest_on_lines, relative_locations
 
+PART = 0.7  # of the reach of the fullest stack of a view: one that reaches less far shows a part of the organ
+
 
 @dataclass(frozen=True, eq=False)
 class SliceTargets:
@@ -42,13 +44,13 @@ def stack_targets(anatomy: Anatomy, stacks, index: int) -> list[SliceTargets]:
 
     stacks: anything with view, side, planes, localizer, sequence and frame_of_reference, be it of a Study or of a
     cohort. Of several stacks of one view that of the image's own sequence is asked for its plane, else that of most
-    slices; localizers last, since others were prescribed with more care. Locations are places in that stack of the own
-    view which has most slices: a few slices of another sequence are not taken for the whole organ. Where it is not
-    known which end of the organ comes first, there is no location.
+    slices; localizers last, since others were prescribed with more care. Locations are places in the own stack; those
+    of a few slices, in the stack of that view which shows the whole organ. Where it is not known which end of the organ
+    comes first, there is no location.
     """
     stack = stacks[index]
     view = anatomy.view(stack.view)
-    whole = _whole(stack, stacks)
+    whole = _whole(anatomy, stack, stacks)
     locations = relative_locations(stack.planes, whole.planes)
     if not anatomy.end_is_known(stack.view, stack.side):
         locations = np.full(len(locations), np.nan)
@@ -87,13 +89,24 @@ def _partner(stack, stacks, view: str):
                default=None)
 
 
-def _whole(stack, stacks):
-    """The stack of most slices that lies as this one does: same view, side and frame of reference, parallel."""
+def _whole(anatomy: Anatomy, stack, stacks):
+    """The stack in which this one's slices have their places: itself, unless another shows far more of the organ.
+
+    That is one of the same view, side and frame of reference that reaches further, cines first.
+    """
     able = [other for other in stacks
             if (other.view, other.side, other.frame_of_reference) == (stack.view, stack.side, stack.frame_of_reference)
             and not other.localizer
             and angle_between(other.planes[0].normal, stack.planes[0].normal) < PARALLEL_DEG]
-    return max([stack, *able], key=lambda other: len(other.planes))
+    beating = {sequence.name for sequence in anatomy.sequences if sequence.beats}
+    fullest = max(able, key=lambda other: (other.sequence in beating and len(other.planes) > 1, _reach(other)),
+                  default=stack)
+    return stack if _reach(stack) >= PART * _reach(fullest) else fullest
+
+
+def _reach(stack) -> float:
+    """mm from the first slice to the last, along their normal."""
+    return abs(float(stack.planes[0].distance(stack.planes[-1].centre)))
 
 
 def _choose(which: str, image: Plane, planes: list[Plane]) -> list[Plane]:

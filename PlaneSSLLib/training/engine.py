@@ -60,6 +60,7 @@ class Engine:
         self.optimizers = optimizers_of(network, settings)
         self.mixed = settings.mixed(device)
         self.step, self.micro_batches = 0, 1  # micro_batches: into how many parts a batch is cut for want of memory
+        self.validated_at_once = settings.batch
         self.best: float | None = None
         self.kept = 0  # the epoch of the weights that are kept
         self.since_best = 0
@@ -224,23 +225,26 @@ class Engine:
 
     def _measured(self, stage: Stage, network: Network) -> dict[str, list[float]]:
         """What the task measures of the validation frames, looked at in as small batches as memory asks for."""
-        size = -(-self.settings.batch // self.micro_batches)
+        self.validated_at_once = min(self.validated_at_once, -(-self.settings.batch // self.micro_batches))
         while True:
-            values: dict[str, list[float]] = {}
             try:
-                for batch in DataLoader(stage.frames, batch_size=size):
-                    outputs = network(batch["image"].to(self.device))
-                    measured = stage.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
-                    for name, found in measured.items():
-                        values.setdefault(name, []).extend(found)
-                return values
+                return self._measured_at_once(stage, network)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-            if size == 1:
+            if self.validated_at_once == 1:
                 raise self._not_even_one()
-            size = -(-size // 2)
+            self.validated_at_once = -(-self.validated_at_once // 2)
             free_cached_memory()
+
+    def _measured_at_once(self, stage: Stage, network: Network) -> dict[str, list[float]]:
+        values: dict[str, list[float]] = {}
+        for batch in DataLoader(stage.frames, batch_size=self.validated_at_once):
+            outputs = network(batch["image"].to(self.device))
+            measured = stage.task.measure({name: out.float().cpu() for name, out in outputs.items()}, batch)
+            for name, found in measured.items():
+                values.setdefault(name, []).extend(found)
+        return values
 
     def _save(self) -> None:
         if self.processes.first:

@@ -55,7 +55,7 @@ class Processes:
 
 def own(device: torch.device) -> torch.device:
     """The device that was chosen; where torchrun started several processes, each has a GPU of its own."""
-    if device.type == "cuda" and (device.index is None or "WORLD_SIZE" in os.environ):
+    if device.type == "cuda" and (device.index is None or int(os.environ.get("WORLD_SIZE", "1")) > 1):
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return device
 

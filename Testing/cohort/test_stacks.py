@@ -40,6 +40,18 @@ def test_a_stack_keeps_its_sequence_and_one_that_cannot_be_decoded_costs_no_othe
     assert study.labelled and any("4CH is left out: The pixels of" in note for note in told["notes"])
 
 
+def test_a_stack_that_can_be_read_later_comes_with_the_next_call(tmp_path, damaged, monkeypatch):
+    """A decoder was not installed."""
+    folder = write_study(tmp_path / "s", 0)
+    damaged("4ch_0.nii.gz")
+    prepare([folder], "heart", tmp_path / "c")
+    assert any("4CH is left out" in note for note in prepare([folder], "heart", tmp_path / "c")["notes"])
+    monkeypatch.undo()
+    assert not any("left out" in note for note in prepare([folder], "heart", tmp_path / "c")["notes"])
+    (study,) = Cohort(tmp_path / "c").studies.values()
+    assert {stack.view for stack in study.stacks} == {"SAX", "2CH", "4CH"}
+
+
 def test_a_study_of_which_nothing_can_be_decoded_is_left_out(tmp_path, damaged):
     folder = write_study(tmp_path / "s", 0)
     damaged("sax_0.nii.gz", "2ch_0.nii.gz", "4ch_0.nii.gz")

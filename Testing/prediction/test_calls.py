@@ -190,8 +190,18 @@ def test_a_stack_that_cannot_be_decoded_costs_no_other(truthful_run, cine, monke
     monkeypatch.setattr(VolumeSlice, "read", fails)
     assert [one.stack.id for one in calls.segment(truthful_run, cine, report=said.append).stacks] == ["SAX"]
     assert any("4CH is not segmented: The pixels of" in event.get("text", "") for event in said)
-    with pytest.raises(PlaneSSLError, match="it is damaged"):
-        calls.segment(truthful_run, cine, stack="4CH")
+    for named in ("4CH", ["SAX", "4CH"]):  # whoever asks for it hears that there is none
+        with pytest.raises(PlaneSSLError, match="it is damaged"):
+            calls.segment(truthful_run, cine, stack=named)
+
+
+def test_several_stacks_can_be_named(truthful_run, cine, tmp_path):
+    found = calls.segment(truthful_run, cine, tmp_path / "found.npz", stack=["4CH", "SAX"])
+    assert [one.stack.id for one in found.stacks] == ["4CH", "SAX"]
+    kept = calls.export(tmp_path / "found.npz", cine, tmp_path / "sax.nii.gz", stack=["SAX"])
+    assert [one.stack.id for one in kept.stacks] == ["SAX"]
+    with pytest.raises(PlaneSSLError, match="no label map of a stack '3CH'; it holds those of 4CH, SAX"):
+        calls.export(tmp_path / "found.npz", cine, tmp_path / "more.npz", stack=["SAX", "3CH"])
 
 
 def test_progress_runs_to_its_end_over_all_stacks(truthful_run, cine, monkeypatch):

@@ -35,7 +35,8 @@ def chosen(stacks, learnt, **more):
     ({"SAX": ["LGE", "cine"]}, [CINE, LGE, STILL], ["cine", "lge"], ["Not segmented"]),
     ({"SAX": ["cine"]}, [SCOUT, LGE], ["lge"], ["The run has learnt SAX of cine, and is tried on others"]),
     ({"SAX": ["cine"]}, [STILL], ["still"], []),  # of what nothing tells, nothing is said
-    ({"SAX": [""]}, [STILL, CINE, LGE], ["still", "cine"], ["SAX of a sequence that nothing tells: lge (LGE)"]),
+    ({"SAX": [""]}, [STILL, CINE, LGE], ["cine"], ["SAX of a sequence that nothing tells: still (still), lge (LGE)"]),
+    ({"SAX": [""]}, [STILL, LGE], ["still", "lge"], ["is tried on others"] * 0),
     ({"SAX": []}, [CINE, LGE], ["cine", "lge"], []),
     ({"SAX": ["cine"]}, [SCOUT], ["scout"], [])])
 def test_what_is_segmented_is_what_was_learnt(learnt, stacks, taken, said):
@@ -65,6 +66,7 @@ def test_a_file_holds_the_cine_even_where_only_others_are_regular():
         assert best_stack(order).id == "cine"
     assert best_stack([LGE, tilted]).id == "tilted"  # that it fits no file is then said
     assert best_stack([of("screen", slices=1), tilted]).id == "tilted"
+    assert best_stack([LONG, STILL]).id == "still"  # of more slices than one
 
 
 def test_a_run_knows_the_sequences_that_were_outlined(cohort):

@@ -59,13 +59,27 @@ def test_a_few_slices_are_not_the_whole_organ():
     """Of a map's two slices, one lies a quarter down the cine, one beyond its apex; a lone one has a place as well."""
     steps = planes("SAX", (0, 0, 0), 5)
     beyond = replace(steps[4], position=2 * steps[4].position - steps[3].position)
-    there = [Stack("SAX", [steps[1], beyond], sequence="map"), Stack("SAX", steps), Stack("SAX", steps[3:4])]
-    first, second = stack_targets(HEART, there, 0)
-    assert first.location == 0.25 and np.isnan(second.location) and first.slices == 5
+    there = [Stack("SAX", steps[:2], sequence="map"), Stack("SAX", steps, sequence="cine"), Stack("SAX", steps[3:4]),
+             Stack("SAX", [steps[4], beyond], sequence="map")]
+    assert [target.location for target in stack_targets(HEART, there, 0)] == [0, 0.25]
     assert [target.location for target in stack_targets(HEART, there, 1)] == [0, 0.25, 0.5, 0.75, 1]
-    assert stack_targets(HEART, there, 2)[0].location == 0.75
+    assert [target.location for target in stack_targets(HEART, there, 2)] == [0.75]
+    last, outside = stack_targets(HEART, there, 3)
+    assert (last.location, last.slices) == (1, 5) and np.isnan(outside.location)
     elsewhere = [replace(there[0], frame_of_reference=1), *there[1:]]  # nobody knows where it lies in the cine
     assert [target.location for target in stack_targets(HEART, elsewhere, 0)] == [0, 1]
+
+
+def test_a_cine_s_places_are_its_own_whatever_lies_beside_it():
+    """A three-dimensional late enhancement reaches past the heart, or shows a slab of it in more slices."""
+    cine = planes("SAX", (0, 0, 0), 5)
+    step = cine[1].position - cine[0].position
+    past = [replace(cine[0], position=cine[0].position + k * step / 4) for k in range(-20, 37)]
+    slab = [replace(cine[0], position=cine[0].position + k * step / 8) for k in range(9, 20)]
+    for other in (past, slab):
+        there = [Stack("SAX", cine, sequence="cine"), Stack("SAX", other, sequence="LGE")]
+        assert [target.location for target in stack_targets(HEART, there, 0)] == [0, 0.25, 0.5, 0.75, 1]
+    assert stack_targets(HEART, there, 1)[0].location == 9 / 32
 
 
 def test_lines_are_those_of_the_own_sequence_else_of_the_fullest_stack():

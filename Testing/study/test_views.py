@@ -182,14 +182,15 @@ def test_study_json_corrects_the_views_of_dicom_and_a_mistake_in_it_is_told(tmp_
 
 def test_localizers_by_image_type_word_or_order():
     still, cine = stack([1, 0, 0]), stack([0, 1, 0], phases=20)
-    assert are_localizers([still, cine, still], beating=True) == [True, False, False]
+    assert are_localizers([still, cine, still], HEART) == [True, False, False]
     two = [replace(still, description="Survey_SSh"), replace(still, localizer=True), still]
-    assert are_localizers(two, beating=True) == [True, True, False]
-    assert are_localizers([still, cine], beating=False) == [False, False], "a contrast agent's phases are no cine"
+    assert are_localizers(two, HEART) == [True, True, False]
+    knee = anatomies.load("knee")
+    assert are_localizers([still, cine], knee) == [False, False], "a contrast agent's phases are no cine"
     echoes = replace(cine, dimension="echo")
-    assert are_localizers([still, echoes], beating=True) == [False, False]
+    assert are_localizers([still, echoes], HEART) == [False, False]
     files = [replace(one, series="") for one in (still, cine)]
-    assert are_localizers(files, beating=True) == [False, False], "volume files have no order of acquisition"
+    assert are_localizers(files, HEART) == [False, False], "volume files have no order of acquisition"
 
 
 @pytest.mark.parametrize(("word", "text", "said"), [

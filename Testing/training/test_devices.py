@@ -11,6 +11,7 @@ from PlaneSSLLib.training.settings import choose_device
 
 @pytest.mark.parametrize(("started", "chosen", "taken"), [
     ({}, "cuda:1", "cuda:1"), ({}, "cuda", "cuda:0"), ({}, "cpu", "cpu"),
+    ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}, "cuda:1", "cuda:1"),
     ({"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}, "cuda", "cuda:1"),
     ({"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}, "cuda:0", "cuda:1"),
     ({"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}, "cpu", "cpu")])
