@@ -113,7 +113,7 @@ class Anatomy:
     views: tuple[View, ...]
     labels: tuple[Label, ...] = ()
     classes: tuple[str, ...] = ()
-    sequences: tuple[MrSequence, ...] = ()  # from the most particular to the usual one
+    sequences: tuple[MrSequence, ...] = ()  # in the order in which their words are looked for
     file: Path | None = field(default=None, compare=False)
 
     def view(self, name: str) -> View | None:

@@ -5,7 +5,7 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,11 @@ from .. import PlaneSSLError
 from .memory import free_cached_memory, is_out_of_memory
 from .muon import Muon
 from .networks import Network
-from .processes import Processes
+from .processes import Processes, Report
 from .run import Run
 from .settings import STEPS_PER_EPOCH, Settings
 from .tasks import Batch, Task
 
-Report = Callable[[dict], None]
 STEPS_PER_NEWS = 10
 KERNEL_RATE = 20.0  # of the learning rate is the rate of Muon, whose steps have another length than AdamW's
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
-from ..cohort.samples import RandomFrames, FrameList, Interleaved, Place, some_of
+from ..cohort.samples import FrameList, Interleaved, Place, RandomFrames, some_of
 from .engine import Engine, Report, Stage
 from .memory import keep_freed_memory
 from .networks import Network, build
