@@ -15,7 +15,7 @@ from .settings import USUAL, Settings, choose_device
 from .starting import run_training
 from .subjects import choose_split, tell_overlap
 from .tasks import Classification, Joint, Segmentation, Task
-from .tasks.classification import constant
+from .tasks.classification import constant, told_by_acquisition
 from .tasks.segmentation import POSED, Poses
 from .transfer import planes_of, transfer_weights
 
@@ -55,6 +55,10 @@ def finetune(
     if untold:
         report({"event": "notice", "text": (
             f"All studies to train on give one answer, or none, to {', '.join(untold)}: nothing is learnt of that.")})
+    for name, view, sequence in told_by_acquisition(cohort, split.train) if isinstance(target, Classification) else ():
+        report({"event": "notice", "text": (
+            f"Of the studies to train on nearly all, and only, those of one answer to {name} have {view} images"
+            f"{f' of {sequence}' if sequence else ''}: what is learnt may be that, and no sign of it.")})
     pretext = planes_of(start, cohort) if transfer == "joint" and isinstance(target, Segmentation) else None
     if pretext is not None:
         target = Joint(target, pretext, split.train + split.validation)

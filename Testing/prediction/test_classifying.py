@@ -23,6 +23,7 @@ from PlaneSSLLib.training.processes import Processes
 from PlaneSSLLib.training.run import Run
 from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks import Classification
+from PlaneSSLLib.training.tasks.classification import told_by_acquisition
 
 
 def test_figures_by_hand():
@@ -199,6 +200,27 @@ def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_pat
 
 
 @pytest.mark.usefixtures("short_epochs")
+def test_a_class_that_goes_with_what_was_acquired_is_told(classified):
+    """Late enhancement of those who are ill alone, or of those alone who are not."""
+    cohort = Cohort(classified / "cohort")
+    stack = next(iter(cohort.studies.values())).stacks[0]
+
+    class Study:
+        def __init__(self, ill, late):
+            self.classes = {} if ill is None else {"dilated": ill, "normal": 1}
+            self.stacks = (stack, replace(stack, view="2CH", sequence="LGE")) if late else (stack,)
+
+    def told(*of):
+        cohort.studies = {str(n): Study(*one) for n, one in enumerate(of)}
+        return told_by_acquisition(cohort, tuple(cohort.studies))
+
+    ill, well = [(1, True)] * 3, [(0, False)] * 3
+    assert told(*ill, *well, (None, True)) == [("dilated", "2CH", "LGE")]
+    assert told(*[(1, False)] * 3, *[(0, True)] * 3) == [("dilated", "2CH", "LGE")]
+    assert told(*ill, *well[:2], (0, True)) == []  # a correlation of 0.71
+    assert told(*ill, *[(0, True)] * 3) == told(*ill) == []
+
+
 def test_from_labels_to_an_answer(classified, tmp_path):
     finetune(classified / "cohort", tmp_path / "run", "classification", subjects=8,
              settings=replace(Settings(epochs=1, batch=2), validate_every=1))

@@ -19,6 +19,7 @@ from .task import Batch, Outputs
 # Zoomed little: a dilated heart is told by its size.
 MOVES = Augmentation(rotation_deg=30, zoom=0.08, shift_mm=15, gamma=0.4, gain=0.2, noise=0.05, blur_px=1.0, shading=0.2)
 SLICES = 12  # of a study, seen together in training
+GIVES_AWAY = 0.8
 
 
 def by_stack(study: PreparedStudy) -> list[list[Place]]:
@@ -38,6 +39,24 @@ def constant(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     """The classes to which these subjects give one answer only, or none: nothing is learnt of them."""
     return [name for name in cohort.plan.classes
             if len({cohort.studies[s].classes[name] for s in subjects if name in cohort.studies[s].classes}) < 2]
+
+
+def told_by_acquisition(cohort: Cohort, subjects: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """(class, view, sequence) wherever the answer to a class goes with whether such a stack was acquired at all.
+
+    A network can learn that instead of the disease: enhancement is looked for in those who seem ill. Their correlation
+    (phi) is GIVES_AWAY at least, or its opposite at most.
+    """
+    found = []
+    for name in cohort.plan.classes:
+        known = [cohort.studies[s] for s in subjects if name in cohort.studies[s].classes]
+        kinds = [{(stack.view, stack.sequence) for stack in study.stacks if not stack.localizer} for study in known]
+        answers = np.array([study.classes[name] for study in known], dtype=float)
+        for kind in sorted(set().union(*kinds)):
+            there = np.array([kind in of_study for of_study in kinds], dtype=float)
+            if answers.std() and there.std() and abs(np.corrcoef(there, answers)[0, 1]) >= GIVES_AWAY:
+                found.append((name, *kind))
+    return found
 
 
 class Classification:
