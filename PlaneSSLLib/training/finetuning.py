@@ -55,10 +55,12 @@ def finetune(
     if untold:
         report({"event": "notice", "text": (
             f"All studies to train on give one answer, or none, to {', '.join(untold)}: nothing is learnt of that.")})
-    for name, view, sequence in told_by_acquisition(cohort, split.train) if isinstance(target, Classification) else ():
+    if isinstance(target, Classification) and (given_away := told_by_acquisition(cohort, split.train)):
+        names = dict.fromkeys(name for name, _, _ in given_away)
+        kinds = dict.fromkeys(f"{view} of {sequence}" if sequence else view for _, view, sequence in given_away)
         report({"event": "notice", "text": (
-            f"Of the studies to train on nearly all, and only, those of one answer to {name} have {view} images"
-            f"{f' of {sequence}' if sequence else ''}: what is learnt may be that, and no sign of it.")})
+            f"Among the studies to train on, which of them have images ({', '.join(kinds)}) nearly tells the answers "
+            f"to {', '.join(names)}: what is learnt may be that, and no sign of it.")})
     pretext = planes_of(start, cohort) if transfer == "joint" and isinstance(target, Segmentation) else None
     if pretext is not None:
         target = Joint(target, pretext, split.train + split.validation)
