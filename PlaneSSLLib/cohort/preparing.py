@@ -217,10 +217,8 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             "sequence": stack.sequence, "side": stack.side,
             "frame_of_reference": frames_of_reference.index(stack.frame_of_reference),
             "planes": [one.plane.as_json() for one in slices], "pixels_at": pixels_at, "labels_at": labels_at})
-    if not stacks and reasons:
-        raise PlaneSSLError(reasons[0])
     if not stacks:
-        raise PlaneSSLError("Its images hold but a few different values each, as label maps do.")
+        raise PlaneSSLError(next(iter(reasons), "Its images hold but a few different values each, as label maps do."))
     missing = [label for value, label in plan.labels if not any((array == value).any() for array in labels)]
     if labels and missing:
         notes.append(f"study {about['pseudonym']}: no pixel is labelled {', '.join(missing)}")

@@ -299,11 +299,12 @@ def relative_locations(planes: Sequence[Plane], within: Sequence[Plane] | None =
         return np.zeros(0)
     whole = planes if within is None else within
     normal, origin = whole[0].normal, whole[0].centre
-    ends = np.array([(plane.centre - origin) @ normal for plane in whole])
-    normal, ends = (normal, ends) if ends[-1] >= 0 else (-normal, -ends)
+    if (whole[-1].centre - origin) @ normal < 0:
+        normal = -normal
+    ends, places = ((np.array([plane.centre for plane in of]) - origin) @ normal for of in (whole, planes))
     extent = ends.max() - ends.min()
     if extent < 1e-6:
         return np.full(len(planes), np.nan)
-    places = (np.array([(plane.centre - origin) @ normal for plane in planes]) - ends.min()) / extent
+    places = (places - ends.min()) / extent
     beyond = 0.5 / (len(whole) - 1) + 1e-9
     return np.where((places < -beyond) | (places > 1 + beyond), np.nan, np.clip(places, 0, 1))

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,14 +11,12 @@ from .. import PlaneSSLError
 from ..cohort.placing import placement
 from ..geometry import Plane
 from ..training.guide import Guide
-from ..training.memory import free_cached_memory, is_out_of_memory, keep_freed_memory
+from ..training.memory import Result, free_cached_memory, keep_freed_memory, while_memory_lasts
 from ..training.run import Run
 from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
 from .sampling import Sampler, extent, turned
 from .suiting import SEGMENTATION, require_head
-
-Result = TypeVar("Result")
 
 
 class Segmenter:
@@ -109,13 +106,7 @@ class Segmenter:
 
     def _while_memory_lasts(self, work: Callable[[], Result]) -> Result:
         """Do it, again and with less memory where there is not enough."""
-        while True:
-            try:
-                return work()
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            self._make_do_with_less()  # not while the error is handled: it holds on to the tensors
+        return while_memory_lasts(work, self._make_do_with_less)
 
     @torch.inference_mode()
     def _labels_at_once(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:

@@ -63,7 +63,8 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     stacks, wrong = _corrected(folder, stacks, document.corrected, chosen)
     stacks = _overridden(stacks, views or {}, chosen)
     stacks = [_counted(stack, recognised, in_order=document.views is not None) for stack in stacks]
-    sequences, unknown = _known_sequences(folder, stacks, document.sequences, chosen)
+    sequences, unknown = _possible(folder, document.sequences, stacks, "says that {!r} is of the sequence {}",
+                                   "sequences", [one.name for one in chosen.sequences])
     stacks = with_sequences(stacks, chosen, sequences)
     localizers = are_localizers(stacks, chosen)
     stacks = [replace(stack, localizer=localizer, notes=(*stack.notes, *irregularities(stack)))
@@ -203,22 +204,21 @@ def _strange_classes(folder: Path, document: Document, anatomy: Anatomy) -> list
 def _corrected(folder: Path, stacks: Sequence[Stack], views: Mapping[str, str],
                anatomy: Anatomy) -> tuple[list[Stack], list[Problem]]:
     """What study.json corrects; a stack or a view that there is not is a problem."""
-    ids, known = [stack.id for stack in stacks], _views_of(anatomy)
-    right = {name: view for name, view in views.items() if name in ids and view in known}
-    problems = [Problem(folder / NAME, f"corrects {name!r} to the view {view}; there are the stacks {', '.join(ids)} "
-                                       f"and the views {', '.join(known)}")
-                for name, view in views.items() if name not in right]
+    right, problems = _possible(folder, views, stacks, "corrects {!r} to the view {}", "views", _views_of(anatomy))
     return _given(stacks, right, NAME), problems
 
 
-def _known_sequences(folder: Path, stacks: Sequence[Stack], sequences: Mapping[str, str],
-                     anatomy: Anatomy) -> tuple[Mapping[str, str], list[Problem]]:
-    """What study.json says of stacks' sequences; a stack or a sequence that there is not is a problem."""
-    ids, known = [stack.id for stack in stacks], [one.name for one in anatomy.sequences]
-    right = {name: sequence for name, sequence in sequences.items() if name in ids and sequence in known}
-    return right, [Problem(folder / NAME, f"says that {name!r} is of the sequence {sequence}; there are the stacks "
-                                          f"{', '.join(ids)} and the sequences {', '.join(known) or '(none)'}")
-                   for name, sequence in sequences.items() if name not in right]
+def _possible(folder: Path, said: Mapping[str, str], stacks: Sequence[Stack], sentence: str, what: str,
+              known: Sequence[str]) -> tuple[dict[str, str], list[Problem]]:
+    """Of what study.json says of stacks by their ids, what can be; the rest, of no stack or not known, are problems.
+
+    sentence: how it says that of a stack; what: is known.
+    """
+    ids = [stack.id for stack in stacks]
+    right = {name: value for name, value in said.items() if name in ids and value in known}
+    return right, [Problem(folder / NAME, f"{sentence.format(name, value)}; there are the stacks {', '.join(ids)} and "
+                                          f"the {what} {', '.join(known) or '(none)'}")
+                   for name, value in said.items() if name not in right]
 
 
 def _given(stacks: Sequence[Stack], views: Mapping[str, str], who: str) -> list[Stack]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..anatomy import Anatomy
+from ..anatomy import Anatomy, MrSequence
 from .filenames import stem
 from .model import Stack
 from .wording import says
@@ -20,14 +20,13 @@ def with_sequences(stacks: Sequence[Stack], anatomy: Anatomy, given: Mapping[str
     Of a beating organ, what is of a sequence that shows no cycle has no phases, unless its times are those of a cycle:
     a perfusion's images are of as many heartbeats, however its headers count them.
     """
+    named = {one.name: one for one in anatomy.sequences}
     beating = [one for one in anatomy.sequences if one.beats]
     found = []
     for stack in stacks:
-        known = stack.id in given
-        text = _said_of(stack)
-        told = next((one for one in anatomy.sequences if (
-            one.name == given[stack.id] if known else all(says(words, text) for words in one.words))), None)
-        if beating and stack.is_cine and not known and (told is None or (not told.beats and _shows_a_cycle(stack))):
+        known = named.get(given.get(stack.id, ""))
+        told = known or _by_words(stack, anatomy)
+        if beating and stack.is_cine and known is None and (told is None or (not told.beats and _shows_a_cycle(stack))):
             told = beating[-1]
         if told is None:
             found.append(stack)
@@ -41,10 +40,11 @@ def with_sequences(stacks: Sequence[Stack], anatomy: Anatomy, given: Mapping[str
     return found
 
 
-def _said_of(stack: Stack) -> str:
-    if stack.series or stack.series_uid:
-        return stack.description
-    return f"{stack.description} {stem(next(stack.every_frame).source.file)}"
+def _by_words(stack: Stack, anatomy: Anatomy) -> MrSequence | None:
+    text = stack.description
+    if not (stack.series or stack.series_uid):
+        text += f" {stem(next(stack.every_frame).source.file)}"
+    return next((one for one in anatomy.sequences if all(says(words, text) for words in one.words)), None)
 
 
 def _shows_a_cycle(stack: Stack) -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
-from .memory import free_cached_memory, is_out_of_memory
+from .memory import free_cached_memory, while_memory_lasts
 from .muon import Muon
 from .networks import Network
 from .processes import Processes, Report
@@ -141,14 +141,8 @@ class Engine:
         counts = {name: count.to(self.device, torch.float32) for name, count in task.counts(batch).items()}
         self.processes.add(*counts.values())
         self.network.train()
-        while True:
-            try:
-                sums = self._backward(task, batch, counts)
-                break
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            self._cut_smaller(len(batch["image"]))  # not while the error is handled: it holds on to the tensors
+        sums = while_memory_lasts(lambda: self._backward(task, batch, counts),
+                                  lambda: self._cut_smaller(len(batch["image"])))
         self.processes.add_gradients(self.network.parameters())
         self.processes.add(*sums.values())
         losses = {name: float(sums[name] / counts[name].clamp(min=1)) for name in sums}
@@ -225,16 +219,13 @@ class Engine:
     def _measured(self, stage: Stage, network: Network) -> dict[str, list[float]]:
         """What the task measures of the validation frames, looked at in as small batches as memory asks for."""
         self.validated_at_once = min(self.validated_at_once, -(-self.settings.batch // self.micro_batches))
-        while True:
-            try:
-                return self._measured_at_once(stage, network)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            if self.validated_at_once == 1:
-                raise self._not_even_one()
-            self.validated_at_once = -(-self.validated_at_once // 2)
-            free_cached_memory()
+        return while_memory_lasts(lambda: self._measured_at_once(stage, network), self._validate_fewer_at_once)
+
+    def _validate_fewer_at_once(self) -> None:
+        if self.validated_at_once == 1:
+            raise self._not_even_one()
+        self.validated_at_once = -(-self.validated_at_once // 2)
+        free_cached_memory()
 
     def _measured_at_once(self, stage: Stage, network: Network) -> dict[str, list[float]]:
         values: dict[str, list[float]] = {}

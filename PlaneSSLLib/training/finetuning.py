@@ -51,16 +51,7 @@ def finetune(
         guide = _guide(begun, start, cohort, split, report)
         poses = _poses(guide, cohort, split, settings, report)
     target = target_task(task, cohort, split, poses)
-    untold = constant(cohort, split.train) if isinstance(target, Classification) else []
-    if untold:
-        report({"event": "notice", "text": (
-            f"All studies to train on give one answer, or none, to {', '.join(untold)}: nothing is learnt of that.")})
-    if isinstance(target, Classification) and (given_away := told_by_acquisition(cohort, split.train)):
-        names = dict.fromkeys(name for name, _, _ in given_away)
-        kinds = dict.fromkeys(f"{view} of {sequence}" if sequence else view for _, view, sequence in given_away)
-        report({"event": "notice", "text": (
-            f"Among the studies to train on, which of them have images ({', '.join(kinds)}) nearly tells the answers "
-            f"to {', '.join(names)}: what is learnt may be that, and no sign of it.")})
+    untold = _tell_of_classes(cohort, split, report) if isinstance(target, Classification) else []
     pretext = planes_of(start, cohort) if transfer == "joint" and isinstance(target, Segmentation) else None
     if pretext is not None:
         target = Joint(target, pretext, split.train + split.validation)
@@ -78,6 +69,21 @@ def finetune(
         prepare_network=lambda fresh: {} if start is None else transfer_weights(fresh, start, transfer),
         seen=start.seen if start else (), taught=split.train + tuple(start.taught if start else ()), guide=guide,
         report=report, **running)
+
+
+def _tell_of_classes(cohort: Cohort, split: Split, report: Report) -> list[str]:
+    """The classes of which nothing is learnt; notices of them, and of those that what was acquired gives away."""
+    untold = constant(cohort, split.train)
+    if untold:
+        report({"event": "notice", "text": (
+            f"All studies to train on give one answer, or none, to {', '.join(untold)}: nothing is learnt of that.")})
+    if given_away := told_by_acquisition(cohort, split.train):
+        names = dict.fromkeys(name for name, _, _ in given_away)
+        kinds = dict.fromkeys(f"{view} of {sequence}" if sequence else view for _, view, sequence in given_away)
+        report({"event": "notice", "text": (
+            f"Among the studies to train on, which of them have images ({', '.join(kinds)}) nearly tells the answers "
+            f"to {', '.join(names)}: what is learnt may be that, and no sign of it.")})
+    return untold
 
 
 def _started_from(init: Path, cohort: Cohort, split: Split, report: Report) -> Run:
@@ -119,7 +125,7 @@ def target_task(name: str, cohort: Cohort, split: Split, poses: Poses = MappingP
 
 def labelled_views(cohort: Cohort, subjects: tuple[str, ...]) -> list[str]:
     """The views that a segmentation of these subjects is trained on, in the anatomy's order."""
-    there = {stack.view for name in subjects for stack in cohort.studies[name].stacks if stack.labelled}
+    there = set(labelled_sequences(cohort, subjects))
     named = [view.name for view in cohort.anatomy.views if view.name in there]
     return [*named, *sorted(there.difference(named))]  # views that the anatomy does not name can be outlined, too
 

@@ -3,8 +3,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
+
+Result = TypeVar("Result")
 
 _NO_MEMORY = (
     "out of memory", "not enough memory", "can't allocate memory",  # CUDA, MPS; the CPU in two wordings
@@ -29,6 +33,17 @@ def keep_freed_memory() -> None:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Does torch say by this that memory does not suffice? On a GPU of Apple's, and on CPUs, by words alone."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def while_memory_lasts(work: Callable[[], Result], make_do_with_less: Callable[[], None]) -> Result:
+    """Do the work; wherever memory does not suffice for it, make do with less, and do it again."""
+    while True:
+        try:
+            return work()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        make_do_with_less()  # not while the error is handled: it holds on to the tensors
 
 
 def free_cached_memory() -> None:
