@@ -281,9 +281,7 @@ def _chosen(study: Study, run: Run, stack: str | Sequence[str], out: Path | None
     if not stack and study.anatomy != run.plan.anatomy:
         raise PlaneSSLError(f"{other_anatomy(run.plan, study)}. Name a stack with --stack to segment it all the same; "
                             "if it reads wrongly, name its anatomy with --anatomy.")
-    sequences = run.config.get("sequences", {})
-    learnt = {view: sequences.get(view, ()) for view in run.config["views"]}
-    return _that_fit(stacks_to_segment(study, learnt, _ids(stack), report), out, report)
+    return _that_fit(stacks_to_segment(study, run.learnt, _ids(stack), report), out, report)
 
 
 def _ids(stack: str | Sequence[str]) -> Sequence[str]:

@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
 
     def training(sub: argparse.ArgumentParser, epochs: int, coarse: float, batch: str) -> None:
+        sub.add_argument("--sequences", default="", help="learn from images of these MR sequences only, e.g. cine, as "
+                                                         "planessl study names them (default: all)")
         sub.add_argument("--network", help="small (default), unet or resnet50")
         sub.add_argument("--out", type=Path, required=True, help="the run's folder")
         sub.add_argument("--epochs", type=_positive,

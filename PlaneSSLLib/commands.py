@@ -155,9 +155,9 @@ def pretrain(options: Namespace, console: Console) -> None:
     _tell_if_new(options, console)
     split = read_split(options.split, Cohort(options.cohort)) if options.split else None
     document = train(
-        options.cohort, options.out, tasks=_names(options.tasks), views=_names(options.views), split=split,
-        network=options.network or "small", settings=_settings(options), overwrite=options.overwrite,
-        resume=options.resume, report=console.event)
+        options.cohort, options.out, tasks=_names(options.tasks), views=_names(options.views),
+        sequences=_names(options.sequences), split=split, network=options.network or "small",
+        settings=_settings(options), overwrite=options.overwrite, resume=options.resume, report=console.event)
     _tell_of_training(document, options, console)
 
 
@@ -170,15 +170,15 @@ def finetune(options: Namespace, console: Console) -> None:
     if options.split:
         split = read_split(options.split, Cohort(options.cohort))
     elif options.fold:
-        cohort = Cohort(options.cohort)
+        cohort = Cohort(options.cohort, _names(options.sequences))
         split = fold_split(cohort.by_patient(labelled_subjects(cohort, options.task)), options.seed, *options.fold)
     _tell_if_new(options, console)
     document = train(
         options.cohort, options.out, options.task,
         init=None if options.init in {"none", "scratch"} else Path(options.init), transfer=options.transfer,
         subjects=options.subjects, split=split, network=options.network, settings=_settings(options),
-        align=options.align,
-        overwrite=options.overwrite, resume=options.resume, report=console.event)
+        align=options.align, sequences=_names(options.sequences), overwrite=options.overwrite, resume=options.resume,
+        report=console.event)
     _tell_of_training(document, options, console)
 
 

@@ -17,7 +17,7 @@ def write_report(run_folder: Path, cohort_folder: Path) -> Path:
     config = run.config
     pictures = [(draw_curves({config["task"]: run_folder}, run_folder / "curves.png", config["task"]),
                  "Losses on augmented training images, errors on validation images.")]
-    cohort = Cohort(cohort_folder)
+    cohort = Cohort(cohort_folder, run.only_sequences)
     outlines = draw_predicted_outlines(run, cohort, run_folder / "outlines.png")
     if outlines is not None:
         pictures.append((outlines, "Patients whose outlines were not seen: true ones solid, predicted ones dashed."))

@@ -48,34 +48,41 @@ class LearningLogic:
 
     def pretrainingJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *,
                         tasks: Sequence[str] = ("lines", "location"), network: str = "small", epochs: int = 200,
-                        device: str = "auto", seed: int = 0, batch: int | None = None) -> list[Job]:
-        """Prepare the studies in a folder as a cohort, then pretrain on it. Both are called `name`."""
+                        device: str = "auto", seed: int = 0, batch: int | None = None,
+                        sequences: Sequence[str] = ()) -> list[Job]:
+        """Prepare the studies in a folder as a cohort, then pretrain on it. Both are called `name`.
+
+        sequences: learn from images of these alone, such as "cine"; empty for all.
+        """
         self._require_new(name, studies)
         return [self._preparationJob(studies, anatomy, name), Job([
             "pretrain", self.workspace.cohort(name), "--out", self.workspace.run(name), "--tasks", ",".join(tasks),
-            *_how(network, epochs, device, seed, batch)])]
+            *_how(network, epochs, device, seed, batch, sequences)])]
 
     def finetuningJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *, task: str = "segmentation",
                        init: str | None = None, subjects: int = 0, network: str | None = None, epochs: int = 40,
                        device: str = "auto", seed: int = 0, batch: int | None = None,
-                       classes: str | os.PathLike | None = None) -> list[Job]:
+                       classes: str | os.PathLike | None = None, sequences: Sequence[str] = ()) -> list[Job]:
         """Prepare labelled studies as a cohort, then train on it. init: the name of a pretrained run, None for scratch.
 
         classes: a CSV with a column 'subject' and one of 0 and 1 for each class; also what study.json says is taken.
         subjects: train on so many of them, 0 for all but those that validate. network: None for that of `init`.
+        sequences: as of `pretrainingJobs`.
         """
         self._require_new(name, studies)
         return [self._preparationJob(studies, anatomy, name, classes), Job([
             "finetune", self.workspace.cohort(name), "--task", task, "--out", self.workspace.run(name),
             "--init", self.workspace.run(init) if init else "none",
-            *(["--subjects", str(subjects)] if subjects else []), *_how(network, epochs, device, seed, batch)])]
+            *(["--subjects", str(subjects)] if subjects else []),
+            *_how(network, epochs, device, seed, batch, sequences)])]
 
     def resumingJob(self, name: str, device: str = "auto") -> Job:
         """Go on with a training that was cancelled or lost, from its last checkpoint."""
         folder = self.workspace.run(name)
         config = read_json(folder / "config.json")
         settings = config["settings"]
-        how = ["--network", config["network"], "--device", device, "--resume"]
+        how = ["--network", config["network"], "--device", device, "--resume",
+               "--sequences", ",".join(config.get("only_sequences", ()))]
         for key in ("epochs", "batch", "coarse", "learning_rate", "precision", "seed"):
             how += [f"--{key.replace('_', '-')}", str(settings[key])]
         if config["stage"] == "pretraining":
@@ -115,6 +122,10 @@ class LearningLogic:
         """What can be learnt from labelled studies of an anatomy: segmentation, classification."""
         known = anatomies.load(anatomy)
         return [task for task, there in (("segmentation", known.labels), ("classification", known.classes)) if there]
+
+    def sequences(self, anatomy: str) -> list[str]:
+        """What images of an anatomy can be acquired in."""
+        return [sequence.name for sequence in anatomies.load(anatomy).sequences]
 
     def keepOutlines(self, volume: slicer.vtkMRMLScalarVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode,
                      folder: str | os.PathLike, anatomy: str, view: str | None = None,
@@ -355,6 +366,8 @@ def reading_options(anatomy: str | None, views: dict[str, str] | None) -> list[s
             *(text for stack, view in (views or {}).items() for text in ("--view", f"{stack}={view}"))]
 
 
-def _how(network: str | None, epochs: int, device: str, seed: int, batch: int | None) -> list[str]:
+def _how(network: str | None, epochs: int, device: str, seed: int, batch: int | None,
+         sequences: Sequence[str]) -> list[str]:
     return [*(["--network", network] if network else []), "--epochs", str(epochs), "--device", device,
-            "--seed", str(seed), *(["--batch", str(batch)] if batch else [])]
+            "--seed", str(seed), *(["--batch", str(batch)] if batch else []),
+            *(["--sequences", ",".join(sequences)] if sequences else [])]

@@ -36,6 +36,7 @@ class PlaneSSLParameterNode:
     planeSlice: Annotated[int, WithinRange(1, 10000)] = 1
 
     trainingAnatomy: Annotated[str, Choice(values(choices.known_anatomies()))] = [*_LABELLED, *ANATOMIES][0]
+    trainingSequence: str = ""
     network: Annotated[str, Choice(values(choices.networks()))] = "small"
     device: Annotated[str, Choice(values(choices.devices()))] = "auto"
     pretrainingFolder: str = ""

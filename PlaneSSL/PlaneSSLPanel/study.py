@@ -135,10 +135,11 @@ class StudySection(Section):
     def _show(self) -> None:
         table = self.ui.stackTable
         self._shown = stacks = sorted(self.logic.stacks(self.study), key=lambda stack: stack["localizer"])
-        headings = [_("Stack"), _("View"), _("Sure"), _("Slices"), _("Phases"), _("Pixels"), _("Description")]
+        headings = [_("Stack"), _("View"), _("Sure"), _("Sequence"), _("Slices"), _("Phases"), _("Pixels"),
+                    _("Description")]
         fill_table(table, headings, [
-            [stack["id"], "", f"{stack['confidence']:.0%}", str(stack["slices"]), str(stack["phases"]),
-             f"{stack['rows']} x {stack['columns']}", stack["description"]] for stack in stacks])
+            [stack["id"], "", f"{stack['confidence']:.0%}", stack["sequence"], str(stack["slices"]),
+             str(stack["phases"]), f"{stack['rows']} x {stack['columns']}", stack["description"]] for stack in stacks])
         views = self.logic.views(self.study.anatomy)
         for row, stack in enumerate(stacks):
             table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"], views))

@@ -18,7 +18,7 @@ class TrainSection(Section):
         for edit in (ui.pretrainingFolder, ui.labelledFolder):
             edit.filters = ctk.ctkPathLineEdit.Dirs
         ui.classesFile.filters, ui.classesFile.nameFilters = ctk.ctkPathLineEdit.Files, ["*.csv"]
-        self.keep("trainingAnatomy", "network", "device", "task", "startingRun", "labelledView")
+        self.keep("trainingAnatomy", "trainingSequence", "network", "device", "task", "startingRun", "labelledView")
         ui.runsTable.itemSelectionChanged.connect(self.refresh)
         self.onClick(ui.devicesButton, _("The devices could not be listed."), self._look_for_devices)
         self.onClick(ui.pretrainButton, _("Pretraining could not be started."), self._pretrain)
@@ -41,7 +41,9 @@ class TrainSection(Section):
         starts = [(run.name, run.name) for run in runs if run.stage == "pretraining" and run.usable
                   and run.anatomy == settings.trainingAnatomy]
         self.offer(trainingAnatomy=choices.known_anatomies(), network=choices.networks(), device=choices.devices(),
-                   task=choices.tasks(), startingRun=[(_("none: from scratch"), ""), *starts])
+                   task=choices.tasks(), startingRun=[(_("none: from scratch"), ""), *starts],
+                   trainingSequence=[(_("all sequences"), ""), *(
+                       (name, name) for name in self.logic.sequences(settings.trainingAnatomy))])
         names = [run.name for run in runs]
         packages = self.panel.missingPackages()
         allow(ui.devicesButton, self.running.busy or packages, _("List the devices and their free memory."))
@@ -103,7 +105,8 @@ class TrainSection(Section):
                  if wanted]
         jobs = self.logic.pretrainingJobs(
             settings.pretrainingFolder, settings.trainingAnatomy, settings.pretrainingName, tasks=tasks,
-            network=settings.network, epochs=settings.pretrainingEpochs, device=settings.device)
+            network=settings.network, epochs=settings.pretrainingEpochs, device=settings.device,
+            sequences=self._sequences())
         self._train(_("Pretraining"), jobs, settings.pretrainingName)
 
     def _finetune(self) -> None:
@@ -115,8 +118,13 @@ class TrainSection(Section):
         jobs = self.logic.finetuningJobs(
             settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
             init=start, subjects=settings.subjects, network=None if start else settings.network,
-            epochs=settings.finetuningEpochs, device=settings.device, classes=classes or None)
+            epochs=settings.finetuningEpochs, device=settings.device, classes=classes or None,
+            sequences=self._sequences())
         self._train(_("Finetuning"), jobs, settings.finetuningName)
+
+    def _sequences(self) -> list[str]:
+        """Those to learn from, as it is shown: one that another anatomy has is not offered."""
+        return [name] if (name := chosen(self.ui.trainingSequence)) else []
 
     def _resume(self) -> None:
         run = self._selected()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,9 +61,11 @@ class PreparedStudy:
 
     A file is mapped anew for every frame, which takes a tenth of a millisecond: mapped for good, a thousand studies
     would be more files than a process may have open.
+
+    sequences: only stacks of these are there, if any are named.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sequences: Sequence[str] = ()) -> None:
         self.folder = Path(folder)
         document = read_json(self.folder / "study.json")
         try:
@@ -71,7 +73,8 @@ class PreparedStudy:
             self.patient: str = document["patient"]
             self.marks: dict = {key: document[key] for key in MARKS}
             self.classes: dict[str, int] = document["classes"]
-            self.stacks = tuple(_read_stack(stack) for stack in document["stacks"])
+            self.stacks = tuple(_read_stack(stack) for stack in document["stacks"]
+                                if not sequences or stack["sequence"] in sequences)
             self._sizes = document["sizes"]
         except (KeyError, TypeError, ValueError) as error:
             raise PlaneSSLError(f"{self.folder / 'study.json'} is damaged ({error!r}); prepare it again.") from None
@@ -111,18 +114,26 @@ class PreparedStudy:
 
     @property
     def labelled(self) -> bool:
-        return self._sizes["labels"] > 0
+        return any(stack.labelled for stack in self.stacks)
 
 
 class Cohort:
-    """An opened cohort: its plan, its anatomy and its studies, in the order of the subjects' names."""
+    """An opened cohort: its plan, its anatomy and its studies, in the order of the subjects' names.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+    sequences: its studies are taken as if images of these alone had been acquired, if any are named. PlaneSSLError for
+    one that the anatomy does not know.
+    """
+
+    def __init__(self, folder: Path, sequences: Sequence[str] = ()) -> None:
+        self.folder, self.sequences = Path(folder), tuple(sequences)
         if not (self.folder / "plan.json").is_file():
             raise PlaneSSLError(f"{self.folder} is no cohort (it has no plan.json); make one with planessl prepare.")
         self.plan = Plan.read(self.folder / "plan.json")
         self.anatomy = anatomy.load(self.folder / "anatomy.toml")
+        known = [sequence.name for sequence in self.anatomy.sequences]
+        if unknown := [name for name in self.sequences if name not in known]:
+            raise PlaneSSLError(f"The anatomy '{self.plan.anatomy}' has no sequence '{unknown[0]}'; it has "
+                                f"{', '.join(known) or 'none'}.")
         there = {path.name for path in (self.folder / "studies").glob("[!.]*") if (path / "study.json").is_file()}
         order = self.folder / "order.json"
         place = {name: n for n, name in enumerate(read_json(order) if order.is_file() else ())}
@@ -134,7 +145,7 @@ class Cohort:
 
     @cached_property
     def studies(self) -> dict[str, PreparedStudy]:
-        return {name: PreparedStudy(self.folder / "studies" / name) for name in self.pseudonyms}
+        return {name: PreparedStudy(self.folder / "studies" / name, self.sequences) for name in self.pseudonyms}
 
     def studies_of(self, subject: str) -> tuple[str, ...]:
         """The studies of a subject given by name, or the one of a pseudonym; PlaneSSLError if there is none here."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
 from ..cohort.placing import NONE, resample
 from ..cohort.plan import scaled_phase
@@ -25,7 +26,7 @@ class Classifier:
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         require_head(run, CLASSES)
-        self.plan, self.anatomy, config = run.plan, run.anatomy, run.config
+        self.plan, self.anatomy, self.sequences, config = run.plan, run.anatomy, run.only_sequences, run.config
         self.learnt = [name not in config.get("not_learnt", ()) for name in self.plan.classes]
         # How often each class stands among the studies trained on: more likely than that speaks for it.
         start = torch.tensor(config["heads"]["classes"]["bias_init"]).expand(len(self.learnt))
@@ -57,10 +58,16 @@ def classify(classifier: Classifier, study: Study) -> dict:
 
     Returns {"classes": {name: probability}, "slices": [{"stack", "slice", "phase", "weight"}]}, the heaviest first; a
     weight is the slice's share of the answer. A class of which nothing was learnt is left out. Localizers are looked at
-    only where there is nothing else. PlaneSSLError if the study shows another anatomy than the run was trained on.
+    only where there is nothing else. PlaneSSLError if the study shows another anatomy than the run was trained on, or
+    nothing of the sequences that it looks at.
     """
     require_anatomy(classifier.plan, study)
-    stacks = [stack for stack in study.stacks if not stack.localizer] or list(study.stacks)
+    able = [stack for stack in study.stacks if not classifier.sequences or stack.sequence in classifier.sequences]
+    if not able:
+        there = ", ".join(sorted({stack.sequence or stack.id for stack in study.stacks}))
+        raise PlaneSSLError(f"The run looks at images of {' and '.join(classifier.sequences)}, and the study has "
+                            f'{there}. What a stack was acquired in, a study.json can say ("sequences").')
+    stacks = [stack for stack in able if not stack.localizer] or able
     images, places = [], []
     for stack in stacks:
         frames = [(i, k) for i in range(len(stack.planes)) for k in stack.acquired(i)]

@@ -32,7 +32,7 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
     """
     if not devices:
         raise PlaneSSLError("Name at least one device to compare on.")
-    cohort, others = Cohort(grid.cohort), Cohort(grid.evaluate_on)
+    cohort, others = (Cohort(folder, grid.sequences) for folder in (grid.cohort, grid.evaluate_on))
     _require_able(grid, cohort, others)
     cells = list(grid.cells())
     if grid.task == "classification":
@@ -94,7 +94,7 @@ def _same_grid(grid: Grid, cohort: Cohort, others: Cohort, out: Path) -> None:
     not be of the same answers.
     """
     now = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(grid).items()}
-    fixed = ["task", "transfer", "align", "network", "views", "pretraining", "finetuning"]
+    fixed = ["task", "transfer", "align", "network", "views", "sequences", "pretraining", "finetuning"]
     for key, one in (("cohort", cohort), ("evaluate_on", others)):  # not where it lies: a folder may be moved
         now[f"subjects of {key}"] = digest(*sorted(one.pseudonyms))[:16]
         now[f"labels of {key}"] = _labels_of(one, grid.task)
@@ -158,8 +158,9 @@ def _on_free_device(free, over, call: Callable, *arguments) -> str:
 def _pretrain(grid: Grid, out: Path, start: str, device: str, report: Report = lambda event: None) -> str:
     run = _pretrained(out, start)
     if not Run(run).finished:
-        pretrain(grid.cohort, run, tasks=tuple(start.split(",")), views=grid.views, network=grid.network,
-                 settings=settings_of("pretraining", grid.pretraining, 0, device), resume=True, report=report)
+        pretrain(grid.cohort, run, tasks=tuple(start.split(",")), views=grid.views, sequences=grid.sequences,
+                 network=grid.network, settings=settings_of("pretraining", grid.pretraining, 0, device), resume=True,
+                 report=report)
     return run.name
 
 
@@ -169,8 +170,9 @@ def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str,
     run = _finetuned(out, cell)
     if not Run(run).finished:
         finetune(grid.cohort, run, grid.task, init=None if start == SCRATCH else _pretrained(out, start),
-                 transfer=grid.transfer, align=grid.align, subjects=subjects, network=grid.network,
-                 settings=settings_of(grid.task, grid.finetuning, seed, device), resume=True, report=report)
+                 transfer=grid.transfer, align=grid.align, sequences=grid.sequences, subjects=subjects,
+                 network=grid.network, settings=settings_of(grid.task, grid.finetuning, seed, device), resume=True,
+                 report=report)
     if not (run / "evaluation.json").is_file():
         write_json(run / "evaluation.json", evaluate(run, grid.evaluate_on, device=device, report=report))
     return run.name

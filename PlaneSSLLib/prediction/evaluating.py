@@ -1,13 +1,13 @@
 """A run against the labels of a cohort."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .. import PlaneSSLError
-from ..cohort import Cohort, PreparedStudy
+from ..cohort import Cohort, PreparedStack, PreparedStudy
 from ..training.run import Run
 from ..training.subjects import labelled_subjects
 from .classifying import Classifier, evaluate_classes
@@ -26,13 +26,15 @@ def evaluate(
     """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a patient's figure is the
-    mean over the labelled stacks and phases of its studies; mean, sd and interval are over patients; clean: keep the
+    mean over the labelled stacks and phases of its studies, of the views and sequences that the run has learnt or, in a
+    study that has none of these, of all; mean, sd and interval are over patients; clean: keep the
     largest pieces of every structure first, as `segment` does where it is asked to. All have "trained_on": how many of
     the subjects the run was trained on, and "seen": how many it has learnt from without their labels, both in this
     training or one before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects
     that are prepared anew have other pseudonyms, and nobody can tell whether they are the same.
     """
-    run, cohort = Run.open(run_folder), Cohort(cohort_folder)
+    run = Run.open(run_folder)
+    cohort = Cohort(cohort_folder, run.only_sequences)
     run.plan.require_same(cohort.plan, f"The run {run_folder}", f"the cohort {cohort_folder}")
     names = cohort.pseudonyms if part is None else _part(run, cohort, part)
     if run.config["stage"] != "pretraining":
@@ -85,15 +87,52 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
     patients = cohort.by_patient(names)
     segmenter = Segmenter(run, device, report=report)
     measured = []
+    _tell_of_stacks(run, [cohort.studies[name] for name in names], report)
     for i, studies in enumerate(patients, start=1):
-        measured.append(_measure(segmenter, [cohort.studies[name] for name in studies], clean))
+        stacks = [(study, stack) for study in (cohort.studies[name] for name in studies) for stack in _able(run, study)]
+        measured.append(_measure(segmenter, stacks, clean))
         report({"event": "progress", "task": "evaluate", "step": i, "of": len(patients)})
     return _table(measured, [name for _, name in run.plan.labels])
 
 
-def _measure(segmenter: Segmenter, studies: Sequence[PreparedStudy], clean: bool) -> dict[str, list[dict[str, float]]]:
+def _able(run: Run, study: PreparedStudy) -> list[PreparedStack]:
+    """The outlined stacks of a study that a run is measured on: of what it has learnt, or all where there are none."""
+    outlined = [stack for stack in study.stacks if stack.labelled]
+    return [stack for stack in outlined if _has_learnt(run.learnt, stack)] or outlined
+
+
+def _has_learnt(learnt: Mapping[str, Sequence[str]], stack: PreparedStack) -> bool:
+    """Has a run learnt to segment such stacks, as far as anybody knows?"""
+    sequences = learnt.get(stack.view)
+    return sequences is not None and (
+        not sequences or "" in sequences or not stack.sequence or stack.sequence in sequences)
+
+
+def _tell_of_stacks(run: Run, studies: Sequence[PreparedStudy], report: Callable[[dict], None]) -> None:
+    """Notices of outlined stacks that are not measured, or are though the run has not learnt them."""
+    left: list[PreparedStack] = []
+    strange: list[PreparedStack] = []
+    for study in studies:
+        measured = _able(run, study)
+        left += [stack for stack in study.stacks if stack.labelled and stack not in measured]
+        strange += [stack for stack in measured if not _has_learnt(run.learnt, stack)]
+    learnt = _kinds((view, name) for view, sequences in run.learnt.items() for name in sequences or [""])
+    for stacks, text in ((left, f"Not measured, since the run has learnt {learnt}"), (
+            strange, f"The run has learnt {learnt}, and is measured on others in studies that have no such outlines")):
+        if stacks:
+            kinds = _kinds((one.view, one.sequence) for one in stacks)
+            report({"event": "notice", "text": f"{text}: {kinds} (outlined stacks: {len(stacks)})."})
+
+
+def _kinds(several: Iterable[tuple[str, str]]) -> str:
+    """What views and their sequences are called, each once."""
+    return ", ".join(f"{view} of {name}" if name else view for view, name in sorted(set(several)))
+
+
+def _measure(segmenter: Segmenter, stacks: Sequence[tuple[PreparedStudy, PreparedStack]],
+             clean: bool) -> dict[str, list[dict[str, float]]]:
     found: dict[str, list[dict[str, float]]] = {name: [] for _, name in segmenter.plan.labels}
-    for study, stack in [(one, stack) for one in studies for stack in one.stacks if stack.labelled]:
+    for study, stack in stacks:
         labels = dict(zip(stack.labelled, segmenter.segment(
             [study.image(stack, i, k) for i, k in stack.labelled], [stack.planes[i] for i, _ in stack.labelled],
             stack.view,

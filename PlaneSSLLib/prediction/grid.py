@@ -19,7 +19,8 @@ class Grid:
     """What is compared. cohort pretrains and is the pool of labelled subjects; evaluate_on is another cohort.
 
     starts: "scratch" or pretext tasks ("lines,location"). subjects: numbers of labelled ones; draws: for each of these,
-    so many seeds (the seed draws the subjects, the same for every start, and initialises the heads). pretraining,
+    so many seeds (the seed draws the subjects, the same for every start, and initialises the heads). views: of the
+    images to pretrain on; sequences: of all images that are learnt from and evaluated; empty for all. pretraining,
     finetuning: Settings that differ from the USUAL ones.
     """
 
@@ -33,6 +34,7 @@ class Grid:
     align: bool = True
     network: str = "small"
     views: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
     pretraining: dict = field(default_factory=dict)
     finetuning: dict = field(default_factory=dict)
 
@@ -97,8 +99,8 @@ _COUNTS = _list_of(_is_count, 1), "a list of whole numbers above 0"
 _TABLE = (lambda value: isinstance(value, dict)), "a table"
 _YES_OR_NO = (lambda value: isinstance(value, bool)), "true or false"
 _KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "align": _YES_OR_NO,
-          "network": _TEXT, "starts": _TEXTS, "views": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS,
-          "pretraining": _TABLE, "finetuning": _TABLE}
+          "network": _TEXT, "starts": _TEXTS, "views": _TEXTS, "sequences": _TEXTS, "subjects": _COUNTS,
+          "draws": _COUNTS, "pretraining": _TABLE, "finetuning": _TABLE}
 
 
 def settings_of(stage: str, given: dict, seed: int, device: str) -> Settings:

@@ -35,11 +35,15 @@ class Answers:
 
 
 class LinePredictor:
-    """A run that has learnt lines, pretrained or finetuned with them, at work. views: it has seen these; empty: all."""
+    """A run that has learnt lines, pretrained or finetuned with them, at work.
+
+    views, sequences: it has seen these alone; empty for all.
+    """
 
     def __init__(self, run: Run, device: str = "auto") -> None:
         require_head(run, LINES)
         self.plan, self.anatomy, self.views = run.plan, run.anatomy, run.plane_views
+        self.sequences = run.only_sequences
         self.device = choose_device(device)
         self.network = run.network().to(self.device, memory_format=torch.channels_last)
 
@@ -75,7 +79,7 @@ class Asked:
 
 
 def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
-    """Ask a run about every stack of a view that it has seen and in which its anatomy regresses a line.
+    """Ask a run about every stack of a view and a sequence that it has seen and in which its anatomy regresses a line.
 
     The lines of a plane that several images were asked for are those on which they agree. PlaneSSLError if the study is
     of another anatomy.
@@ -83,7 +87,8 @@ def ask(predictor: LinePredictor, study: Study) -> list[Asked]:
     require_anatomy(predictor.plan, study)
     asked = []
     for index, stack in enumerate(study.stacks):
-        if predictor.views and stack.view not in predictor.views:
+        if (predictor.views and stack.view not in predictor.views) or (
+                predictor.sequences and stack.sequence not in predictor.sequences):
             continue
         targets = stack_targets(predictor.anatomy, study.stacks, index)
         if any(np.isfinite(t.lines).any() for t in targets):

@@ -13,7 +13,7 @@ from .processes import by_first_alone, own
 from .run import Run
 from .settings import USUAL, Settings, choose_device
 from .starting import run_training
-from .subjects import choose_split, tell_overlap
+from .subjects import choose_split, open_cohort, tell_overlap
 from .tasks import Classification, Joint, Segmentation, Task
 from .tasks.classification import constant, told_by_acquisition
 from .tasks.segmentation import POSED, Poses
@@ -23,7 +23,7 @@ from .transfer import planes_of, transfer_weights
 def finetune(
     cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "joint",
     subjects: int | None = None, split: Split | None = None, network: str | None = None,
-    settings: Settings | None = None, align: bool = True, **running,
+    settings: Settings | None = None, align: bool = True, sequences: tuple[str, ...] = (), **running,
 ) -> dict:
     """Train a segmentation or a classification.
 
@@ -33,12 +33,13 @@ def finetune(
     subjects: train on so many labelled ones, drawn by the seed, for a fixed time and without validation, since one
     patient leaves none to validate on; else 15 % of the labelled ones validate. settings: None for those that are USUAL
     for the task. align: where the run that is taken over has learnt lines, and the anatomy says how, lay images by the
-    lines that it sees in them before they are segmented; its weights are kept for that. running: see `run_training`.
+    lines that it sees in them before they are segmented; its weights are kept for that. sequences: learn from images of
+    these alone, and look at no others to classify; empty for all. running: see `run_training`.
     """
     if init is not None and Path(init).resolve() == Path(out).resolve():
         raise PlaneSSLError(f"A run cannot take the place of the one that it starts from, {init}: choose another name.")
     report = by_first_alone(running.pop("report", lambda event: None))
-    cohort = Cohort(cohort_folder)
+    cohort = open_cohort(cohort_folder, sequences, report)
     settings = settings or USUAL.get(task, USUAL["segmentation"])
     if task == "classification" and settings.batch < 2:
         raise PlaneSSLError("A classification learns what tells the studies of a batch apart: it needs at least two in "
@@ -60,6 +61,7 @@ def finetune(
     config = {"stage": "finetuning", "task": task, "init": None if init is None else Path(init).name,
               "init_task": start.config["task"] if start else "scratch", "transfer": transfer if start else None,
               "views": labelled_views(cohort, split.train),
+              **({"only_sequences": list(sequences)} if sequences else {}),
               **({"sequences": labelled_sequences(cohort, split.train)} if task == "segmentation" else {}),
               **({"plane_views": list(pretext.views)} if pretext is not None else {}),
               **({"guide": guide.guide_config} if guide else {}),

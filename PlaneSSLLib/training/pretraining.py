@@ -9,6 +9,7 @@ from .processes import by_first_alone
 from .run import Run
 from .settings import USUAL, Settings
 from .starting import run_training
+from .subjects import open_cohort
 from .tasks import Task
 from .tasks.baselines import Masked, Position
 from .tasks.planes import Planes
@@ -32,15 +33,16 @@ def pretext_task(names: tuple[str, ...], cohort: Cohort, views: tuple[str, ...])
 
 def pretrain(
     cohort_folder: Path, out: Path, *, tasks: tuple[str, ...] = ("lines", "location"), views: tuple[str, ...] = (),
-    split: Split | None = None, network: str = "small", settings: Settings = USUAL["pretraining"],
-    **running,
+    sequences: tuple[str, ...] = (), split: Split | None = None, network: str = "small",
+    settings: Settings = USUAL["pretraining"], **running,
 ) -> dict:
     """Pretrain a network on a cohort, by a split or on all of it, where 15 % validate. running: see `run_training`.
 
-    Where no two views cross anywhere, locations are learnt alone; PlaneSSLError if they were not asked for.
+    views, sequences: learn from images of these alone; empty for all. Where no two views cross anywhere, locations are
+    learnt alone; PlaneSSLError if they were not asked for.
     """
     report = by_first_alone(running.pop("report", lambda event: None))
-    cohort = Cohort(cohort_folder)
+    cohort = open_cohort(cohort_folder, sequences, report)
     task = pretext_task(tasks, cohort, views)
     if "lines" in tasks and not any(map(task.has_lines, cohort.studies.values())):
         said = f"No study of the cohort {cohort_folder} has an image that a plane of another view cuts"
@@ -54,9 +56,11 @@ def pretrain(
     if "location" in tasks and unsided:
         report({"event": "notice", "text": f"The side of {unsided} of {len(cohort.studies)} studies is unknown: from "
                                            "medial to lateral their slices have no place to learn."})
-    config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views)}
+    config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views),
+              **({"only_sequences": list(sequences)} if sequences else {})}
     begun = Run.begun(out, running.get("resume", False))  # it goes on with whom it began with
     if split is None:
-        split = begun.split if begun else draw_split(cohort.by_patient(cohort.pseudonyms), settings.seed)
+        imaged = [name for name, study in cohort.studies.items() if study.stacks]
+        split = begun.split if begun else draw_split(cohort.by_patient(imaged), settings.seed)
     split.require_in(cohort)
     return run_training(cohort, task, split, settings, network, Path(out), config, report=report, **running)

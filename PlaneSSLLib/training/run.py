@@ -106,6 +106,17 @@ class Run:
         return tuple(self.config.get("plane_views", self.config["views"]))
 
     @property
+    def learnt(self) -> dict[str, tuple[str, ...]]:
+        """Of every view that it has learnt to segment, the sequences that were outlined; empty where nobody knows."""
+        sequences = self.config.get("sequences", {})
+        return {view: tuple(sequences.get(view, ())) for view in self.config["views"]}
+
+    @property
+    def only_sequences(self) -> tuple[str, ...]:
+        """The sequences of which images alone it was to learn from; empty for all."""
+        return tuple(self.config.get("only_sequences", ()))
+
+    @property
     def plan(self) -> Plan:
         return Plan.read(self.folder / "plan.json")
 

@@ -1,12 +1,29 @@
-"""Who is finetuned on, and what a run that is taken over knows of those who are not."""
+"""Who is trained on, and what a run that is taken over knows of those who are not."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
 from .engine import Report
 from .run import Run
+
+
+def open_cohort(folder: Path, sequences: Sequence[str], report: Report) -> Cohort:
+    """A cohort to learn from, of these sequences alone if any are named; a notice tells how many studies have none.
+
+    PlaneSSLError if nobody has any.
+    """
+    cohort = Cohort(folder, sequences)
+    without = sum(not study.stacks for study in cohort.studies.values())
+    if without == len(cohort.studies):
+        raise PlaneSSLError(f"No study of the cohort {folder} has an image of {' or '.join(sequences)}.")
+    if without:
+        report({"event": "notice", "text": f"{without} of {len(cohort.studies)} studies have no image of "
+                                           f"{' or '.join(sequences)}: nothing is learnt from them."})
+    return cohort
 
 
 def choose_split(cohort: Cohort, task: str, asked: Split | None, count: int | None, seed: int, begun: Run | None,
@@ -44,11 +61,13 @@ def tell_overlap(start: Run, cohort: Cohort, split: Split, report: Report) -> No
 def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
     """Who can be trained on: those with label maps, or with a known class; PlaneSSLError if there is nobody."""
     def has(study) -> bool:
-        return study.labelled if task == "segmentation" else bool(study.classes.keys() & set(cohort.plan.classes))
+        known = study.labelled if task == "segmentation" else study.classes.keys() & set(cohort.plan.classes)
+        return bool(known and study.stacks)
 
     found = tuple(name for name in cohort.pseudonyms if has(cohort.studies[name]))
     if not found:
-        raise PlaneSSLError(f"No study in the cohort {cohort.folder} has labels for {task}.")
+        of_these = f" and images of {' or '.join(cohort.sequences)}" if cohort.sequences else ""
+        raise PlaneSSLError(f"No study in the cohort {cohort.folder} has labels for {task}{of_these}.")
     return found
 
 

@@ -7,7 +7,7 @@ from Testing.made_up_study import write_study
 from Testing.module.using import draw, pick
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.files import read_json
+from PlaneSSLLib.files import read_json, write_json
 
 
 def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_folder, tmp_path):
@@ -16,10 +16,13 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
     logic, workspace = panel.logic, panel.logic.workspace
     write_run(workspace.run("lines"), stage="pretraining", task="lines,location", finished=False)
     write_run(workspace.run("hearts"))
+    config = workspace.run("hearts") / "config.json"
+    write_json(config, {**read_json(config), "only_sequences": ["cine", "LGE"]})
     study = logic.drawStudy(study_folder)
     jobs = [
         *logic.pretrainingJobs(study_folder, "heart", "new", epochs=3), logic.resumingJob("lines"),
-        *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2, classes="c.csv"),
+        *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2, classes="c.csv",
+                              sequences=["cine"]),
         logic.resumingJob("hearts"),
         logic.segmentationJob("hearts", study, tmp_path / "x.npz", clean=True, stack="s"), logic.devicesJob(),
         logic.classificationJob("hearts", study), logic.predictionJob("lines", study, tmp_path / "maps.npz"),
@@ -30,6 +33,7 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
         "handover"]
     assert known[1].out == workspace.run("new") and known[1].epochs == 3
     assert known[3].classes.name == "c.csv"
+    assert [known[n].sequences for n in (1, 2, 4, 5)] == ["", "", "cine", "cine,LGE"]
     assert known[2].resume and known[2].tasks == "lines,location" and known[2].seed == 3
     assert known[5].resume and known[5].split == workspace.run("hearts") / "splits.json"
     for options, name in ((known[2], "lines"), (known[5], "hearts")):  # goes on as it began, whatever is usual by now
@@ -43,7 +47,7 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
 
 
 def test_a_training_starts_from_the_run_that_is_shown(panel, study_folder, monkeypatch):
-    """A run of hearts that was chosen is no start for knees, and is not offered for them."""
+    """A run of hearts that was chosen is no start for knees, and is not offered for them; nor are hearts' sequences."""
     write_run(panel.logic.workspace.run("lines"), stage="pretraining", task="lines,location")
     panel.settings.labelledFolder = str(study_folder)
     started = []
@@ -51,9 +55,11 @@ def test_a_training_starts_from_the_run_that_is_shown(panel, study_folder, monke
     monkeypatch.setattr(panel, "missingPackages", lambda: False)
     panel.settings.startingRun = "lines"
     panel.refresh()
+    pick(panel.ui.trainingSequence, "cine")
     for anatomy, start in (("heart", str(panel.logic.workspace.run("lines"))), ("knee", "none")):
         panel.settings.trainingAnatomy = anatomy
         panel.ui.finetuneButton.click()
+        assert ("--sequences" in started[-1]) == (anatomy == "heart")
         assert str(started[-1][started[-1].index("--init") + 1]) == start
         assert ("none" in panel.ui.startingRun.currentText) == (start == "none")
 

@@ -98,3 +98,26 @@ def test_only_what_segments_can_be_cleaned(tmp_path, cohorts):
     made = write_untrained_run(tmp_path / "run", "lines")
     with pytest.raises(PlaneSSLError, match="--clean is for runs that segment"):
         evaluate(made, cohorts[0], clean=True)
+
+
+def test_a_run_is_measured_on_the_sequences_it_has_learnt(run, cohorts, tmp_path, monkeypatch):
+    """The first study has late enhancement beside its cine, the second nothing else."""
+    folder = shutil.copytree(cohorts[0], tmp_path / "c")
+    for name, sequences in zip(Cohort(folder).pseudonyms, (["cine", "LGE"], ["LGE"], [""]), strict=True):
+        file = folder / "studies" / name / "study.json"
+        document = read_json(file)
+        sax = next(stack for stack in document["stacks"] if stack["view"] == "SAX")
+        write_json(file, {**document, "stacks": [{**sax, "sequence": sequence} for sequence in sequences]})
+    write_json(run / "config.json", {**read_json(run / "config.json"), "sequences": {"SAX": ["cine"]}})
+    looks, said = [], []
+
+    def look(segmenter, images, planes, view) -> list[np.ndarray]:
+        looks.append(len(images))
+        return [np.zeros(plane.shape, np.uint8) for plane in planes]
+
+    monkeypatch.setattr(Segmenter, "segment", look)
+    assert evaluate(run, folder, report=said.append)["subjects"] == len(looks) == 3
+    assert [event["text"] for event in said if "outlined" in event.get("text", "")] == [
+        "Not measured, since the run has learnt SAX of cine: SAX of LGE (outlined stacks: 1).",
+        ("The run has learnt SAX of cine, and is measured on others in studies that have no such outlines: SAX of LGE "
+         "(outlined stacks: 1).")]
