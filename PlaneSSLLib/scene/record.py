@@ -13,14 +13,12 @@ from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..anatomy import View
 from ..geometry import Plane
-from ..study import Frame, Naming, Stack, Study
+from ..study import Frame, Stack, Study
 
 VISIBILITIES = ("show", "dim", "hide")
 TEXTURES = ("none", "central", "all")
 STRENGTHS = (1.0, 0.35, 0.25)  # of what is shown, of what is dimmed, of dimmed localizers
 _OTHER_COLORS = ((0.55, 0.70, 0.85), (0.85, 0.65, 0.75), (0.70, 0.80, 0.60), (0.75, 0.75, 0.75))
-_SERIES = ("series", "description", "series_uid", "frame_of_reference", "localizer", "sequence", "thickness_mm",
-           "dimension")
 
 
 @dataclass(frozen=True)
@@ -106,15 +104,11 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
         "folder": str(study.folder.absolute()), "subject": study.subject, "anatomy": study.anatomy,
         "notes": notes, "any_frame": any_frame,
         "stacks": [{
-            **{name: getattr(stack, name) for name in _SERIES},
-            "id": stack.id, "view": stack.view, "side": stack.side, "confidence": stack.naming.confidence,
-            "given": stack.naming.given,
-            "notes": list(stack.notes),
+            **stack.as_json(),
             "color": known[stack.view].color if stack.view in known
             else _OTHER_COLORS[unnamed.index(stack.view) % len(_OTHER_COLORS)],
             "title": known[stack.view].title if stack.view in known else stack.view,
             "times": [[frame is not None and frame.time_ms for frame in frames] for frames in stack.frames],
-            "planes": [plane.as_json() for plane in stack.planes],
         } for stack in study.stacks],
     })
 
@@ -143,13 +137,10 @@ def from_text(text: str, moved: str, look: str) -> DrawnStudy:
 def _as_acquired(text: str) -> DrawnStudy:
     """A study before any plane is moved; this much of the text is read once, not at every move."""
     document = json.loads(text)
-    stacks = tuple(Stack(
-        id=one["id"], planes=tuple(Plane(**plane) for plane in one["planes"]),
-        frames=tuple(tuple(None if time is False else Frame(None, time) for time in times) for times in one["times"]),
-        naming=Naming(one["view"], one["confidence"], given=one["given"]), notes=tuple(one["notes"]),
-        side=one["side"],
-        **{name: one[name] for name in _SERIES if name in one},
-    ) for one in document["stacks"])
+    stacks = tuple(
+        Stack.from_json(one, tuple([
+            tuple(None if time is False else Frame(None, time) for time in times) for times in one["times"]]))
+        for one in document["stacks"])
     study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
                   notes=tuple(document["notes"]))
     colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}

@@ -14,11 +14,8 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..files import read_json, replacing_folder, write_json
-from ..geometry import Plane
-from .model import Frame, LabelFile, Naming, Problem, Stack, Study
+from .model import Frame, LabelFile, Problem, Stack, Study
 
-_PLAIN = ("id", "series", "description", "series_uid", "frame_of_reference", "localizer", "sequence", "side",
-          "thickness_mm", "dimension")
 _DOCUMENT = "handover.json"
 
 
@@ -84,22 +81,16 @@ def take_over(folder: Path) -> Study:
 
 
 def _document(stack: Stack) -> dict:
-    return {
-        **{name: getattr(stack, name) for name in _PLAIN}, "notes": list(stack.notes),
-        "naming": [stack.naming.view, stack.naming.confidence, list(stack.naming.reasons), stack.naming.given],
-        "planes": [plane.as_json() for plane in stack.planes],
-        "frames": [[frame and [str(frame.source.file), frame.time_ms, frame.sop_instance_uid, frame.frame_number]
-                    for frame in frames] for frames in stack.frames]}
+    return {**stack.as_json(), "frames": [
+        [frame and [str(frame.source.file), frame.time_ms, frame.sop_instance_uid, frame.frame_number]
+         for frame in frames] for frames in stack.frames]}
 
 
 def _stack(document: dict, folder: Path, number: int) -> Stack:
-    view, confidence, reasons, given = document["naming"]
     frames = []
     for i, of_slice in enumerate(document["frames"]):
         pixels = _Slice(folder / f"{number}-{i}.npy")
         kept = count()
         frames.append(tuple(frame and Frame(KeptImage(Path(frame[0]), pixels, next(kept)), *frame[1:])
                             for frame in of_slice))
-    planes = tuple(Plane(**plane) for plane in document["planes"])
-    return Stack(planes=planes, frames=tuple(frames), naming=Naming(view, confidence, tuple(reasons), given),
-                 notes=tuple(document["notes"]), **{name: document[name] for name in _PLAIN})
+    return Stack.from_json(document, tuple(frames))

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -65,6 +65,22 @@ class Stack:
     thickness_mm: float | None = None
     dimension: str = "phase"
     notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict:
+        """All but its frames, for `from_json`."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("planes", "frames")}
+        return {**plain, "naming": asdict(self.naming), "planes": [plane.as_json() for plane in self.planes]}
+
+    @classmethod
+    def from_json(cls, document: Mapping, frames: tuple[tuple[Frame | None, ...], ...]) -> Stack:
+        """The stack that `as_json` wrote, be it before it knew all there is now, with these frames.
+
+        What else the document says is passed over.
+        """
+        plain = {one.name: document[one.name] for one in fields(cls) if one.name in document}
+        naming = Naming(**{**document["naming"], "reasons": tuple(document["naming"]["reasons"])})
+        planes = tuple(Plane(**plane) for plane in document["planes"])
+        return cls(**{**plain, "naming": naming, "planes": planes, "frames": frames, "notes": tuple(document["notes"])})
 
     @property
     def view(self) -> str:
