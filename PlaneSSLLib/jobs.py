@@ -260,12 +260,17 @@ def python_executable() -> str:
 
 def end_with_parent() -> None:
     """In a job's child: end when the parent closes its line, or is gone. Elsewhere this does nothing."""
-    if os.environ.pop(_LINE, None) is not None:
-        threading.Thread(target=_listen, daemon=True).start()
+    if os.environ.pop(_LINE, None) is None:
+        return
+    # Processes of ours must not inherit what is being read from: on Windows they would wait for it as soon as they
+    # start (python/cpython#78961). Reads are unbuffered: a thread in a buffered one brings down a program that ends.
+    line, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    threading.Thread(target=_listen, args=(line,), daemon=True).start()
 
 
-def _listen() -> None:
-    line = 0  # standard input, unbuffered: a thread in a buffered read brings down a program that ends
+def _listen(line: int) -> None:
     if not os.read(line, 1):  # nobody is at the other end: the line was not handed on to us
         return
     while os.read(line, 1):

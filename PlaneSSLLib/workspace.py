@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,11 @@ class Workspace:
 
     def size_mb(self, folder: Path) -> float:
         """How much room a cohort or a run takes."""
-        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+        size = 0
+        for file in folder.rglob("*"):
+            with suppress(OSError):  # a training puts files in the place of others
+                size += file.stat().st_size if file.is_file() else 0
+        return size / 1e6
 
     def delete(self, folder: Path) -> None:
         """Delete a cohort or a run. PlaneSSLError for any other folder."""
@@ -96,14 +101,20 @@ def summary(run: Path) -> RunSummary:
 
 
 def history(run: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics.csv, empty cells left out; none where no epoch is done yet."""
+    """The rows of a run's metrics.csv, empty cells left out; none where no epoch is done yet.
+
+    Nor are there any while another process writes them anew, which on Windows shuts readers out.
+    """
     try:
         return read_numbers(run / "metrics.csv")
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return []
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,60}", name):
-        raise PlaneSSLError(f"'{name}' cannot be the name of a folder: use letters, digits, spaces, '.', '-' and '_'.")
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_. -]{0,59}[A-Za-z0-9_-])?", name):
+        raise PlaneSSLError(f"'{name}' cannot be the name of a folder: use letters, digits, spaces, '.', '-' and '_', "
+                            "neither a space nor '.' at its end.")
+    if re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name, re.IGNORECASE):
+        raise PlaneSSLError(f"'{name}' cannot be the name of a folder on Windows: choose another one.")
     return name

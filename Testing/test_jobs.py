@@ -81,6 +81,13 @@ def test_events_come_in_order_and_the_document_at_the_end():
     assert job.poll() == []
 
 
+def test_what_a_child_starts_does_not_share_its_line():
+    """On Windows it would hang: reading it is what the child does all the time."""
+    job = job_of(LISTENING + "code = 'import os; print(len(os.read(0, 1)))'\n"
+                 "print(subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE).stdout.decode())")
+    assert job.wait(timeout_s=DEADLINE_S) == 0
+
+
 def test_a_line_is_an_event_only_when_it_is_whole():
     code = HEAD + ("sys.stderr.write('{\"event\": \"not'); sys.stderr.flush()\n"
                    "sys.stdin.readline(); sys.stdin.readline(); sys.stderr.write('ice\"}\\n'); print('[]')")

@@ -82,7 +82,11 @@ def _empty_folder(key: str) -> Path:
     """It goes when Slicer does."""
     folder = gathered_folder(key)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise PlaneSSLError(f"{folder} is in use: close whatever has its files open, another Slicer perhaps, and read "
+                            "the study again.") from None
     atexit.unregister(_remove_folders)
     atexit.register(_remove_folders)
     _gathered.add(folder)
@@ -95,7 +99,8 @@ def _remove_folders() -> None:
 
 
 def _link(file: Path, to: Path) -> None:
-    for make in (os.symlink, os.link, shutil.copyfile):
+    # A second name of a file that may not be written could not be deleted on Windows.
+    for make in (os.symlink, *([os.link] if os.name == "posix" else []), shutil.copyfile):
         try:
             make(file, to)
             return
