@@ -15,7 +15,7 @@ Paths may be text. PlaneSSLError says in a sentence what cannot be done, and the
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,18 +203,19 @@ def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None,
 
 
 def measure(source: Results | str | Path, out: str | Path | None = None, *, anatomy: str | None = None,
-            overwrite: bool = False) -> dict:
+            label_values: Mapping[int, str] | None = None, overwrite: bool = False) -> dict:
     """Volumes, ejection fractions and masses, see `prediction.measuring`; also written where `out` is given.
 
     source: what `segment` returned; a study's folder with labels; a label map (.nii.gz, .nrrd), a .seg.nrrd, a DICOM
     SEG or a folder of them. out: .json or .csv. anatomy: its name or file, where the source does not tell.
+    label_values: value in label maps -> structure, where they are numbered otherwise than the anatomy's.
     """
     from .prediction import labelled, measuring
 
     if out is not None:
         refuse_existing(Path(out), overwrite)
         measuring.require_form(Path(out))
-    results = labelled.read(Path(source), anatomy) if isinstance(source, str | Path) else source
+    results = labelled.read(Path(source), anatomy, label_values or {}) if isinstance(source, str | Path) else source
     document = measuring.measure(results)
     if out is not None:
         measuring.write(document, Path(out))

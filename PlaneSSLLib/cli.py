@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
                          help=f"this stack only, by its id in planessl study; may be given again (default: {stacks})")
         sub.add_argument("--phase", type=int, help="this phase only, counted from 0 (default: all)")
 
+    def values_of_labels(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--labels", type=_label_values, default={}, metavar="VALUE=NAME,...",
+                         help="what the values in label maps stand for, where they are numbered otherwise than the "
+                              "anatomy's (planessl anatomy show), e.g. 1=LV,2=MYO,3=RV; several may be one structure")
+
     def device(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")
 
@@ -130,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True, help="the cohort's folder; what it holds already is kept")
     sub.add_argument("--classes", type=Path, help="a CSV: a column 'subject', and one of 0 and 1 for each class")
     sub.add_argument("--unnamed", metavar="VIEW", help="what volume files show whose headers tell no view, e.g. SAX")
+    values_of_labels(sub)
     sub.add_argument("--jobs", type=_positive, default=1, help="processes at work (default 1)")
     sub.add_argument("--shard", type=_shard, default=(0, 1), metavar="i/n", help="the i-th of n parts, from 0")
 
@@ -195,6 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("input", type=Path, help="a study's folder with labels, a label map (.nii.gz, .seg.nrrd, ...), or "
                                               "DICOM SEG: a file, or a folder of them")
     sub.add_argument("--anatomy", help="what the labels mean, where the input does not say: a name, or its file")
+    values_of_labels(sub)
     sub.add_argument("--out", type=Path, help="also write the measures there: .json, or .csv with a row for each")
 
     sub = command("handover", "Read a study and keep it with its pixels for another process, such as 3D Slicer.")
@@ -212,10 +219,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
+    return int(text)
 
 
 def _named_view(text: str) -> tuple[str, str]:
@@ -223,6 +229,13 @@ def _named_view(text: str) -> tuple[str, str]:
     if not (stack and view):
         raise argparse.ArgumentTypeError("expected STACK=VIEW, such as s06-4CH=3CH")
     return stack, view
+
+
+def _label_values(text: str) -> dict[int, str]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(value.strip().isdigit() and name.strip() for value, _, name in pairs):
+        raise argparse.ArgumentTypeError("expected VALUE=NAME,..., such as 1=LV,2=MYO,3=RV")
+    return {int(value): name.strip() for value, _, name in pairs}
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -135,7 +135,8 @@ def prepare(options: Namespace, console: Console) -> None:
 
     classes = read_classes(options.classes, load(options.anatomy).classes) if options.classes else None
     document = prepare_cohort(options.folders, options.anatomy, options.out, jobs=options.jobs, shard=options.shard,
-                              classes=classes, unnamed=options.unnamed, report=console.event)
+                              classes=classes, unnamed=options.unnamed, label_values=options.labels,
+                              report=console.event)
 
     def text() -> str:
         left = [f"left out: {item['study']}: {item['reason']}" for item in document["left_out"]]
@@ -262,7 +263,8 @@ def _written(out: Path, found) -> dict:
 def measure(options: Namespace, console: Console) -> None:
     from . import calls
 
-    document = calls.measure(options.input, options.out, anatomy=options.anatomy, overwrite=options.overwrite)
+    document = calls.measure(options.input, options.out, anatomy=options.anatomy, label_values=options.labels,
+                             overwrite=options.overwrite)
     console.result(document, lambda: _measures(document))
 
 

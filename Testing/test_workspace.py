@@ -50,7 +50,8 @@ def test_a_damaged_run_is_passed_over(workspace):
     assert [run.name for run in workspace.runs()] == ["good"]
 
 
-@pytest.mark.parametrize("name", ["", "../away", "a/b", ".hidden", "x" * 70, "naïve?", "ends ", "ends.", "nul", "COM1.old"])
+@pytest.mark.parametrize("name", [
+    "", "../away", "a/b", ".hidden", "x" * 70, "naïve?", "ends ", "ends.", "nul", "COM1.old"])
 def test_a_name_that_is_no_folder_is_refused(workspace, name):
     with pytest.raises(PlaneSSLError, match="cannot be the name"):
         workspace.run(name)

@@ -1,6 +1,7 @@
 """Views, labels and the working grid of one anatomy."""
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +80,7 @@ class Label:
     """A structure: its value in label maps, its name, its colour and its code.
 
     pieces: of how many it consists (two kidneys), 0 for any number, as of what may be torn, or thick slices cut up.
+    words: what else it is called. surrounded_by: the structure in which it lies, in any plane, empty for none.
     """
 
     value: int
@@ -89,6 +91,8 @@ class Label:
     density_g_per_ml: float | None = None  # given where a mass is wanted
     ejects: bool = False  # a cavity for which stroke volume and ejection fraction are wanted
     pieces: int = 1
+    words: tuple[str, ...] = ()
+    surrounded_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,15 +139,15 @@ class Anatomy:
         return known.pose if known else ()
 
     def structure(self, name: str, terminology: str = "") -> Label | None:
-        """The structure of this code, where only one has it, else of this name or title, however it is spelt.
+        """The structure of this code, where only one has it, else of this name, title or word, however it is spelt.
 
         terminology: text that holds codes as Slicer writes them, "~SCT^87878005^".
         """
         coded = [label for label in self.labels if f"~{label.code.scheme}^{label.code.value}^" in terminology]
         if len(coded) == 1:
             return coded[0]
-        name = name.strip().lower()
-        return next((label for label in self.labels if name in (label.name.lower(), label.title.lower())), None)
+        return next((label for label in self.labels
+                     if _plain(name) in map(_plain, (label.name, label.title, *label.words))), None)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -151,3 +155,7 @@ class Anatomy:
         wanted = {str(line) for view in self.views for line in view.lines}
         order = [f"{view.name}:{plane}" for view in self.views for plane in PLANES]
         return tuple(name for name in order if name in wanted)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-.]+", " ", name.lower()).strip()

@@ -188,6 +188,7 @@ class _Reader:
         self.check_views(views)
         self.unique("label *", "name", [label.name for label in labels])
         self.unique("label *", "value", [label.value for label in labels])
+        self.check_labels(labels)
         return Anatomy(
             name=top["name"], title=top["title"], words=_lower(top["words"]),
             grid=Grid(tuple(map(float, grid["spacing"])), tuple(grid["size"])),
@@ -271,6 +272,8 @@ class _Reader:
             "density_g_per_ml": (_number(0.01, 30), None),
             "ejects": (_YES_OR_NO, False),
             "pieces": (_whole(0, 100), 1),
+            "words": (_TEXTS, []),
+            "surrounded_by": (_text(), ""),
         })
         written = {"scheme": "SCT", **taken["code"]}
         kinds = {"scheme": _text(16), "value": _text(16), "meaning": _text()}
@@ -281,7 +284,15 @@ class _Reader:
         if code.scheme == "SCT" and not is_snomed_code(code.value):
             self.fail(where, "code", f"expected the number of a SNOMED CT concept, found '{code.value}', "
                       "whose digits do not check")
-        return Label(**{**taken, "color": tuple(map(float, taken["color"])), "code": code})
+        return Label(**{**taken, "color": tuple(map(float, taken["color"])), "code": code,
+                        "words": _lower(taken["words"])})
+
+    def check_labels(self, labels: tuple[Label, ...]) -> None:
+        names = [label.name for label in labels]
+        for i, label in enumerate(labels, start=1):
+            if label.surrounded_by and label.surrounded_by not in {*names} - {label.name}:
+                self.fail(f"label {i}", "surrounded_by", f"there is no other label '{label.surrounded_by}'; there are: "
+                          f"{', '.join(names)}")
 
 
 def _lower(words: list[str]) -> tuple[str, ...]:

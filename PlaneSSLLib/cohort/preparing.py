@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import as_completed
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,15 @@ Report = Callable[[dict], None]
 def prepare(
     folders: Iterable[Path], anatomy_name: str, out: Path, *, jobs: int = 1, shard: tuple[int, int] = (0, 1),
     classes: dict[str, dict[str, int]] | None = None, unnamed: str | None = None,
-    report: Report = lambda event: None,
+    label_values: Mapping[int, str] | None = None, report: Report = lambda event: None,
 ) -> dict:
     """Read every study below the folders into the cohort `out`, leaving alone those already there.
 
     Of these, labels and classes that have come or changed since are taken over. shard (i, n) takes every n-th study
     from the i-th on, so that n machines can fill one cohort. classes: per subject, the classes it belongs to. unnamed:
     the view of volume files in studies in which neither headers nor names tell any of the anatomy's, as where headers
-    are made up; what was said so once is remembered.
+    are made up. label_values: what the values in label maps stand for, where they are numbered otherwise than the
+    anatomy's; a study.json that says so itself is believed. What was said so once is remembered.
 
     Returns {"studies", "prepared", "labelled", "classified", "left_out": [{"study", "reason"}], "notes"}; a study is
     left out that holds several patients, or says that it is of another anatomy, and all but one of a subject's studies
@@ -56,7 +58,7 @@ def prepare(
     nothing = [f"{folder}: holds no image, and nothing was taken from it" for folder, paths in below.items()
                if not paths and shard[0] == 0]
     mine = found[shard[0]::shard[1]]
-    work = [(path, chosen, plan, salt, out, classes or {}, unnamed) for path in mine]
+    work = [(path, chosen, plan, salt, out, classes or {}, unnamed, label_values) for path in mine]
 
     outcomes: list[dict] = []
     for outcome in _run(work, jobs):
@@ -115,7 +117,7 @@ def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
 
 def _prepare_one(item: tuple) -> dict:
     """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
-    path, chosen, plan, salt, out, classes, unnamed = item
+    path, chosen, plan, salt, out, classes, unnamed, label_values = item
     try:
         _require_fit(path, chosen)
         read = study.read_patient(path, anatomy=chosen)
@@ -124,8 +126,13 @@ def _prepare_one(item: tuple) -> dict:
         folder = out / "studies" / name
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         unnamed = unnamed or (document or {}).get("unnamed")
+        label_values = label_values or {int(value): name for value, name in (document or {}).get("label_values", ())}
         if unnamed and not any(chosen.view(stack.view) or stack.series_uid for stack in read.stacks):
             read = study.read_patient(path, anatomy=chosen, views={stack.id: unnamed for stack in read.stacks})
+            marks = marks_of(read, salt)
+        if label_values:
+            read = replace(read, labels=tuple(
+                label if label.names else replace(label, names=label_values) for label in read.labels))
             marks = marks_of(read, salt)
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)
@@ -139,7 +146,7 @@ def _prepare_one(item: tuple) -> dict:
         changed = document is not None and document["content"] != marks["content"]
         if document is None or changed or document["unreadable"]:  # what could not be decoded then, may be now
             notes += [f"study {name}: its files have changed, and it was prepared again"] * changed
-            of_it = {"pseudonym": name, **marks, **said, "unnamed": unnamed}
+            of_it = {"pseudonym": name, **marks, **said, "unnamed": unnamed, "label_values": [*label_values.items()]}
             document, about = _write(read, chosen, plan, folder, of_it)
             notes += about
             write_json(out / "private" / f"{name}-folder.json", str(path.resolve()))

@@ -41,7 +41,8 @@ def marks_of(read: Study, salt: str) -> dict:
     views = [(stack.view, stack.sequence, place(next(stack.every_frame).source.file)) for stack in read.stacks]
     sides = [(stack.id, stack.side) for stack in read.stacks if stack.side]  # images are laid by it
     frames = [stack.frame_of_reference for stack in read.stacks if of_volumes]  # else headers say it
-    labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase) for label in read.labels]
+    labels = [(*stamp(label.file), label.stack, label.phase, label.file_phase, *label.names.items())
+              for label in read.labels]
     return {"series": sorted(digest(salt, uid)[:16] for uid in {stack.series_uid for stack in read.stacks} - {""}),
             "images": digest(salt, *(f"{name} {size}" for name, size, _ in images))[:16],
             "files": [digest(salt, f"{name} {size}")[:16] for name, size, _ in images] if of_volumes else [],

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pydicom
@@ -15,8 +16,9 @@ from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
 from ..study import Frame, Naming, Stack, Study, read_all_labels, read_patient
 from ..study.identity import with_ids
-from ..study.labels import label_values, segments_of, structure_of
+from ..study.layouts import cases
 from ..study.likeness import SAME_PLACE_MM
+from ..study.meanings import BACKGROUND, label_values, named_values, segments_of, structure_of
 from ..study.scanning import files_below
 from ..study.volumes import ENDINGS, VolumeFile, frames_of
 from .results import Results, SegmentedStack
@@ -24,28 +26,32 @@ from .results import Results, SegmentedStack
 _SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
-def read(source: Path, anatomy: str | None = None) -> Results:
+def read(source: Path, anatomy: str | None = None,
+         label_values: Mapping[int, str] = MappingProxyType({})) -> Results:
     """The label maps of a study's folder, of a volume file of labels, of a DICOM SEG or of a folder of them.
 
-    anatomy: its name or file; needed only where the source names neither an anatomy nor its structures. PlaneSSLError
-    if there are no labels, or nothing says what they mean.
+    anatomy: its name or file; needed only where the source names neither an anatomy nor its structures. label_values:
+    what the values in label maps stand for, where they are numbered otherwise. PlaneSSLError if there are no labels, or
+    nothing says what they mean.
     """
     if not source.exists():
         raise PlaneSSLError(f"There is no file or folder {source}.")
-    if source.is_file() and source.name.lower().endswith(ENDINGS):
-        return _volume(source, anatomy)
+    if source.is_file() and source.name.lower().endswith(ENDINGS) and not cases(source.parent):
+        return _volume(source, anatomy, label_values)
+    if source.is_file() and cases(source.parent):  # an image of a data set, whose labels lie elsewhere
+        return _study(source, anatomy, label_values)
     segs = [file for file in ([source] if source.is_file() else files_below(source)[0]) if _is_seg(file)]
     if source.is_file() and not segs:
         raise PlaneSSLError(f"{source} cannot be measured. What can: a study's folder with labels, a label map "
                             f"({', '.join(ENDINGS)}), and DICOM SEG, a file or a folder of them.")
-    return _dicom_segs(source, segs, anatomy) if segs else _study(source, anatomy)
+    return _dicom_segs(source, segs, anatomy) if segs else _study(source, anatomy, label_values)
 
 
-def _study(folder: Path, anatomy: str | None) -> Results:
+def _study(folder: Path, anatomy: str | None, names: Mapping[int, str]) -> Results:
     study = read_patient(folder, anatomy=anatomy)
     by_stack = defaultdict(list)
     for label in study.labels:
-        by_stack[label.stack].append(label)
+        by_stack[label.stack].append(replace(label, names=names or label.names))
     if not by_stack:
         told = "".join(f" {problem.file.name} {problem.reason}." for problem in study.problems[:3])
         raise PlaneSSLError(f"{folder} has no labels to measure; make some with planessl segment.{told}")
@@ -67,16 +73,17 @@ def _acquired(labels: np.ndarray, stack: Stack, phase: int) -> tuple[np.ndarray 
     return tuple(found if stack.has(i, phase) else None for i, found in enumerate(labels))
 
 
-def _volume(file: Path, anatomy: str | None) -> Results:
+def _volume(file: Path, anatomy: str | None, names: Mapping[int, str]) -> Results:
     try:
         volume = VolumeFile(file)
     except ValueError as error:
         raise PlaneSSLError(f"{file} {error}.") from None
-    segments = segments_of(file)
-    if anatomy is None and not segments:
+    segments = [(name, code) for name, code, _ in segments_of(file)]
+    said = [(name, "") for name in (names or named_values(file)).values() if name != BACKGROUND]
+    if anatomy is None and not (said or segments):
         raise PlaneSSLError(f"{file} does not say what its labels mean: name the anatomy with --anatomy.")
-    chosen = load(anatomy) if anatomy else _anatomy_of([segment[:2] for segment in segments], file)
-    labels = label_values(volume.array, file, chosen)
+    chosen = load(anatomy) if anatomy else _anatomy_of(said or segments, file)
+    labels = label_values(volume.array, file, chosen, names)
     stack = Stack(id=re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]) or "labels", planes=volume.planes,
                   frames=frames_of([volume]), naming=Naming("", 0.0), thickness_mm=volume.thickness_mm)
     # Of a cine, phases that nobody has outlined are no empty hearts.

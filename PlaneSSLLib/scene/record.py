@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -101,8 +100,8 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
     known = _views_of(study.anatomy)
     unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if view not in known]
     return json.dumps({
-        "folder": str(study.folder.absolute()), "subject": study.subject, "anatomy": study.anatomy,
-        "notes": notes, "any_frame": any_frame,
+        **replace(study, folder=study.folder.absolute(), problems=(), labels=(), notes=tuple(notes)).as_json(),
+        "any_frame": any_frame,
         "stacks": [{
             **stack.as_json(),
             "color": known[stack.view].color if stack.view in known
@@ -141,8 +140,7 @@ def _as_acquired(text: str) -> DrawnStudy:
         Stack.from_json(one, tuple([
             tuple(None if time is False else Frame(None, time) for time in times) for times in one["times"]]))
         for one in document["stacks"])
-    study = Study(Path(document["folder"]), document["subject"], document["anatomy"], stacks,
-                  notes=tuple(document["notes"]))
+    study = Study.from_json(document, stacks)
     colors = {one["id"]: tuple(one["color"]) for one in document["stacks"]}
     titles = {one["id"]: one["title"] for one in document["stacks"]}
     return DrawnStudy(study, study, colors, titles, _short_names(stacks), document["any_frame"], Look())

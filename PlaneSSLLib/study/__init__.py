@@ -3,7 +3,8 @@ from .crossings import lines_of
 from .description import describe, problem_sentences
 from .finding import find_studies, read_studies
 from .handover import hand_over, take_over
-from .labels import read_all_labels, read_labels, require_known
+from .labels import read_all_labels, read_labels
+from .meanings import require_known
 from .model import Frame, LabelFile, Naming, PixelSource, Problem, Stack, Study
 from .reading import read_patient, read_study, would_be_read
 

@@ -14,7 +14,7 @@ from .volumes import ENDINGS
 
 NAME = "study.json"
 KEYS = ("subject", "patient", "anatomy", "side", "views", "frames_of_reference", "corrected", "sequences", "labels",
-        "classes")
+        "label_values", "classes")
 SIDES = ("left", "right")
 
 
@@ -26,7 +26,8 @@ class Document:
     views: view name -> file or files, None where the key is absent. frames_of_reference: file -> what stands for that
     of its image, where they differ; volume files have none of their own. corrected: stack id -> view, where the view
     that the reader finds in DICOM is wrong. sequences: stack id -> what it was acquired in. labels: entries as they
-    stand. classes: 0 or 1. readable: not where there is a study.json that is damaged.
+    stand. label_values: value in label maps -> the structure that it stands for. classes: 0 or 1. readable: not where
+    there is a study.json that is damaged.
     """
 
     subject: str = ""
@@ -38,6 +39,7 @@ class Document:
     corrected: Mapping[str, str] = field(default_factory=dict)
     sequences: Mapping[str, str] = field(default_factory=dict)
     labels: tuple = ()
+    label_values: Mapping[int, str] = field(default_factory=dict)
     classes: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     readable: bool = True
@@ -67,6 +69,10 @@ def read_document(folder: Path) -> Document:
     if not isinstance(classes, dict):
         problems.append(Problem(file, '"classes" is no object of classes and answers'))
         classes = {}
+    values = found.get("label_values", {})
+    if not isinstance(values, dict) or not all(one.isdigit() and isinstance(name, str) for one, name in values.items()):
+        problems.append(Problem(file, '"label_values" is no object of values in label maps and structures'))
+        values = {}
     side, frames = found.get("side", ""), found.get("frames_of_reference", {})
     if side not in ("", *SIDES):
         problems.append(Problem(file, f"says that the side is {side!r}, not {' or '.join(SIDES)}"))
@@ -84,6 +90,7 @@ def read_document(folder: Path) -> Document:
         frames_of_reference=frames,
         **of_stacks,
         labels=tuple(labels if isinstance(labels, list) else [labels]),
+        label_values={int(value): name for value, name in values.items()},
         classes={name: int(value) for name, value in classes.items() if value in (0, 1)},
         problems=tuple(problems))
 

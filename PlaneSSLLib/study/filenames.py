@@ -8,9 +8,9 @@ from pathlib import Path
 from .volumes import ENDINGS, VolumeFile
 
 LABEL_WORDS = "contours?|dseg|gt|labels?|labelmap|manual|masks?|segs?|segmentations?"
-LABEL_NAMES = re.compile(rf"(?:^|[-_. ])(?:{LABEL_WORDS})$", re.IGNORECASE)
+LABEL_NAMES = re.compile(rf"(?:(?:^|[-_. ])(?:{LABEL_WORDS}))+$", re.IGNORECASE)  # also segmentation_masks
 LABEL_PREFIX = re.compile(rf"^(?:{LABEL_WORDS})[-_. ]", re.IGNORECASE)
-LABEL_FOLDER = re.compile(LABEL_WORDS, re.IGNORECASE)
+LABEL_FOLDER = re.compile(rf"(?:{LABEL_WORDS})(?:[-_. ](?:{LABEL_WORDS}))*", re.IGNORECASE)
 IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
 _NUMBERED = r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?"
 PATIENT = re.compile(rf"{_NUMBERED}$", re.IGNORECASE)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..files import read_json, replacing_folder, write_json
-from .model import Frame, LabelFile, Problem, Stack, Study
+from .model import Frame, Stack, Study
 
 _DOCUMENT = "handover.json"
 
@@ -62,22 +62,14 @@ def hand_over(study: Study, folder: Path, report: Callable[[int, int], None] = l
                 done += 1
                 report(done, of)
         write_json(side / _DOCUMENT, {
-            "folder": str(study.folder), "subject": study.subject, "anatomy": study.anatomy,
-            "notes": list(study.notes), "classes": dict(study.classes), "mixed": study.mixed,
-            "problems": [[str(problem.file), problem.reason] for problem in study.problems],
-            "labels": [[str(label.file), label.stack, label.phase, label.file_phase] for label in study.labels],
-            "stacks": [_document(stack) for stack in study.stacks]})
+            **study.as_json(), "stacks": [_document(stack) for stack in study.stacks]})
 
 
 def take_over(folder: Path) -> Study:
     """The study that `hand_over` wrote; its pixels are mapped from the folder, which must stay as long as they."""
     document = read_json(folder / _DOCUMENT)
-    return Study(
-        Path(document["folder"]), document["subject"], document["anatomy"],
-        tuple(_stack(one, folder, number) for number, one in enumerate(document["stacks"])),
-        tuple(Problem(Path(file), reason) for file, reason in document["problems"]), tuple(document["notes"]),
-        tuple(LabelFile(Path(file), *where) for file, *where in document["labels"]), document["classes"],
-        document["mixed"])
+    return Study.from_json(document, tuple(
+        _stack(one, folder, number) for number, one in enumerate(document["stacks"])))
 
 
 def _document(stack: Stack) -> dict:

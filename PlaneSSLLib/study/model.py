@@ -173,12 +173,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A label map of one phase of one stack: a volume file on the stack's own grid, or one of its phases."""
+    """A label map of one phase of one stack: a volume file on the stack's own grid, or one of its phases.
+
+    names: value -> the structure that it stands for, where somebody has said so.
+    """
 
     file: Path
     stack: str
     phase: int
     file_phase: int = 0
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +206,24 @@ class Study:
     patient: str = ""
     uids: tuple[str, ...] = ()
     identifier: str = ""
+
+    def as_json(self) -> dict:
+        """All but its stacks, for `from_json`."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("stacks", "labels")}
+        return {**plain, "folder": str(self.folder), "classes": dict(self.classes),
+                "problems": [[str(problem.file), problem.reason] for problem in self.problems],
+                "labels": [[str(label.file), label.stack, label.phase, label.file_phase, [*label.names.items()]]
+                           for label in self.labels]}
+
+    @classmethod
+    def from_json(cls, document: Mapping, stacks: tuple[Stack, ...]) -> Study:
+        """The study that `as_json` wrote, be it before it knew all there is now, with these stacks."""
+        plain = {one.name: document[one.name] for one in fields(cls) if one.name in document}
+        return cls(**{
+            **plain, "folder": Path(document["folder"]), "stacks": stacks, "notes": tuple(document["notes"]),
+            "uids": tuple(document.get("uids", ())),
+            "problems": tuple(Problem(Path(file), reason) for file, reason in document["problems"]),
+            "labels": tuple(LabelFile(Path(file), *where, dict(names)) for file, *where, names in document["labels"])})
 
     @property
     def side(self) -> str:

@@ -16,7 +16,7 @@ from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .labels import taken_by_value
+from .meanings import taken_by_value
 from .layouts import Volumes, case_of, cases, loose_volumes, named_views, one_case
 from .localizers import are_localizers
 from .model import Naming, Problem, Stack, Study
@@ -73,6 +73,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     named, label_problems = label_files(folder, document, stacks)
     # Those that lie beside images are of the phases that study.json says, where it says any.
     labels = (*(label for label in volumes.labels if label.file not in {one.file for one in named}), *named)
+    labels = tuple(replace(label, names=document.label_values) for label in labels)
     problems = {*problems, *strange, *wrong, *unknown, *label_problems, *_strange_classes(folder, document, chosen),
                 *taken_by_value(labels, chosen)}
     problems |= set(unclaimed(folder, labels, problems))

@@ -264,7 +264,7 @@ def test_an_unknown_label_value_is_refused_with_the_known_ones(tmp_path):
     sitk.WriteImage(image, str(path))
     [left] = prepare([tmp_path / "s"], "heart", tmp_path / "c")["left_out"]
     assert "[9]" in left["reason"]
-    assert "[1, 2, 3]" in left["reason"]
+    assert "1 RV, 2 MYO, 3 LV" in left["reason"]
 
 
 def test_names_stay_in_the_private_folder(studies, cohort):
