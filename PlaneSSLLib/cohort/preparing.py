@@ -72,6 +72,10 @@ def prepare(
         nothing.append(f"{unnamed} of {len(taken)} studies have no view of the anatomy '{chosen.name}' "
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
                        "and name their views, in study.json or all alike by --unnamed")
+    if taken and shard == (0, 1) and not any(outcome["labelled"] for outcome in taken):
+        nothing += [f"{labels}: its label maps belong to no study: one is found by the name of its image, beside that "
+                    "or in a folder beside the images', or where a study.json names it"
+                    for folder in below if folder.is_dir() for labels in study.label_folders(folder)]
     if unsided := sum(outcome["unsided"] for outcome in taken):
         nothing.append(f"the side of {unsided} of {len(taken)} studies is unknown, and they are taken as of a left "
                        f'{chosen.title.lower()}: a study.json can say it ("side": "right")')
@@ -138,6 +142,8 @@ def _prepare_one(item: tuple) -> dict:
         write_json(out / "private" / f"{name}.json", read.subject)
         if document is not None and not is_same(document, marks):
             return {"study": str(path), "reason": (
+                f"The cohort has other series of the very same study ({name}), by its identifier: put all of them into "
+                "one folder, so that their planes are crossed, and delete that study in the cohort." if read.uids else
                 f"The cohort has another study of the same subject ({name}). {NAME_THEM} If its images were replaced, "
                 "delete that study in the cohort.")}
         said, doubtful = settled(read.classes, classes.get(read.subject, {}), document or {}, chosen.classes)

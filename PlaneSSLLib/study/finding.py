@@ -10,12 +10,12 @@ from pathlib import Path
 from .. import PlaneSSLError
 from .dicom import HeaderReader
 from .images import Series
-from .filenames import LABEL_FOLDER
+from .filenames import LABEL_FOLDER, is_label
 from .layouts import cases
 from .model import Problem, Study
 from .patients import one_each
 from .reading import read_study
-from .scanning import files_below
+from .scanning import DISC_CONTENTS, files_below
 from .volumes import ENDINGS
 
 OURS = "plan.json", "anatomy.toml"  # by which a cohort, or a run, is known: what lies in it is no study
@@ -42,9 +42,9 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
 
     A folder with a study.json is one. Folders of DICOM belong together, in their common parent, if they are of one
     patient and one study; where the study's UID is blank, if no series occurs twice. A folder of volume files is one,
-    but every file if each seems to be another patient's, and in the nnU-Net layout every case. What lies in a cohort or
-    in a run is none. Of DICOM, one header is read of each folder. damaged: also folders none of whose images can be
-    read, so that reading them tells why.
+    but every file if each seems to be another patient's, or if several studies lie below, and in the nnU-Net layout
+    every case. What lies in a cohort or in a run is none. Of DICOM, one header is read of each folder. damaged: also
+    folders none of whose images can be read, and below which there is no study, so that reading them tells why.
     PlaneSSLError if there is no folder.
     """
     root = Path(root)
@@ -62,6 +62,8 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
     whole = {folder for folder in by_folder if (folder / "study.json").is_file()}
     studies: list[Path] = list(whole)
     candidates: list[_Found] = []
+    loose: dict[Path, list[Path]] = {}
+    unread: list[Path] = []
     for folder, members in by_folder.items():
         if not whole.isdisjoint((folder, *folder.parents)):
             continue
@@ -70,11 +72,24 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
             candidates.append(_Found(folder, (series,)))
         elif any(file.name.lower().endswith(ENDINGS) for file in members) and (
                 folder == root or not LABEL_FOLDER.fullmatch(folder.name)):
-            studies += [first for first, *_ in cases(folder).values()] or one_each(members) or [folder]
+            each = [first for first, *_ in cases(folder).values()] or one_each(members)
+            studies += each
+            if not each:
+                loose[folder] = [file for file in members if file.name.lower().endswith(ENDINGS) and not is_label(file)]
         elif damaged and unreadable:
-            studies.append(folder)
+            unread.append(folder)
     studies += [found.path for found in _merged(root, candidates)]
+    for folder in sorted(loose, key=lambda path: -len(path.parts)):
+        # A file that was left beside the folders of patients makes no study of them all.
+        studies += loose[folder] if sum(folder in study.parents for study in studies) > 1 else [folder]
+    studies += [folder for folder in unread if not any(folder in study.parents for study in studies)]
     return sorted(_outermost(studies))
+
+
+def label_folders(root: Path) -> list[Path]:
+    """The folders below a root that hold label maps, as their names tell."""
+    folders = {file.parent for file in files_below(root)[0] if file.name.lower().endswith(ENDINGS)}
+    return sorted(folder for folder in folders if LABEL_FOLDER.fullmatch(folder.name))
 
 
 def read_studies(paths: list[Path], anatomy: str | None = None, workers: int = 1) -> Iterator[Study | Problem]:
@@ -90,7 +105,7 @@ def _first_series(files: list[Path]) -> tuple[Series | None, int]:
     """Of the first DICOM image that can be read; and how many before it could not."""
     reader, unreadable = HeaderReader(), 0
     for file in files:
-        if file.name.lower().endswith(ENDINGS):
+        if file.name.lower().endswith(ENDINGS) or file.name.upper() == DISC_CONTENTS:
             continue
         try:
             images = reader.images(file)

@@ -16,7 +16,7 @@ from .filenames import (
 from .labels import is_of_one_phase, label_phases
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
-from .patients import lie_apart, of_how_many, several_cycles
+from .patients import lie_apart, named_apart, of_how_many, several_cycles, too_many
 from .volumes import ENDINGS, VolumeFile, frames_of
 
 UNNAMED = Naming("", 0.0)
@@ -150,7 +150,7 @@ def loose_volumes(files: list[Path]) -> Volumes:
     series = defaultdict(list)
     for file in sorted(images, key=lambda file: natural(file.name)):
         series[file.parent, numberless(file)].append(file)
-    labelled: list[VolumeFile] = []
+    every: list[VolumeFile] = []
     beside = {file: label_beside(file) for file in images}
     for alike in series.values():
         volumes = [volume for file in alike if (volume := found.open(file))]
@@ -159,8 +159,9 @@ def loose_volumes(files: list[Path]) -> Volumes:
             found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED,
                       dimension_of([volume.file for volume in same]))
             found.mixed = found.mixed or several_cycles(same)
-        labelled += [volume for volume in volumes if beside[volume.file]]
-    found.mixed = found.mixed or lie_apart(labelled)
+        every += volumes
+    found.mixed = found.mixed or lie_apart([volume for volume in every if beside[volume.file]]) or named_apart(
+        every) or too_many(every)
     known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
     left = [file for file in files if file not in images and file not in known]
     if len(left) == len(found.stacks) == 1 and not found.labels and LABEL_FOLDER.fullmatch(stem(left[0])):

@@ -1,6 +1,8 @@
 """Of how many patients volume files seem to be, by their names and by where they lie."""
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,6 +73,34 @@ def lie_apart(labelled: Sequence[VolumeFile]) -> str:
     if len(places) < 2 and len(grids) <= (1 if len(names) == len(grids) else 3):
         return ""
     return f"several patients, as it seems ({', '.join(volume.file.name for volume in grids[:2])} lie apart)"
+
+
+def named_apart(volumes: Sequence[VolumeFile]) -> str:
+    """What volumes seem to be of whose names begin with several words and go on alike (ann_sa, ann_4ch, ben_sa,
+    ben_4ch), if those that go on alike lie apart; empty where they may be of one patient, as T1_sag and PD_sag are.
+    """
+    by_end: dict[str, dict[str, VolumeFile]] = defaultdict(dict)
+    for volume in volumes:
+        begin, *end = re.split(r"[-_. ]", stem(volume.file), maxsplit=1)
+        by_end["".join(end)][begin] = volume
+    several = [alike for alike in by_end.values() if len(alike) > 1]
+    if len(several) < 2 or len({frozenset(alike) for alike in several}) > 1:
+        return ""
+    for alike in several:
+        _, places = _spread([volume for volume in alike.values() if len(volume.planes) >= 3])
+        if len(places) > 1:
+            first, second = list(alike.values())[:2]
+            return f"several patients, as it seems ({first.file.name} and {second.file.name}, named alike, lie apart)"
+    return ""
+
+
+def too_many(volumes: Sequence[VolumeFile]) -> str:
+    """What volumes seem to be of which of one direction lie on more grids than one patient's sequences would."""
+    stacks = [volume for volume in volumes if len(volume.planes) >= 3]
+    grids, _ = _spread(stacks)
+    return "" if len(grids) <= MOST_SEQUENCES else (
+        f"several patients, as it seems (more than {MOST_SEQUENCES} volumes like {grids[0].file.name}, on grids of "
+        "their own)")
 
 
 def _spread(volumes: Sequence[VolumeFile]) -> tuple[list[VolumeFile], list[Plane]]:

@@ -101,9 +101,9 @@ def read_patient(folder: str | os.PathLike, anatomy: str | Anatomy | None = None
     study = read_study(folder, anatomy, views, workers, likely)
     if study.mixed:
         raise PlaneSSLError(f"{folder} holds images of {study.mixed}, and this is done for one patient at a time: name "
-                            'the folder or file of one (planessl study lists them). A study.json with "views" says '
-                            "that a folder is of one; a data set of cases in several phases is read from folders "
-                            "imagesTr and labelsTr.")
+                            "the folder of one, or put those of each into a folder of their own. Where they are of "
+                            'one, a study.json with "views" says so (of DICOM, with "subject"); a data set of cases in '
+                            "several phases is read from folders imagesTr and labelsTr.")
     return study
 
 

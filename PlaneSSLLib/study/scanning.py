@@ -13,6 +13,7 @@ from .model import Problem
 from .volumes import ENDINGS as VOLUME_ENDINGS
 
 PACKED = (".dcm.gz", ".ima.gz", ".zip", ".tar", ".tar.gz", ".tgz")
+DISC_CONTENTS = "DICOMDIR"  # whose files are found without it
 WORTH_WORKERS = 5000  # with fewer files, starting processes takes longer than reading
 # Label maps are looked for by name, not found by walking.
 SKIPPED_FOLDERS = {"labels", "labelsTr", "labelsTs", "__MACOSX"}
@@ -44,7 +45,7 @@ def _scan(files: list[Path]) -> tuple[list[Image], list[Path], list[Problem]]:
         if file.name.lower().endswith(PACKED):
             problems.append(Problem(file, "is packed, and was not looked into: unpack it"))
             continue
-        if file.name.upper() == "DICOMDIR":  # a disc's table of contents, whose files are found without it
+        if file.name.upper() == DISC_CONTENTS:
             continue
         try:
             images += reader.images(file) or ()

@@ -168,3 +168,46 @@ def test_one_patients_series_of_one_name_are_one_patient_s(tmp_path):
     for n in range(2):
         volume(tmp_path / f"sax_{n}.nii.gz", origin=(n, -20, 30))
     assert len(read_patient(tmp_path).stacks) == 3 + 4 + 2
+
+
+def test_a_disc_s_contents_and_what_cannot_be_read_are_no_parents_of_studies(found, tmp_path):
+    contents = write(image(SOPClassUID="1.2.840.10008.1.3.10"), tmp_path / "DICOMDIR").read_bytes()
+    (tmp_path / "q").mkdir()
+    for broken in ("cut.dcm", "q/cut.dcm"):
+        (tmp_path / broken).write_bytes(contents[:-40])
+    of_two = {"PT0/ST0/SE0": of("P", "1.1"), "PT0/ST0/SE1": of("P", "1.1"), "PT0/ST1/SE0": of("P", "1.2")}
+    assert found(of_two) == ["PT0/ST0", "PT0/ST1/SE0"]
+    assert [str(path.relative_to(tmp_path)) for path in find_studies(tmp_path, damaged=True)] == [
+        "PT0/ST0", "PT0/ST1/SE0", "q"]
+
+
+def test_a_file_left_beside_folders_of_patients_does_not_join_them(tmp_path):
+    for name in ("A0S9V9/A0S9V9_sa", "B1T2C3/B1T2C3_sa", "template", "template_seg"):
+        volume(tmp_path / f"{name}.nii.gz")
+    assert [str(path.relative_to(tmp_path)) for path in find_studies(tmp_path)] == [
+        "A0S9V9", "B1T2C3", "template.nii.gz"]
+    shared = tmp_path / "B1T2C3"
+    for name in ("extra/old.nii.gz", "localizer.nii.gz"):
+        volume(shared / name)
+    assert [path.name for path in find_studies(tmp_path)] == ["A0S9V9", "B1T2C3", "template.nii.gz"]  # not one alone
+
+
+def test_names_that_begin_differently_and_lie_apart_are_several_patients(tmp_path):
+    for n, name in enumerate(("A0S9V9", "Meier", "x-y")):
+        volume(tmp_path / f"{name}_sa.nii.gz", origin=(60 * n, 0, 0), shape=(5, 20, 20))
+        volume(tmp_path / f"{name}_4ch.nii.gz", origin=(60 * n, 5, 0), shape=(1, 20, 20))
+    with pytest.raises(PlaneSSLError, match=r"several patients.*A0S9V9_sa.*named alike, lie apart.*a folder of their"):
+        read_patient(tmp_path)
+    for name in ("T1", "T2", "PD"):
+        for view, direction in (("sag", None), ("cor", (1, 0, 0, 0, 0, 1, 0, -1, 0))):
+            volume(tmp_path / "knee" / f"{name}_{view}.nii.gz", direction=direction, shape=(5, 20, 20))
+    assert read_patient(tmp_path / "knee").mixed == ""
+
+
+def test_more_grids_than_a_patient_has_sequences_are_several_patients(tmp_path):
+    for n, name in enumerate("abcdefghi"):
+        volume(tmp_path / f"{name * 3}.nii.gz", spacing=(1 + n / 20, 1, 8), shape=(5, 20, 20))
+        if n == 7:
+            assert read_patient(tmp_path).mixed == ""
+    with pytest.raises(PlaneSSLError, match="more than 8 volumes like aaa"):
+        read_patient(tmp_path)

@@ -283,3 +283,21 @@ def test_a_copied_exam_under_another_name_is_told(tmp_path):
     told = prepare([tmp_path / "in"], "heart", tmp_path / "c")
     assert told["prepared"] == 2
     assert sum("are of the same files" in note for note in told["notes"]) == 1
+
+
+@pytest.mark.parametrize(("folder", "name", "labelled"), [
+    ("segmentation", "{}.segmentation_masks.nii.gz", 2), ("label_maps", "{}-gt-mask.nii.gz", 0),
+    ("segmentation_masks", "{}.nii.gz", 2), ("segmentations", "{}_other.nii.gz", 0)])
+def test_label_maps_are_found_by_name_or_told(tmp_path, folder, name, labelled):
+    """As of OAI-ZIB: two words for a label map. Those of nobody are not passed over in silence."""
+    for patient in ("sub-9001104", "sub-9001117"):
+        volume(tmp_path / "images" / f"{patient}.nii.gz", dtype=np.int16, shape=(5, 20, 20))
+        labels = tmp_path / folder / name.format(patient)
+        labels.parent.mkdir(exist_ok=True)
+        volume(labels, dtype=np.uint8, shape=(5, 20, 20))
+        image = sitk.ReadImage(str(labels))
+        sitk.WriteImage(image > 100, str(labels))
+    done = prepare([tmp_path], "knee", tmp_path / "c")
+    assert done["labelled"] == labelled
+    told = [note for note in done["notes"] if "belong to no study" in note]
+    assert [folder in note for note in told] == ([] if labelled or folder == "label_maps" else [True])
