@@ -30,6 +30,16 @@ def short_epochs(monkeypatch):
 
 
 @pytest.fixture
+def little_room():
+    """No file may grow beyond 4 kB, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+@pytest.fixture
 def few_files():
     """The process may open 25 files more, as one that has opened a thousand already."""
     resource = pytest.importorskip("resource", reason="Windows counts files otherwise")

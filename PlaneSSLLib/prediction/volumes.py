@@ -9,9 +9,9 @@ import SimpleITK as sitk
 
 from .. import PlaneSSLError
 from ..anatomy import Label, terminology_entry
-from ..files import refuse_existing, replacing
+from ..files import refuse_existing
 from ..study import Stack
-from ..study.volumes import itk_reason
+from ..study.volumes import write_volume
 from .results import SegmentedStack
 
 SEGMENTATION = ".seg.nrrd"
@@ -81,11 +81,7 @@ def write_stack(segmented: SegmentedStack, structures: Sequence[Label], path: Pa
     if path.name.lower().endswith(SEGMENTATION):
         for key, text in _segments(structures, image.GetSize()).items():
             image.SetMetaData(key, text)
-    with replacing(path) as side:
-        try:
-            sitk.WriteImage(image, str(side), True)
-        except RuntimeError as error:
-            raise PlaneSSLError(f"{path} cannot be written: {itk_reason(error)}.") from None
+    write_volume(image, path)
 
 
 def _image(segmented: SegmentedStack) -> sitk.Image:

@@ -45,6 +45,8 @@ def save_figure(drawing: Drawing, path: str | Path, size: tuple[int, int] = (160
         writer.SetFileName(str(side))
         writer.SetInputData(image_data(np.ascontiguousarray(picture[None, ::-1])))
         writer.Write()
+        if writer.GetErrorCode():  # it only says so where nobody reads it
+            raise PlaneSSLError(f"{path} cannot be written whole: is the disk full?")
     return path
 
 

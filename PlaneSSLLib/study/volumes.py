@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .. import PlaneSSLError
+from ..files import replacing
 from ..geometry import Plane
 from .model import Frame
 
@@ -154,6 +155,22 @@ def _is_cut_off(file: Path, needed: int) -> bool:
     except (EOFError, OSError, zlib.error):
         return True
     return needed > 0
+
+
+def write_volume(image: sitk.Image, path: Path) -> None:
+    """Write a volume file, compressed, and read it back: on a full disk ITK writes what fits, without a word.
+
+    PlaneSSLError where it cannot be written.
+    """
+    with replacing(path) as side:
+        try:
+            sitk.WriteImage(image, str(side), True)
+            again = sitk.ReadImage(str(side))
+        except RuntimeError as error:
+            raise PlaneSSLError(f"{path.name} cannot be written: {itk_reason(error)}.") from None
+        if (side.suffix == ".gz" and not _unpacks(side)) or not np.array_equal(
+                *map(sitk.GetArrayViewFromImage, (image, again)), equal_nan=True):
+            raise PlaneSSLError(f"{path.name} cannot be written whole: is the disk full?")
 
 
 def _unpacks(file: Path) -> bool:

@@ -16,7 +16,7 @@ from ..files import ExistsAlready, read_json, refuse_existing, replacing_folder,
 from .document import NAME, inside, read_document
 from .layouts import stacks_named
 from .views import counting_direction
-from .volumes import ENDINGS, itk_reason
+from .volumes import ENDINGS, itk_reason, write_volume
 
 
 def study_from(pool: Path, source: Collection[str]) -> Path:
@@ -96,9 +96,9 @@ def write_labelled_study(
             (new / "labels" / name).unlink(missing_ok=True)
         (new / "labels").mkdir(exist_ok=True)
         for name, image, label in zip(names, images, labels, strict=True):
-            _write(image, new / name)
+            write_volume(image, new / name)
             if label is not None:
-                _write(label, new / "labels" / name)
+                write_volume(label, new / "labels" / name)
         write_json(new / NAME, {
             **document, "views": {of: stacks if len(stacks) > 1 else stacks[0] for of, stacks in views.items()},
             **({"frames_of_reference": frames} if frames else {}),
@@ -182,10 +182,3 @@ def _is_same(file: Path, image: sitk.Image) -> bool:
     ours, theirs = ([*one.GetOrigin(), *one.GetSpacing()] for one in (image, found))
     return found.GetSize() == image.GetSize() and np.allclose(ours, theirs, atol=1e-3) and np.array_equal(
         *map(sitk.GetArrayViewFromImage, (found, image)))
-
-
-def _write(image: sitk.Image, path: Path) -> None:
-    try:
-        sitk.WriteImage(image, str(path), True)
-    except RuntimeError as error:
-        raise PlaneSSLError(f"{path.name} cannot be written: {itk_reason(error)}.") from None

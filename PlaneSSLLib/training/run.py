@@ -74,8 +74,7 @@ class Run:
         write_json(run.folder / "splits.json", {
             **split.as_json(), "seen": sorted({*split.train, *seen}), "taught": sorted({*taught})})
         if guide is not None:
-            with replacing(run.folder / GUIDE) as side:
-                safetensors.torch.save_file(guide.guiding_network().state_dict(), side)
+            _write_weights(guide.guiding_network().state_dict(), run.folder / GUIDE)
         write_json(run.folder / "config.json", config)  # the last: without it, it is no run
         return run
 
@@ -216,8 +215,7 @@ class Run:
             raise PlaneSSLError(f"{self.folder} has no metrics.csv: its first epoch has not ended.") from None
 
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
-        with replacing(self.folder / "weights.safetensors") as side:
-            safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in weights.items()}, side)
+        _write_weights(weights, self.folder / "weights.safetensors")
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Name -> tensor on the CPU. Safetensors hold numbers only: no code is loaded."""
@@ -282,6 +280,14 @@ class Run:
             reason = str(error).splitlines()[0]
             raise PlaneSSLError(
                 f"{path} is damaged, or holds more than numbers, and was not loaded: {reason}") from None
+
+
+def _write_weights(weights: dict[str, torch.Tensor], path: Path) -> None:
+    with replacing(path) as side:
+        try:
+            safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in weights.items()}, side)
+        except SafetensorError as error:
+            raise PlaneSSLError(f"{path} cannot be written: {error}.") from None
 
 
 def _is_signed(folder: Path) -> bool:

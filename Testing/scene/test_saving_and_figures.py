@@ -186,6 +186,19 @@ def test_where_opengl_is_missing_a_sentence_names_the_package(monkeypatch, tmp_p
     scene.save_scene(tmp_path / "scene.mrb")  # the rest is done
 
 
+def test_a_figure_that_the_disk_does_not_hold_leaves_the_one_before(tmp_path, monkeypatch, little_room):
+    """VTK writes what fits, and returns as if all were well."""
+    def draw(size: int):
+        picture = np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8)
+        monkeypatch.setattr("PlaneSSLLib.scene.figure.draw_figure", lambda *_: picture)
+        return scene.save_figure(None, tmp_path / "out.png", overwrite=True).read_bytes()
+
+    before = draw(20)
+    with pytest.raises(PlaneSSLError, match=r"out\.png cannot be written whole"):
+        draw(200)
+    assert (tmp_path / "out.png").read_bytes() == before and os.listdir(tmp_path) == ["out.png"]
+
+
 def test_names_keep_off_each_other_and_off_lines():
     rng = np.random.default_rng(1)
     height, size = 4.0, (200.0, 260.0)

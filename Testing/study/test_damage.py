@@ -7,8 +7,10 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from made_images import image, write
 from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
@@ -19,6 +21,7 @@ from Testing.made_up_study import write_study
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.study import find_studies, lines_of, read_studies, read_study
 from PlaneSSLLib.study.document import inside
+from PlaneSSLLib.study.volumes import VolumeFile, write_volume
 
 @pytest.fixture
 def folder(tmp_path):
@@ -266,3 +269,14 @@ def test_a_file_that_the_system_does_not_give_stops_no_other_study(tmp_path, mon
     monkeypatch.setattr("PlaneSSLLib.study.finding.read_study", vanished)
     one, other = read_studies([tmp_path / "a", tmp_path / "b"])
     assert "Permission denied" in one.reason and other.stacks
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz", "nrrd", "mha"])
+def test_a_volume_that_the_disk_does_not_hold_is_not_half_written(tmp_path, ending, little_room):
+    """ITK writes what fits of a NIfTI file, says nothing, and reads it back."""
+    made = np.random.default_rng(0).integers(0, 255, (4, 40, 50), np.uint8)
+    with pytest.raises(PlaneSSLError, match=rf"out\.{ending} cannot be written"):
+        write_volume(sitk.GetImageFromArray(made), tmp_path / f"out.{ending}")
+    assert list(tmp_path.iterdir()) == []
+    write_volume(sitk.GetImageFromArray(made[:1, :30]), tmp_path / f"out.{ending}")
+    np.testing.assert_array_equal(VolumeFile(tmp_path / f"out.{ending}").array[0], made[:1, :30])

@@ -201,6 +201,15 @@ def test_a_full_disk_leaves_the_last_checkpoint(pretrained, monkeypatch):
     assert not [path for path in pretrained.iterdir() if path.name.startswith(".")]
 
 
+def test_weights_that_the_disk_does_not_hold_leave_those_before(tmp_path, little_room):
+    run = Run(tmp_path)
+    run.save_weights({"small": torch.ones(3)})
+    with pytest.raises(PlaneSSLError, match=r"weights\.safetensors cannot be written"):
+        run.save_weights({"large": torch.ones(3000)})
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
+    assert run.weights().keys() == {"small"}
+
+
 @pytest.mark.usefixtures("short_epochs")
 def test_training_never_opens_the_test_split(cohort_folder, tmp_path):
     """Fault 13 of the published code: model selection on the test set. Here the test set cannot even be read."""
