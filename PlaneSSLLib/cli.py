@@ -136,6 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--classes", type=Path, help="a CSV: a column 'subject', and one of 0 and 1 for each class")
     sub.add_argument("--unnamed", metavar="VIEW", help="what volume files show whose headers tell no view, e.g. SAX")
     values_of_labels(sub)
+    sub.add_argument("--names-of", type=Path, metavar="COHORT",
+                     help="give subjects the pseudonyms that they have in this cohort, so that it is known who is in "
+                          "both")
     sub.add_argument("--jobs", type=_positive, default=1, help="processes at work (default 1)")
     sub.add_argument("--shard", type=_shard, default=(0, 1), metavar="i/n", help="the i-th of n parts, from 0")
 

@@ -136,7 +136,7 @@ def prepare(options: Namespace, console: Console) -> None:
     classes = read_classes(options.classes, load(options.anatomy).classes) if options.classes else None
     document = prepare_cohort(options.folders, options.anatomy, options.out, jobs=options.jobs, shard=options.shard,
                               classes=classes, unnamed=options.unnamed, label_values=options.labels,
-                              report=console.event)
+                              names_of=options.names_of, report=console.event)
 
     def text() -> str:
         left = [f"left out: {item['study']}: {item['reason']}" for item in document["left_out"]]

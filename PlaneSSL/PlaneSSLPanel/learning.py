@@ -319,7 +319,14 @@ class LearningLogic:
                         classes: str | os.PathLike | None = None) -> Job:
         return Job(["prepare", Path(studies), "--anatomy", anatomy, "--out", self.workspace.cohort(name),
                     *(["--classes", Path(classes)] if classes else []),
+                    *(["--names-of", other] if (other := self._another(name)) else []),
                     "--jobs", str(max(1, (os.cpu_count() or 2) - 1))])
+
+    def _another(self, name: str) -> Path | None:
+        """Another cohort that is kept: who is in both is then known, and is not evaluated on as if unseen."""
+        cohort = self.workspace.cohort(name)
+        known = [one for one in self.workspace.cohorts() if one != cohort and (one / "private" / "salt.json").is_file()]
+        return known[0] if known and not cohort.exists() else None
 
     def _require_new(self, name: str, studies: str | os.PathLike) -> None:
         if self.workspace.run(name).exists():

@@ -31,7 +31,7 @@ Report = Callable[[dict], None]
 def prepare(
     folders: Iterable[Path], anatomy_name: str, out: Path, *, jobs: int = 1, shard: tuple[int, int] = (0, 1),
     classes: dict[str, dict[str, int]] | None = None, unnamed: str | None = None,
-    label_values: Mapping[int, str] | None = None, report: Report = lambda event: None,
+    label_values: Mapping[int, str] | None = None, names_of: Path | None = None, report: Report = lambda event: None,
 ) -> dict:
     """Read every study below the folders into the cohort `out`, leaving alone those already there.
 
@@ -39,7 +39,8 @@ def prepare(
     from the i-th on, so that n machines can fill one cohort. classes: per subject, the classes it belongs to. unnamed:
     the view of volume files in studies in which neither headers nor names tell any of the anatomy's, as where headers
     are made up. label_values: what the values in label maps stand for, where they are numbered otherwise than the
-    anatomy's; a study.json that says so itself is believed. What was said so once is remembered.
+    anatomy's; a study.json that says so itself is believed. What was said so once is remembered. names_of: a cohort
+    whose pseudonyms its subjects are to have here, too, so that who is in both is known.
 
     Returns {"studies", "prepared", "labelled", "classified", "left_out": [{"study", "reason"}], "notes"}; a study is
     left out that holds several patients, or says that it is of another anatomy, and all but one of a subject's studies
@@ -54,7 +55,7 @@ def prepare(
     found = [path for paths in below.values() for path in paths]
     if not found:
         raise PlaneSSLError(f"No study was found below {', '.join(map(str, below))}.")
-    plan, salt = _open(out, chosen)
+    plan, salt = _open(out, chosen, names_of)
     nothing = [f"{folder}: holds no image, and nothing was taken from it" for folder, paths in below.items()
                if not paths and shard[0] == 0]
     mine = found[shard[0]::shard[1]]
@@ -94,20 +95,33 @@ def prepare(
     }
 
 
-def _open(out: Path, chosen: anatomy.Anatomy) -> tuple[Plan, str]:
-    """Start the cohort, or check that the one that is there was made with the same plan."""
+def _open(out: Path, chosen: anatomy.Anatomy, names_of: Path | None) -> tuple[Plan, str]:
+    """Start the cohort, or check that the one that is there was made with the same plan, and its pseudonyms."""
+    same = None if names_of is None else _salt(names_of)
     plan, page = Plan.of(chosen), chosen.file.read_text(encoding="utf-8")
     if not (out / "plan.json").is_file():
         if out.exists() and any(out.iterdir()):
             raise PlaneSSLError(f"{out} is not empty and is no cohort; choose another folder.")
         with beginning_folder(out) as side:  # the shards of an array job start together
             (side / "private").mkdir(mode=0o700)
-            write_json(side / "private" / "salt.json", secrets.token_hex(16))
+            write_json(side / "private" / "salt.json", same or secrets.token_hex(16))
             write_text(side / "anatomy.toml", page)
             write_json(side / "plan.json", plan.as_json())
     Plan.read(out / "plan.json").require_same(plan, f"The cohort {out}", f"the anatomy '{chosen.name}'")
     write_text(out / "anatomy.toml", page)  # it may say more than when the cohort was begun
-    return plan, read_json(out / "private" / "salt.json")
+    if same not in (None, salt := _salt(out)):
+        raise PlaneSSLError(f"The cohort {out} has other pseudonyms than {names_of}, which cannot be changed: make it "
+                            "anew, in another folder.")
+    return plan, salt
+
+
+def _salt(cohort: Path) -> str:
+    """What a cohort's pseudonyms are made with."""
+    file = cohort / "private" / "salt.json"
+    if not file.is_file():
+        raise PlaneSSLError(f"{cohort} has no {file.relative_to(cohort)}: it is no cohort, or one that was passed on "
+                            "without the names behind its pseudonyms.")
+    return read_json(file)
 
 
 def _run(work: list[tuple], jobs: int) -> Iterable[dict]:

@@ -26,6 +26,7 @@ from ..geometry import Plane, mean_step
 from .plan import Plan
 
 MARKS = ("series", "identifier", "content")  # what tells studies apart, see `sameness`
+_OF_SALT = 4  # digits of a pseudonym
 _TYPES = {"pixels": np.float16, "labels": np.uint8}
 
 
@@ -173,8 +174,16 @@ class Cohort:
 
 
 def pseudonym(salt: str, *who: str) -> str:
-    """Twelve hexadecimal digits that nobody can turn back into who it is without the cohort's salt."""
-    return digest(salt, *who)[:12]
+    """Sixteen hexadecimal digits that nobody can turn back into who it is without the cohort's salt.
+
+    The first four are those of the salt: pseudonyms that begin otherwise may be of the same people, see `namings`.
+    """
+    return digest(salt)[:_OF_SALT] + digest(salt, *who)[:12]
+
+
+def namings(pseudonyms: Iterable[str]) -> set[str]:
+    """What stands for the salts that these pseudonyms were made with."""
+    return {name[:_OF_SALT] for name in pseudonyms}
 
 
 def digest(*texts: str) -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import as_completed
 from contextlib import suppress
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import PlaneSSLError
-from ..cohort import Cohort, draw_split
+from ..cohort import Cohort, draw_split, namings
 from ..cohort.store import digest
 from ..files import make_folder, read_json, replacing, write_json, write_text
 from ..pools import processes
@@ -19,7 +19,7 @@ from ..training.engine import Report
 from ..training.finetuning import finetune
 from ..training.pretraining import pretext_task, pretrain
 from ..training.run import Run
-from ..training.subjects import labelled_subjects
+from ..training.subjects import SAME_NAMES, labelled_subjects
 from ..training.tasks.classification import constant
 from .evaluating import evaluate
 from .grid import SCRATCH, Grid, settings_of
@@ -33,7 +33,7 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
     if not devices:
         raise PlaneSSLError("Name at least one device to compare on.")
     cohort, others = (Cohort(folder, grid.sequences) for folder in (grid.cohort, grid.evaluate_on))
-    _require_able(grid, cohort, others)
+    _require_able(grid, cohort, others, report)
     cells = list(grid.cells())
     if grid.task == "classification":
         cells = _telling(grid, cohort, cells, report)
@@ -50,7 +50,7 @@ def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
     return summarise(grid, out)
 
 
-def _require_able(grid: Grid, cohort: Cohort, others: Cohort) -> None:
+def _require_able(grid: Grid, cohort: Cohort, others: Cohort, report: Report) -> None:
     """PlaneSSLError for what would be refused after hours of work."""
     if others.folder.resolve() == cohort.folder.resolve():
         raise PlaneSSLError(f"The grid evaluates on the very cohort that it trains on, {grid.cohort}: name another one "
@@ -63,6 +63,9 @@ def _require_able(grid: Grid, cohort: Cohort, others: Cohort) -> None:
     evaluated = labelled_subjects(others, grid.task)
     drawn = {cohort.studies[name].patient for _, subjects, seed in grid.cells()
              for name in draw_split(labelled, seed, subjects).train}
+    if not namings(others.pseudonyms) <= namings(cohort.pseudonyms):
+        report({"event": "notice", "text": f"Whether some subjects of {grid.evaluate_on} are among those of "
+                                           f"{grid.cohort} cannot be told. {SAME_NAMES}"})
     if both := drawn & {others.studies[name].patient for name in evaluated}:
         raise PlaneSSLError(f"{len(both)} subjects of {grid.evaluate_on} are among those that are drawn from "
                             f"{grid.cohort} to train on: evaluate on a cohort of others.")
@@ -120,17 +123,26 @@ def _labels_of(cohort: Cohort, task: str) -> str:
 
 
 def _each(work: list[tuple], devices: tuple[str, ...], report: Report) -> None:
-    """Call each function with its arguments and a device, as devices become free; an error ends all, soon."""
-    done = 0
+    """Call each function with its arguments and a device, as devices become free; an error ends all, soon.
 
-    def tell(name: str) -> None:
+    Of their notices each is told once: most are the same of every run.
+    """
+    done, told = 0, set()
+
+    def tell(notices: Iterable[str], name: str) -> None:
         nonlocal done
+        for text in notices:
+            if text not in told:
+                report({"event": "notice", "text": f"{name}: {text}"})
+            told.add(text)
         done += 1
         report({"event": "progress", "task": "compare", "step": done, "of": len(work), "name": name})
 
     if len(devices) == 1:
         for call, *arguments in work:
-            tell(call(*arguments, devices[0]))
+            notices: list[str] = []
+            name = call(*arguments, devices[0], _noting(notices.append))
+            tell(notices, name)
         return
     with multiprocessing.get_context("spawn").Manager() as manager, processes(len(devices)) as pool:
         free, over = manager.Queue(), manager.Event()
@@ -138,24 +150,33 @@ def _each(work: list[tuple], devices: tuple[str, ...], report: Report) -> None:
             free.put(device)
         try:
             for finished in as_completed([pool.submit(_on_free_device, free, over, *item) for item in work]):
-                tell(finished.result())
+                tell(*finished.result())
         finally:
             over.set()
 
 
-def _on_free_device(free, over, call: Callable, *arguments) -> str:
-    def stop_if_over(event: dict) -> None:
+def _noting(note: Callable[[str], None]) -> Report:
+    return lambda event: note(event["text"]) if event["event"] == "notice" else None
+
+
+def _on_free_device(free, over, call: Callable, *arguments) -> tuple[list[str], str]:
+    """The notices of a run, and its name."""
+    notices: list[str] = []
+    note = _noting(notices.append)
+
+    def hear(event: dict) -> None:
         if over.is_set():  # a training that stops between two steps goes on from its checkpoint
             raise PlaneSSLError("The comparison has ended.")
+        note(event)
 
     device = free.get()
     try:
-        return call(*arguments, device, stop_if_over)
+        return notices, call(*arguments, device, hear)
     finally:
         free.put(device)
 
 
-def _pretrain(grid: Grid, out: Path, start: str, device: str, report: Report = lambda event: None) -> str:
+def _pretrain(grid: Grid, out: Path, start: str, device: str, report: Report) -> str:
     run = _pretrained(out, start)
     if not Run(run).finished:
         pretrain(grid.cohort, run, tasks=tuple(start.split(",")), views=grid.views, sequences=grid.sequences,
@@ -164,8 +185,7 @@ def _pretrain(grid: Grid, out: Path, start: str, device: str, report: Report = l
     return run.name
 
 
-def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str,
-              report: Report = lambda event: None) -> str:
+def _finetune(grid: Grid, out: Path, cell: tuple[str, int, int], device: str, report: Report) -> str:
     start, subjects, seed = cell
     run = _finetuned(out, cell)
     if not Run(run).finished:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from .. import PlaneSSLError
-from ..cohort import Cohort, PreparedStack, PreparedStudy
+from ..cohort import Cohort, PreparedStack, PreparedStudy, namings
 from ..training.run import Run
-from ..training.subjects import labelled_subjects
+from ..training.subjects import SAME_NAMES, labelled_subjects
 from .classifying import Classifier, evaluate_classes
 from .cleaning import largest_pieces
 from .metrics import agreement, bootstrap_interval
@@ -29,9 +29,9 @@ def evaluate(
     mean over the labelled stacks and phases of its studies, of the views and sequences that the run has learnt or, in a
     study that has none of these, of all; mean, sd and interval are over patients; clean: keep the
     largest pieces of every structure first, as `segment` does where it is asked to. All have "trained_on": how many of
-    the subjects the run was trained on, and "seen": how many it has learnt from without their labels, both in this
-    training or one before; notices say so, too. Both are None for a cohort that holds nobody of the run's own: subjects
-    that are prepared anew have other pseudonyms, and nobody can tell whether they are the same.
+    the subjects the run was trained on, "selected_on": how many have chosen its weights, by validation, and "seen": how
+    many it has learnt from without their labels; notices say so, too. trained_on and seen count trainings before this
+    one. They are None where these were on a cohort with other pseudonyms: who is in both cannot be told.
     """
     run = Run.open(run_folder)
     cohort = Cohort(cohort_folder, run.only_sequences)
@@ -42,23 +42,28 @@ def evaluate(
         names = [name for name in names if name in labelled]
         if not names:
             raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
-    known = run.seen | {*run.split.train, *run.split.validation, *run.split.test}
-    if known.isdisjoint(cohort.pseudonyms):
-        trained_on = seen = None
-        report({"event": "notice", "text": "This is not the cohort that the run was trained on: whether some of its "
-                                           "subjects are the same cannot be told."})
-    else:
-        taught = run.taught or set(run.split.train)  # a pretraining trains on planes alone
-        of_taught = cohort.of_same_patients(taught)
-        trained_on, seen = (len(of.intersection(names)) for of in (
-            of_taught, cohort.of_same_patients(run.seen) - of_taught))
-    if trained_on and part != "train":
-        report({"event": "notice", "text": f"The run was trained on {trained_on} of these {len(names)} subjects: what "
-                                           "it does with them says nothing about others."})
-    if seen:
-        report({"event": "notice", "text": f"The run has learnt from the images of {seen} of these {len(names)} "
-                                           "subjects, without their labels."})
-    return {**_measured(run, cohort, names, clean, device, report), "trained_on": trained_on, "seen": seen}
+    taught = run.taught or set(run.split.train)  # a pretraining trains on planes alone
+    of_taught, validated = cohort.of_same_patients(taught), cohort.of_same_patients(run.split.validation)
+    counts = {kind: len(of.intersection(names)) for kind, of in (
+        ("trained_on", of_taught), ("selected_on", validated - of_taught),
+        ("seen", cohort.of_same_patients(run.seen) - of_taught - validated))}
+    here = namings(cohort.pseudonyms)
+    unknown = {kind: not namings(of) <= here for kind, of in (
+        ("trained_on", taught), ("selected_on", run.split.validation), ("seen", run.seen))}
+    if any(unknown.values()):
+        report({"event": "notice", "text": "The run has learnt from another cohort: whether some of its subjects are "
+                                           f"the same as these cannot be told. {SAME_NAMES}"})
+    if counts["trained_on"] and part != "train":
+        report({"event": "notice", "text": f"The run was trained on {counts['trained_on']} of these {len(names)} "
+                                           "subjects: what it does with them says nothing about others."})
+    if counts["selected_on"]:
+        report({"event": "notice", "text": f"The run's weights were chosen on {counts['selected_on']} of these "
+                                           f"{len(names)} subjects: figures on them flatter it."})
+    if counts["seen"]:
+        report({"event": "notice", "text": f"The run has learnt from the images of {counts['seen']} of these "
+                                           f"{len(names)} subjects, without their labels."})
+    told = {kind: None if unknown[kind] else count for kind, count in counts.items()}
+    return {**_measured(run, cohort, names, clean, device, report), **told}
 
 
 def _part(run: Run, cohort: Cohort, part: str) -> list[str]:

@@ -146,8 +146,7 @@ def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -
             held = set()
         held |= names
         for key, (plane, labels) in _slices(seg, anatomy, source):
-            there = phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1]
-            there[labels > 0] = labels[labels > 0]
+            _lay_over(phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source)
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
     measures = segs[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     description = str(segs[0].get("SeriesDescription") or "")
@@ -213,8 +212,16 @@ def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tu
             found[key] = plane, np.zeros(plane.shape, np.uint8)
         identified = groups if "SegmentIdentificationSequence" in groups else shared
         number = identified.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        found[key][1][mask >= least] = meaning[int(number)]
+        _lay_over(found[key][1], np.where(mask >= least, meaning[int(number)], 0), source)
     yield from found.items()
+
+
+def _lay_over(labels: np.ndarray, more: np.ndarray, source: Path) -> None:
+    """Add label values to others of the same pixels; PlaneSSLError where they overlap."""
+    if ((labels > 0) & (more > 0) & (labels != more)).any():
+        raise PlaneSSLError(f"{source} holds segments that overlap, which no label map can: let them not, in the "
+                            "Segment Editor of 3D Slicer, say.")
+    np.copyto(labels, more, where=more > 0, casting="unsafe")
 
 
 def _anatomy_of(segments: Sequence[tuple[str, str]], source: Path) -> Anatomy:

@@ -13,7 +13,7 @@ from vtkmodules.util.vtkConstants import VTK_UNSIGNED_CHAR
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..anatomy import Anatomy, Label
-from ..study import Stack
+from ..study import Stack, Study
 from ..study.writing import study_from, write_labelled_study
 from . import nodes
 from .coordinates import array_of, matrix_of, to_lps
@@ -59,14 +59,19 @@ def _save(folder: Path, volume, segmentation, anatomy: str | None, view: str | N
     known = {}
     if drawing is not None:
         stack = drawing.now.acquired.stack(volume.GetAttribute(nodes.STACK))
-        known = {"in_order": True, "side": stack.side, "frame_of_reference": _frame_of(stack)}
+        known = {"in_order": True, "side": stack.side, "frame_of_reference": _stands_for(stack.frame_of_reference),
+                 "patient": _stands_for(_patient_of(drawing.now.acquired))}
     return write_labelled_study(folder, anatomy, view, _to_lps(volume), images, labels, overwrite, source, **known)
 
 
-def _frame_of(stack: Stack) -> str:
-    """What stands for a stack's frame of reference where identifiers do not belong; empty if it has none."""
-    frame = stack.frame_of_reference
-    return hashlib.sha256(frame.encode()).hexdigest()[:8] if frame else ""
+def _patient_of(study: Study) -> str:
+    """By a header, or a study.json that says so; folders of one name are no patient."""
+    return study.identifier or (study.patient if study.patient != study.subject else "")
+
+
+def _stands_for(identifier: str) -> str:
+    """Digits for an identifier where identifiers do not belong; none if there is none."""
+    return hashlib.sha256(identifier.encode()).hexdigest()[:8] if identifier else ""
 
 
 def _whole_phases(drawing: Drawing, volume) -> set[int]:

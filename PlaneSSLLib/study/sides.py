@@ -63,5 +63,7 @@ def _by_words(text: str) -> str:
 
 
 def _by_place(stack: Stack) -> str:
+    if not stack.series_uid and any(not plane.position.any() for plane in stack.planes):
+        return ""  # a corner at the very origin is made up: nobody lies so
     left = float(stack.planes[stack.central].centre[0])
     return "" if abs(left) <= OFF_MIDLINE_MM else "left" if left > 0 else "right"

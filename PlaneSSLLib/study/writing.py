@@ -40,7 +40,7 @@ def study_from(pool: Path, source: Collection[str]) -> Path:
 def write_labelled_study(
     folder: Path, anatomy: Anatomy, view: str, matrix: np.ndarray, images: Sequence[np.ndarray],
     labels: Sequence[np.ndarray | None], overwrite: bool = False, source: Collection[str] = (), in_order: bool = False,
-    side: str = "", frame_of_reference: str = "",
+    side: str = "", frame_of_reference: str = "", patient: str = "",
 ) -> Path:
     """Write one stack and what is labelled of it. The subject is called as the folder.
 
@@ -49,7 +49,8 @@ def write_labelled_study(
     slices are put into the order in which the view counts, unless they are in_order. source: what stands for the images
     of the study that the stack is of: a folder that holds others of them keeps these, so that a patient is one subject.
     side: of an organ that has two, "left" or "right". frame_of_reference: what stands for the stack's, so that it is
-    not crossed with those of another. PlaneSSLError if the anatomy is another, does not know the view or a label's
+    not crossed with those of another. patient: what stands for whose it is, so that visits of one stay together, empty
+    where nobody knows. PlaneSSLError if the anatomy is another, does not know the view or a label's
     value, if nothing is labelled, or if the folder cannot be written; ExistsAlready where it holds something else, or
     this very stack, and is not to be overwritten.
     """
@@ -61,7 +62,8 @@ def write_labelled_study(
     images, labels = ([None if one is None else _image(one, matrix) for one in phases] for phases in (images, labels))
     if not in_order and _counts_down(anatomy, view, matrix):
         images, labels = ([one and one[:, :, ::-1] for one in phases] for phases in (images, labels))
-    document = {"subject": folder.name, "anatomy": anatomy.name, "views": {}, **({"side": side} if side else {})}
+    document = {"subject": folder.name, "anatomy": anatomy.name, "views": {}, **({"side": side} if side else {}),
+                **({"patient": patient} if patient else {})}
     stay, go = [], []
     if grows:
         document = read_json(folder / NAME)

@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import PlaneSSLError
-from ..cohort import Cohort, Split, draw_split
+from ..cohort import Cohort, Split, draw_split, namings
 from .engine import Report
 from .run import Run
+
+
+SAME_NAMES = "It can where one cohort is prepared with the pseudonyms of the other (--names-of)."
 
 
 def open_cohort(folder: Path, sequences: Sequence[str], report: Report) -> Cohort:
@@ -46,6 +49,10 @@ def choose_split(cohort: Cohort, task: str, asked: Split | None, count: int | No
 def tell_overlap(start: Run, cohort: Cohort, split: Split, report: Report) -> None:
     """Notices of the subjects to validate or test on from whom the run that is taken over has learnt before."""
     asked = {*split.validation, *split.test}
+    if asked and not namings(start.seen) <= namings(cohort.pseudonyms):
+        report({"event": "notice", "text": (
+            f"The run {start.folder} has learnt from another cohort: whether some of the {len(asked)} subjects to "
+            f"validate or test on are among its own cannot be told. {SAME_NAMES}")})
     taught = asked & cohort.of_same_patients(start.taught)
     if taught:
         report({"event": "notice", "text": (

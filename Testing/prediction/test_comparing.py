@@ -240,6 +240,22 @@ def test_an_error_on_one_device_ends_what_the_others_do():
         comparing._each([(trains_on,), (fails,), (trains_on,)], ("cpu", "cpu"), lambda event: None)
 
 
+def notices(name, device, report):
+    for text in ("Images cannot be laid alike.", f"Of {name}."):
+        report({"event": "notice", "text": text})
+    report({"event": "progress", "step": 1})
+    return name
+
+
+@pytest.mark.parametrize("devices", [("cpu",), ("cpu", "cpu")])
+def test_what_runs_say_is_told_once(devices):
+    told = []
+    comparing._each([(notices, "a"), (notices, "b")], devices, told.append)
+    texts = [event["text"] for event in told if event["event"] == "notice"]
+    assert sorted(text.partition(": ")[2] for text in texts) == ["Images cannot be laid alike.", "Of a.", "Of b."]
+    assert [event["step"] for event in told if event["event"] == "progress"] == [1, 2]
+
+
 def test_a_draw_in_which_all_answer_alike_is_left_out_and_told(cohort_folder, others, tmp_path, monkeypatch):  # noqa: F811
     pool = answering(cohort_folder, tmp_path / "c", lambda n: {"dilated": n % 2})
     of = answering(others, tmp_path / "o", lambda n: {"dilated": n % 2})
@@ -248,7 +264,7 @@ def test_a_draw_in_which_all_answer_alike_is_left_out_and_told(cohort_folder, ot
     monkeypatch.setattr(comparing, "evaluate", lambda *a, **k: {"classes": {"dilated": {"auc": 0.5}}})
     told = []
     compare(grid, tmp_path / "out", report=lambda event: told.append(event.get("text", "")))
-    assert "Draw 0 of 1 is left out" in told[0]
+    assert "cannot be told" in told[0] and "Draw 0 of 1 is left out" in told[1]
     left = [text for text in told if "left out" in text]
     finetuned = list((tmp_path / "out" / "finetuning").iterdir())
     assert len(left) + len(finetuned) == 7 and len(left) > 1 and len(finetuned) > 1

@@ -43,10 +43,13 @@ def test_subjects_that_were_trained_on_are_counted_and_said(run, cohorts):
     whole = evaluate(run, cohorts[0], report=said.append)
     assert (whole["subjects"], whole["trained_on"]) == (3, 2)
     assert [event["text"] for event in said if event["event"] == "notice"] == [
-        "The run was trained on 2 of these 3 subjects: what it does with them says nothing about others."]
+        "The run was trained on 2 of these 3 subjects: what it does with them says nothing about others.",
+        "The run's weights were chosen on 1 of these 3 subjects: figures on them flatter it."]
     said.clear()
-    assert evaluate(run, cohorts[0], part="validation", report=said.append)["trained_on"] == 0
-    assert all(event["event"] == "progress" for event in said)
+    chosen_on = evaluate(run, cohorts[0], part="validation", report=said.append)
+    assert (chosen_on["trained_on"], chosen_on["selected_on"], chosen_on["seen"]) == (0, 1, 0)
+    assert [event["text"] for event in said if event["event"] == "notice"] == [
+        "The run's weights were chosen on 1 of these 1 subjects: figures on them flatter it."]
 
 
 def test_a_patient_with_two_studies_counts_once_and_was_trained_on_by_either(run, cohorts, tmp_path):
@@ -64,8 +67,36 @@ def test_nobody_is_called_new_who_may_have_been_prepared_twice(run, cohorts):
     """The second cohort holds the same three, under other pseudonyms."""
     said: list[dict] = []
     twice = evaluate(run, cohorts[1], report=said.append)
-    assert (twice["trained_on"], twice["seen"]) == (None, None)
+    assert (twice["trained_on"], twice["selected_on"], twice["seen"]) == (None, None, None)
     assert ["cannot be told" in event["text"] for event in said if event["event"] == "notice"] == [True]
+
+
+def test_cohorts_of_the_same_pseudonyms_know_who_is_in_both(run, cohorts, tmp_path):
+    """Two of the three lie in a folder of their own, and are prepared anew."""
+    for seed in range(2):
+        write_study(tmp_path / "some" / f"s{seed}", seed, slices=2)
+    write_study(tmp_path / "some" / "new", 7, slices=2)
+    prepare([tmp_path / "some"], "heart", tmp_path / "c", names_of=cohorts[0])
+    said: list[dict] = []
+    again = evaluate(run, tmp_path / "c", report=said.append)
+    assert (again["subjects"], again["trained_on"] + again["selected_on"], again["seen"]) == (3, 2, 0)
+    assert not any("cannot be told" in event.get("text", "") for event in said)
+    with pytest.raises(PlaneSSLError, match="has other pseudonyms than"):
+        prepare([tmp_path / "some"], "heart", cohorts[1], names_of=cohorts[0])
+    shutil.rmtree(tmp_path / "c" / "private")
+    with pytest.raises(PlaneSSLError, match=r"has no private/salt\.json"):
+        prepare([tmp_path / "some"], "heart", tmp_path / "d", names_of=tmp_path / "c")
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_pretraining_on_another_cohort_may_have_seen_anybody(run, cohorts):
+    """Its pseudonyms say nothing here: that nobody was seen is not claimed."""
+    splits = read_json(run / "splits.json")
+    write_json(run / "splits.json", {**splits, "seen": [*splits["seen"], Cohort(cohorts[1]).pseudonyms[2]]})
+    said: list[dict] = []
+    found = evaluate(run, cohorts[0], report=said.append)
+    assert (found["trained_on"], found["selected_on"], found["seen"]) == (2, 1, None)
+    assert any("has learnt from another cohort" in event.get("text", "") for event in said)
 
 
 def test_a_part_that_is_empty_and_one_of_another_cohort_are_told_apart(run, cohorts):

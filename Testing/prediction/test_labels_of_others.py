@@ -131,6 +131,27 @@ def test_an_object_for_each_structure_is_one_phase(seg, tmp_path):
     assert volumes_of(tmp_path / "parts") == volumes_of(seg)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_segments_that_overlap_are_told(seg, tmp_path, apart):
+    """The wall drawn with its cavity: whichever came last would have the cavity's volume. In one object, or several."""
+    whole = pydicom.dcmread(seg)
+    masks = whole.pixel_array
+    numbers = np.array([groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+                        for groups in whole.PerFrameFunctionalGroupsSequence])
+    masks[numbers == 2] |= masks[numbers == 3]
+    whole.PixelData = np.packbits(masks.ravel(), bitorder="little").tobytes()
+    whole.save_as(tmp_path / "whole.dcm")
+    if apart:
+        for number in (1, 2, 3):
+            one = _of_segment(tmp_path / "whole.dcm", number)
+            one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+            one.InstanceNumber = number
+            (tmp_path / "parts").mkdir(exist_ok=True)
+            one.save_as(tmp_path / "parts" / f"{number}.dcm")
+    with pytest.raises(PlaneSSLError, match="holds segments that overlap"):
+        volumes_of(tmp_path / ("parts" if apart else "whole.dcm"))
+
+
 def test_empty_slices_that_were_left_out_are_empty(truthful_run, tmp_path):
     """Most tools write no frame in which nothing is outlined: neither volumes nor ejection may depend on it."""
     made = volume(0)

@@ -10,7 +10,7 @@ import slicer
 from Testing.scene.made_up import heart, planes, stack, study, tilted, turn
 
 from PlaneSSLLib import PlaneSSLError, anatomy, scene
-from PlaneSSLLib.cohort import prepare
+from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.files import ExistsAlready
 from PlaneSSLLib.study import lines_of, read_labels, read_study
 from PlaneSSLLib.study.writing import write_labelled_study
@@ -160,6 +160,19 @@ def test_what_is_kept_of_one_study_is_one_subject(tmp_path):
     assert {*np.unique(cine)} == {*np.unique(long)} == {0, 1, 2, 3} and {*np.unique(late)} == {0, 1, 2}
     np.testing.assert_array_equal(long, outlined(shapes["long"], 2))
     assert prepare([tmp_path / "pool"], "heart", tmp_path / "cohort")["labelled"] == 1
+
+
+def test_visits_of_a_patient_stay_together(tmp_path):
+    """By what the headers say, of which nothing is written; studies whose patient nobody knows are several."""
+    for n, identifier in enumerate(("P-17", "P-17", "", "")):
+        made = study([stack("cine", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3, centre=(n, 0, 0)))])
+        drawing = scene.draw_study(replace(made, identifier=identifier, patient=made.subject))
+        scene.add_segmentation(drawing, "cine", outlined((3, 64, 80), n), HEART.labels)
+        scene.keep_outlines(tmp_path / "pool", *volume_and_segmentation(drawing, "cine"))
+    assert b"P-17" not in b"".join(file.read_bytes() for file in tmp_path.rglob("*.json"))
+    prepare([tmp_path / "pool"], "heart", tmp_path / "cohort")
+    cohort = Cohort(tmp_path / "cohort")
+    assert sorted(map(len, cohort.by_patient(cohort.pseudonyms))) == [1, 1, 2]
 
 
 def test_volumes_of_somebody_elses_are_known_by_what_they_show(tmp_path):

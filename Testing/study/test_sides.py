@@ -46,6 +46,16 @@ def test_where_one_side_is_told_all_stacks_are_of_it():
     assert sides(stack(12), stack(-55))[0] == ["right"] * 2
 
 
+def test_a_volume_with_its_corner_at_the_origin_lies_nowhere():
+    """Whoever made its header up would else have decided for a side, by the direction of its axes."""
+    def corner(left: float, uid: str = "") -> Stack:
+        plane = Plane((left, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1), (140, 140))
+        return Stack("s1", (plane,), ((None,),), Naming("", 0), series_uid=uid)
+
+    assert sides(corner(0))[0] == [""]
+    assert sides(corner(0, "1.2.3"))[0] == sides(corner(0.3))[0] == ["left"]
+
+
 def test_a_study_may_hold_both_knees():
     for there in ([stack(0, "R"), stack(0, "L"), stack(70)],
                   [stack(0, description="sag RIGHT"), stack(0, description="sag LEFT"), stack(70)],

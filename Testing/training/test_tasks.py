@@ -273,6 +273,20 @@ def test_position_boxes_lie_along_the_lines(cohort):
     assert on_horizontal == {1, 6, 7, 8, 9}
 
 
+def test_position_boxes_are_those_of_the_same_two_views_whatever_was_acquired(cohort, monkeypatch):
+    """A 3CH in place of a 4CH crosses the 2CH, too, and would have given other boxes under the same numbers."""
+    task, (study, *_) = Position(cohort.plan, cohort.anatomy, views=("SAX",)), cohort.studies.values()
+    place = task.places(study)[0]
+    expected = task.sample(study, place, None)["position"]
+    four = next(stack for stack in study.stacks if stack.view == "4CH")
+    monkeypatch.setattr(study, "stacks", (*study.stacks, replace(four, view="3CH", planes=tuple(
+        replace(plane, position=plane.position + 25 * plane.normal) for plane in four.planes))))
+    task = Position(cohort.plan, cohort.anatomy, views=("SAX",))
+    np.testing.assert_array_equal(task.sample(study, place, None)["position"], expected)
+    monkeypatch.setattr(study, "stacks", tuple(stack for stack in study.stacks if stack.view != "4CH"))
+    assert Position(cohort.plan, cohort.anatomy, views=("SAX",)).places(study) == []
+
+
 def test_position_boxes_are_counted_alike_in_both_knees(tmp_path):
     knees = load("knee")
     found = []

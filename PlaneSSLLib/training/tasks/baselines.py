@@ -58,8 +58,9 @@ class Masked:
 class Position(Planes):
     """Anatomical position prediction, after Bai et al., MICCAI 2019: nine boxes along two long-axis lines.
 
-    The boxes lie where the first two lines of a slice cross, and at one and two steps to both sides along each line;
-    the network tells them apart, and from the background, by cross entropy.
+    The boxes lie where two lines of a slice cross, and at one and two steps to both sides along each line; the network
+    tells them apart, and from the background, by cross entropy. The lines are those of the views that the anatomy's
+    pose names (4CH and 2CH, as there), or of the first two that a view regresses: the same ones in all studies.
     """
 
     BOX_MM = 16.0
@@ -74,15 +75,23 @@ class Position(Planes):
 
     def places(self, study: PreparedStudy) -> list[Place]:
         def two_lines(place: Place) -> bool:
-            lines = self.targets(study, place.stack)[place.slice].lines[:, 0]
-            return lines_hit(lines, study.stacks[place.stack].planes[place.slice].shape).sum() >= 2
+            lines = self._pair(study, place)
+            return len(lines) == 2 and bool(
+                lines_hit(lines, study.stacks[place.stack].planes[place.slice].shape).all())
         return [place for place in frames(study, self.views) if two_lines(place)]
+
+    def _pair(self, study: PreparedStudy, place: Place) -> np.ndarray:
+        """(2, 3) lines of a slice, NaN where one was not acquired; (0, 3) for a view that regresses fewer."""
+        view = self.anatomy.view(study.stacks[place.stack].view)
+        central = [line.view for line in view.lines if line.plane == "central"] if view else []
+        by = (view.pose or tuple(central[:2])) if view else ()
+        rows = [self.plan.targets.index(f"{name}:central") for name in by] if len(by) == 2 else []
+        return self.targets(study, place.stack)[place.slice].lines[rows, 0]
 
     def sample(self, study: PreparedStudy, place: Place, rng: np.random.Generator | None) -> Sample:
         """image (1, rows, columns); position (rows, columns): 0 background, 1 the crossing, 2 .. 9 along the lines."""
         image, matrix = working_image(study, place, self.plan, self.augmentation, rng)
-        lines = move_lines(self.targets(study, place.stack)[place.slice].lines[:, 0], matrix)
-        lines = lines[np.isfinite(lines).all(-1)][:2]
+        lines = move_lines(self._pair(study, place), matrix)
         if self.plan.mirrored and self.anatomy.mirrors(study.stacks[place.stack].side):
             lines = -lines  # planes do not turn their normals in a mirror, and boxes are counted by these
         return {"image": image[None], "position": self._boxes(in_millimetres(lines, self.plan.spacing))}
@@ -92,7 +101,7 @@ class Position(Planes):
         mm = np.array([self.plan.spacing[1], self.plan.spacing[0]])
         normals = lines[:, :2] / mm
         boxes = np.zeros(self.plan.size, np.int64)
-        if len(lines) < 2 or abs(np.linalg.det(normals)) < 0.1:
+        if abs(np.linalg.det(normals)) < 0.1:
             return boxes
         crossing = np.linalg.solve(normals, -lines[:, 2])  # mm, from the first pixel
         x, y = np.arange(columns) * mm[0], np.arange(rows) * mm[1]
