@@ -85,11 +85,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--batch", type=_positive,
                          help=f"images in a step, over all processes (default {batch})")
         sub.add_argument("--coarse", type=float, metavar="SHARE",
-                         help="so much of the training comes first on pixels twice as wide, in half the time a step "
-                              f"(default {coarse})")
-        sub.add_argument("--learning-rate", type=float, default=1e-3, help="the largest, reached early (default 0.001)")
+                         help="share of the training, at its start, that runs at half resolution, where a step takes "
+                              f"about half the time (default {coarse})")
+        sub.add_argument("--learning-rate", type=float, default=1e-3,
+                         help="peak learning rate, after warm-up (default 0.001)")
         sub.add_argument("--seed", type=int, default=0,
-                         help="of the first weights, the split and the samples (default 0)")
+                         help="seed of the weight initialisation, the split and the sampling (default 0)")
         sub.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
                          help="bfloat16 halves the time of large networks (default: on GPUs that have it)")
         device(sub)

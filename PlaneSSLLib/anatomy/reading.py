@@ -283,7 +283,7 @@ class _Reader:
         code = Code(**written)
         if code.scheme == "SCT" and not is_snomed_code(code.value):
             self.fail(where, "code", f"expected the number of a SNOMED CT concept, found '{code.value}', "
-                      "whose digits do not check")
+                      "whose check digit is wrong")
         return Label(**{**taken, "color": tuple(map(float, taken["color"])), "code": code,
                         "words": _lower(taken["words"])})
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from .planes import Plane, scanner_axes
 
-RIDGE = 0.15  # pure noise correlates with its best line by less than 0.1, a line under noise of its own height by 0.2
+RIDGE = 0.15  # pure noise correlates with its best line by less than 0.1, one under noise of its own amplitude by 0.2
 SAMPLES = 0.4  # of sigma between the pixels that a line is fitted to, at most
 STILL_MM = 1e-4  # a fit that moves by less, at the image's border, is done
 STEADY_MM = 3.0  # lines are not expected to lie nearer to their plane than this
@@ -18,7 +18,7 @@ def fit_lines(maps: np.ndarray, spacing: tuple[float, float], sigma_mm: float, s
 
     A coarse Hough transform (Duda and Hart 1972) of the bright pixels finds the strongest ridge, which other ridges do
     not pull; Levenberg-Marquardt on the two parameters of the line, angle and offset, then minimises the squared
-    difference between the map and the ideal heatmap, with a free height, so that a nearby border does not pull it
+    difference between the map and the ideal heatmap, with a free amplitude, so that a nearby border does not pull it
     either. A map that correlates with its best ideal heatmap by less than RIDGE holds no ridge. A line that only cuts
     off a corner, with less than sigma of its length in the image, may come out wrong or NaN.
     """
@@ -40,36 +40,36 @@ def _fit_line(map_: np.ndarray, grid: np.ndarray, every: int, sigma: float, step
     values, places = map_[::every, ::every].ravel(), grid[::every, ::every].reshape(-1, 2)
     line = np.array(_strongest_ridge(values, places, sigma))
     edge = np.array([np.abs(grid).max(), 1.0])  # what a step of the angle, and of the offset, moves there, in mm
-    damping, now = 1e-3, _beside(line, values, places, sigma)
+    damping, now = 1e-3, _model_at(line, values, places, sigma)
     for _ in range(steps):
         jacobian, _, missed = now
         normal_matrix = jacobian @ jacobian.T
         normal_matrix += np.diag(damping * np.diag(normal_matrix) + 1e-12)
         step = np.linalg.solve(normal_matrix, jacobian @ missed)
-        new = _beside(line + step, values, places, sigma)
+        new = _model_at(line + step, values, places, sigma)
         better = new[2] @ new[2] < missed @ missed
         if better:
             line, now = line + step, new
         damping *= 0.1 if better else 10
         if np.abs(step) @ edge < STILL_MM:
             break
-    _, ideal, _ = _beside(line, map_.ravel(), grid.reshape(-1, 2), sigma)
+    _, ideal, _ = _model_at(line, map_.ravel(), grid.reshape(-1, 2), sigma)
     ideal, values = ideal - ideal.mean(), map_.ravel() - map_.mean()
     if ideal @ values <= RIDGE * np.linalg.norm(ideal) * np.linalg.norm(values):
         return np.full(3, np.nan)
     return np.array([np.cos(line[0]), np.sin(line[0]), line[1]])
 
 
-def _beside(line: np.ndarray, values: np.ndarray, grid: np.ndarray, sigma: float) -> tuple[np.ndarray, ...]:
-    """Of a line (angle of the normal, offset), the ideal heatmap (n,) beside a map's values (n,): its derivatives
-    (2, n) at the height that fits best, itself at height 1, and what the map has more than it at that height.
+def _model_at(line: np.ndarray, values: np.ndarray, grid: np.ndarray, sigma: float) -> tuple[np.ndarray, ...]:
+    """For a line (angle of the normal, offset): the Jacobian (2, n) of the ideal heatmap at its best-fitting amplitude,
+    the heatmap at unit amplitude (n,), and the residual (n,) of a map's values.
     """
     normal, turned = np.array([[np.cos(line[0]), np.sin(line[0])], [-np.sin(line[0]), np.cos(line[0])]])
     distance = grid @ normal + line[1]
     ideal = np.exp(-(distance**2) / (2 * sigma**2))
-    height = max(ideal @ values / (ideal @ ideal + 1e-12), 1e-3)  # a step may have left the image
-    slope = -height * ideal * distance / sigma**2
-    return np.stack([slope * (grid @ turned), slope]), ideal, values - height * ideal
+    amplitude = max(ideal @ values / (ideal @ ideal + 1e-12), 1e-3)  # a step may have left the image
+    slope = -amplitude * ideal * distance / sigma**2
+    return np.stack([slope * (grid @ turned), slope]), ideal, values - amplitude * ideal
 
 
 def _strongest_ridge(values: np.ndarray, grid: np.ndarray, sigma: float) -> tuple[float, float]:

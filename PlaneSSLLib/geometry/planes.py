@@ -27,9 +27,9 @@ class Plane:
     position: (3,) centre of the first pixel, LPS mm. row: (3,) unit direction along a row, in which the column index
     grows. column: (3,) unit direction down a column. spacing: (row, column) mm. shape: (rows, columns) in pixels.
     normal: (3,) unit normal, row x column.
-    Directions are made exactly unit and perpendicular on construction, each moved by as much as the other, so that
-    the digits that a header rounds off cannot shift a pixel on its way to the patient and back. ValueError if they are
-    not finite, more than 0.06 deg off the right angle, or if a size or spacing is not positive.
+    Row and column directions are normalised and orthogonalised symmetrically, so that rounding in the header shifts no
+    pixel in the round trip pixel -> LPS -> pixel. ValueError if they are not finite, more than 1.1 deg off the right
+    angle (some archives leave two decimals), or if a size or spacing is not positive.
     """
 
     position: np.ndarray
@@ -50,7 +50,7 @@ class Plane:
                 raise ValueError(f"the plane's {name} direction has length {length:.3g} instead of 1")
             vectors[name] = vectors[name] / length
         row, column, overlap = vectors["row"], vectors["column"], vectors["row"] @ vectors["column"]
-        if abs(overlap) > 1e-3:
+        if abs(overlap) > 0.02:
             raise ValueError("the plane's row and column directions are not perpendicular")
         for name, vector in ("row", row - overlap / 2 * column), ("column", column - overlap / 2 * row):
             vectors[name] = vector / np.linalg.norm(vector)

@@ -87,7 +87,7 @@ def classify(classifier: Classifier, study: Study) -> dict:
 def evaluate_classes(classifier: Classifier, cohort: Cohort, subjects: Sequence[str]) -> dict:
     """AUC, sensitivity, specificity and calibration of every class that was learnt, over these subjects.
 
-    A class is told where it is more likely than among the studies that were trained on.
+    A class is called positive where its probability is at least its prevalence among the training studies.
 
     {"subjects": n, "classes": {name: {"auc", "sensitivity", "specificity", "brier", "n_positive"}}}; a figure that
     needs an answer that nobody gives is None.
@@ -105,7 +105,7 @@ def evaluate_classes(classifier: Classifier, cohort: Cohort, subjects: Sequence[
 
 
 def class_figures(probability: np.ndarray, truth: np.ndarray, threshold: float = 0.5) -> dict:
-    """Figures of one class from (n,) probabilities and (n,) true answers; it is told from a probability on."""
+    """Figures of one class from (n,) probabilities and (n,) true answers; positive from `threshold` on."""
     positive, negative = probability[truth], probability[~truth]
     # The AUC is the chance that a positive study is ranked above a negative one, ties counting half (Hanley 1982).
     above = positive[:, None] - negative[None]

@@ -54,8 +54,9 @@ def evaluate(
         report({"event": "notice", "text": "The run has learnt from another cohort: whether some of its subjects are "
                                            f"the same as these cannot be told. {SAME_NAMES}"})
     if counts["trained_on"] and part != "train":
-        report({"event": "notice", "text": f"The run was trained on {counts['trained_on']} of these {len(names)} "
-                                           "subjects: what it does with them says nothing about others."})
+        report({"event": "notice", "text": f"{counts['trained_on']} of these {len(names)} subjects were in the "
+                                           "training set: figures on them do not estimate performance on unseen "
+                                           "patients."})
     if counts["selected_on"]:
         report({"event": "notice", "text": f"The run's weights were chosen on {counts['selected_on']} of these "
                                            f"{len(names)} subjects: figures on them flatter it."})

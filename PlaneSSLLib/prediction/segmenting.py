@@ -55,8 +55,8 @@ class Segmenter:
         if poses:
             return self._laid_alike(images, planes, poses, progress)
         if self.guide and self.anatomy.pose_of(view):
-            self.report({"event": "notice", "text": "The lines that say how the organ lies are not seen: the images "
-                                                    "are taken as they are."})
+            self.report({"event": "notice", "text": "The pose of the organ cannot be estimated from predicted lines: "
+                                                    "the images are segmented without alignment."})
         found = self._look(images, planes, MIDDLE, progress)
         cut = pixels_cut(found, planes, self.plan)
         if not cut:

@@ -28,7 +28,7 @@ KERNEL_RATE = 20.0  # of the learning rate is the rate of Muon, whose steps have
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of a training, to a step (not included), with the task on images of one resolution.
+    """One stage of the training schedule: all steps before `end`, at one image resolution.
 
     samples: a data set whose sample n depends on n alone. frames: the validation frames, empty for none. cost: how long
     a step takes beside one of another stage, roughly, for the time that is left.
@@ -182,9 +182,9 @@ class Engine:
     def _cut_smaller(self, images: int) -> None:
         """Work the batch in twice as many pieces from now on; PlaneSSLError if it is in single images already."""
         if not self.network.divisible:
-            raise PlaneSSLError(f"The memory of {self.device} does not hold a batch of {images} studies, and one that "
-                                "is cut into pieces teaches otherwise: give fewer (--batch, two at least), or "
-                                "--device cpu.")
+            raise PlaneSSLError(f"A batch of {images} studies does not fit into the memory of {self.device}, and a "
+                                "classification batch cannot be split, since its normalisation uses all of it: give "
+                                "fewer (--batch, at least 2), or --device cpu.")
         if self.micro_batches >= images:
             raise self._not_even_one()
         self.network.zero_grad(set_to_none=True)

@@ -78,13 +78,14 @@ def _tell_of_classes(cohort: Cohort, split: Split, report: Report) -> list[str]:
     untold = constant(cohort, split.train)
     if untold:
         report({"event": "notice", "text": (
-            f"All studies to train on give one answer, or none, to {', '.join(untold)}: nothing is learnt of that.")})
+            f"All training studies have the same value, or none, for {', '.join(untold)}: these classes are not "
+            "learnt.")})
     if given_away := told_by_acquisition(cohort, split.train):
         names = dict.fromkeys(name for name, _, _ in given_away)
         kinds = dict.fromkeys(f"{view} of {sequence}" if sequence else view for _, view, sequence in given_away)
         report({"event": "notice", "text": (
-            f"Among the studies to train on, which of them have images ({', '.join(kinds)}) nearly tells the answers "
-            f"to {', '.join(names)}: what is learnt may be that, and no sign of it.")})
+            f"Among the training studies, whether images were acquired ({', '.join(kinds)}) almost determines "
+            f"{', '.join(names)}: the network may learn this instead of the disease.")})
     return untold
 
 
@@ -148,7 +149,7 @@ def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run
     off_deg = read_figures(start.folder).get("angle_deg_median", 0.0)  # 0 where nobody validates
     if off_deg > POSED.rotation_deg:
         report({"event": "notice", "text": (
-            f"The lines that {start.folder} sees are {off_deg:.0f} degrees off, and images cannot be laid alike by "
-            "them: they are taken as they are. Pretrain for longer.")})
+            f"The lines predicted by {start.folder} are off by a median of {off_deg:.0f} degrees, too much to align "
+            "images by: training goes on without alignment. Pretrain for longer.")})
         return None
     return start

@@ -69,8 +69,9 @@ class Guide:
                     poses[study.pseudonym, s] = [found.get(plane) for plane in stack.planes]
                 without += not found
         if without:
-            report({"event": "notice", "text": f"In {without} of {without + len(poses)} outlined stacks the lines that "
-                                               "say how they lie are not seen: they are taken as they are."})
+            report({"event": "notice", "text": f"In {without} of {without + len(poses)} outlined stacks the pose of "
+                                               "the organ cannot be estimated from predicted lines: they are not "
+                                               "aligned."})
         return poses
 
     def _is_far(self, one: np.ndarray | None) -> bool:

@@ -78,6 +78,13 @@ def test_pixel_to_patient_is_the_identity_for_a_header_that_rounds_its_direction
     np.testing.assert_allclose(plane.to_pixels(plane.to_lps((255, 255))), (255, 255), atol=1e-6)
 
 
+@given(planes)
+def test_two_decimals_of_a_direction_are_enough(plane):
+    """Some archives leave no more."""
+    rounded = Plane(plane.position, plane.row.round(2), plane.column.round(2), plane.spacing, plane.shape)
+    assert angle_between(rounded.normal, plane.normal) < 0.8
+
+
 @given(planes, st.tuples(st.floats(-10, 300), st.floats(-10, 300)))
 @settings(max_examples=50)
 def test_pixels_map_as_in_simpleitk(plane, pixel):
@@ -115,7 +122,7 @@ def test_pixels_by_hand():
 
 @pytest.mark.parametrize(("change", "word"), [
     ({"position": (0, 0, np.nan)}, "position"), ({"position": (0, 0)}, "position"), ({"row": (0, 0, 0)}, "row"),
-    ({"row": (2, 0, 0)}, "row"), ({"column": (1, 0, 0)}, "perpendicular"), ({"column": (0.01, 1, 0)}, "perpendicular"),
+    ({"row": (2, 0, 0)}, "row"), ({"column": (1, 0, 0)}, "perpendicular"), ({"column": (0.03, 1, 0)}, "perpendicular"),
     ({"spacing": (0, 1)}, "spacing"), ({"spacing": (1, np.inf)}, "spacing"), ({"spacing": (1, 1, 1)}, "spacing"),
     ({"shape": (0, 5)}, "size"), ({"shape": (5,)}, "size"), ({"shape": (5.5, 5)}, "size"),
 ])

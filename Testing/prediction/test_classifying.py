@@ -123,7 +123,7 @@ def test_a_batch_of_studies_is_not_cut_up(classified, tmp_path, monkeypatch):
         raise torch.OutOfMemoryError("too much")
 
     monkeypatch.setattr(Classification, "sums", short_of_memory)
-    with pytest.raises(PlaneSSLError, match=r"a batch of 2 studies.*--batch"):
+    with pytest.raises(PlaneSSLError, match=r"A batch of 2 studies.*--batch"):
         finetune(classified / "cohort", tmp_path / "run", "classification", settings=Settings(1, batch=2))
     monkeypatch.setattr("PlaneSSLLib.training.starting.joined", lambda kind: nullcontext(Processes(0, 2)))
     with pytest.raises(PlaneSSLError, match="without torchrun"):
@@ -193,7 +193,7 @@ def test_a_class_with_one_answer_is_named_and_stops_no_other(classified, tmp_pat
     four = tuple(cohort.studies_of(f"subject-{seed:03d}")[0] for seed in range(4))  # all of them hypertrophied
     finetune(classified / "cohort", tmp_path / "run", "classification", split=Split(four, (), ()), report=said.append,
              settings=Settings(epochs=1, batch=2))
-    assert "to hypertrophied: nothing" in next(event["text"] for event in said if event["event"] == "notice")
+    assert "for hypertrophied: these classes" in next(event["text"] for event in said if event["event"] == "notice")
     answer = calls.classify(tmp_path / "run", classified / "studies" / "s1")
     assert set(answer["classes"]) == set(evaluate(tmp_path / "run", classified / "cohort")["classes"]) == {
         "normal", "dilated"}

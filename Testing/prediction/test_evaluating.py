@@ -43,7 +43,8 @@ def test_subjects_that_were_trained_on_are_counted_and_said(run, cohorts):
     whole = evaluate(run, cohorts[0], report=said.append)
     assert (whole["subjects"], whole["trained_on"]) == (3, 2)
     assert [event["text"] for event in said if event["event"] == "notice"] == [
-        "The run was trained on 2 of these 3 subjects: what it does with them says nothing about others.",
+        ("2 of these 3 subjects were in the training set: figures on them do not estimate performance on unseen "
+         "patients."),
         "The run's weights were chosen on 1 of these 3 subjects: figures on them flatter it."]
     said.clear()
     chosen_on = evaluate(run, cohorts[0], part="validation", report=said.append)

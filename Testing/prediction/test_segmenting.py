@@ -311,7 +311,7 @@ def test_images_that_are_laid_alike_get_their_labels_on_their_own_pixels(truthfu
         np.testing.assert_array_equal(one, other)
     truthful.guide = SimpleNamespace(poses=lambda view, images, planes: {})
     truthful.segment(truth, planes, "SAX")
-    assert "not seen: the images are taken as they are" in notices[0]
+    assert "are segmented without alignment" in notices[0]
 
 
 def test_of_images_that_are_laid_alike_only_the_part_with_something_in_it_is_sampled_back(truthful, monkeypatch):

@@ -139,7 +139,7 @@ def test_lines_that_are_far_off_lay_no_images(start, cohort):
     assert guiding_run(start, cohort, split, told.append) is start and not told
     start.write_metrics([{"epoch": 1, "angle_deg_median": 12.0}, {"epoch": 3, "angle_deg_median": 41.0}])
     assert guiding_run(start, cohort, split, told.append) is None
-    assert "start sees are 41 degrees off" in told[0]["text"].replace(str(start.folder.parent) + "/", "")
+    assert "start are off by a median of 41 degrees" in told[0]["text"].replace(str(start.folder.parent) + "/", "")
 
 
 @pytest.mark.usefixtures("short_epochs")
