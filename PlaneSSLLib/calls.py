@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import PlaneSSLError
+from .events import Report, notice, progress, silent
 from .files import refuse_existing, replacing_folder
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from .study import Stack, Study
     from .training.run import Run
 
-Report = Callable[[dict], None]
-
 
 def read_and_tell(folder: Path, anatomy: str | None, views: dict[str, str] | None, report: Report,
                   likely: Anatomy | None = None) -> Study:
@@ -40,14 +39,14 @@ def read_and_tell(folder: Path, anatomy: str | None, views: dict[str, str] | Non
 
     study = read_patient(folder, anatomy, views, likely=likely)
     for text in problem_sentences(study):
-        report({"event": "notice", "text": text})
+        notice(report, text)
     return study
 
 
 def segment(run: str | Path, source: str | Path, out: str | Path | None = None, *, stack: str | Sequence[str] = (),
             phase: int | None = None, clean: bool = False, anatomy: str | None = None,
             views: dict[str, str] | None = None, device: str = "auto", overwrite: bool = False,
-            report: Report = lambda event: None) -> Results:
+            report: Report = silent) -> Results:
     """Segment a study's folder or an image file with a finetuned run, and write it where `out` is given.
 
     out: .nii.gz or .seg.nrrd (one stack: the one named, or the best; of it, the phases that all slices have),
@@ -70,20 +69,20 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     if out is not None:
         refuse_existing(out, overwrite)
     if not run.finished:
-        report({"event": "notice", "text": f"The training of {run.folder} has not ended: its best weights so far are "
-                                           "used."})
+        notice(report, f"The training of {run.folder} has not ended: its best weights so far are "
+                       "used.")
     study = read_and_tell(source, anatomy, views, report, run.anatomy)
     if out is not None:
         _require_other(out, study)
     stacks = _chosen(study, run, stack, out, report)
     if phase is None and any(one.dimension == "channel" for one in stacks):
         phase = 0
-        report({"event": "notice", "text": "The files are channels of one image, not phases of a cycle: the first one, "
-                                           "to which labels belong, is segmented."})
+        notice(report, "The files are channels of one image, not phases of a cycle: the first one, "
+                       "to which labels belong, is segmented.")
     if phase is None and len(stacks) == 1 and len(of_file := _phases_in(source, stacks[0])) == 1 < stacks[0].phases:
         phase = of_file[0]
-        report({"event": "notice", "text": f"{source.name} is one of its case's {stacks[0].phases} phases: it alone is "
-                                           "segmented."})
+        notice(report, f"{source.name} is one of its case's {stacks[0].phases} phases: it alone is "
+                       "segmented.")
     stacks = with_phase(stacks, phase, report)
     _tell_unsided(stacks, run.anatomy, report)
     wanted = None if phase is None else (phase,)
@@ -92,19 +91,19 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
     counts = [sum(len(one.imaged_at(k)) for k in range(one.phases) if phase in (None, k)) for one in stacks]
     found = []
     for i, one in enumerate(stacks):
-        def progress(done: int, of: int, before: int = sum(counts[:i])) -> None:
-            report({"event": "progress", "task": "segment", "step": before + done, "of": sum(counts)})
+        def count_up(done: int, of: int, before: int = sum(counts[:i])) -> None:
+            progress(report, "segment", before + done, sum(counts))
 
         try:
-            segmented = segment_stack(segmenter, one, phase, clean, progress)
+            segmented = segment_stack(segmenter, one, phase, clean, count_up)
         except PlaneSSLError as error:
             if stack or (not found and one is stacks[-1]):
                 raise
-            report({"event": "notice", "text": f"{one.id} is not segmented: {error}"})
+            notice(report, f"{one.id} is not segmented: {error}")
             continue
         found.append(segmented if phases is None else segmented.take(phases))
         if not any(found[-1].voxels(label.value) for label in run.anatomy.labels):
-            report({"event": "notice", "text": f"Nothing was found in {one.id}."})
+            notice(report, f"Nothing was found in {one.id}.")
     results = Results(study, run.anatomy, tuple(found))
     write(results)
     return results
@@ -112,7 +111,7 @@ def segment(run: str | Path, source: str | Path, out: str | Path | None = None, 
 
 def export(found: str | Path, source: str | Path, out: str | Path, *, stack: str | Sequence[str] = (),
            phase: int | None = None, anatomy: str | None = None, views: dict[str, str] | None = None,
-           overwrite: bool = False, report: Report = lambda event: None) -> Results:
+           overwrite: bool = False, report: Report = silent) -> Results:
     """Write label maps that `segment`, or the panel, has kept as .npz in another form; source: the same study.
 
     out, stack, phase, views, report: as of `segment`. anatomy: its file, where it is none of those that are known by
@@ -172,8 +171,9 @@ def _require_other(out: Path, study: Study) -> None:
 def _tell_unsided(stacks: Sequence[Stack], anatomy: Anatomy, report: Report) -> None:
     unsided = [one.id for one in stacks if anatomy.sided and not one.side]
     if unsided:
-        report({"event": "notice", "text": f"The side of {', '.join(unsided)} is unknown: taken as of a left "
-                f'{anatomy.title.lower()}. A study.json can say it ("side": "right"), and so can the name of a file.'})
+        notice(report, (
+            f"The side of {', '.join(unsided)} is unknown: taken as of a left "
+            f'{anatomy.title.lower()}. A study.json can say it ("side": "right"), and so can the name of a file.'))
 
 
 def _tell_empty(one: SegmentedStack, report: Report) -> None:
@@ -181,12 +181,12 @@ def _tell_empty(one: SegmentedStack, report: Report) -> None:
     for phase, labels in zip(one.phases, one.labels, strict=True):
         lacking = [i for i, image in enumerate(labels) if image is None and one.stack.has(i, phase)]
         if lacking:
-            report({"event": "notice", "text": f"{one.stack.id}, phase {phase}: written as empty, since nobody has "
-                                               f"outlined them: slices {', '.join(map(str, lacking))} (from 0)."})
+            notice(report, f"{one.stack.id}, phase {phase}: written as empty, since nobody has "
+                           f"outlined them: slices {', '.join(map(str, lacking))} (from 0).")
 
 
 def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None, views: dict[str, str] | None = None,
-             device: str = "auto", report: Report = lambda event: None) -> dict:
+             device: str = "auto", report: Report = silent) -> dict:
     """The probability of each of a run's classes for a study, and the slices that weighed most.
 
     anatomy, views, report: as of `segment`. See `prediction.classifying.classify`; `scene.add_classes(drawing,
@@ -276,8 +276,8 @@ def _chosen(study: Study, run: Run, stack: str | Sequence[str], out: Path | None
 
     if study.folder.is_file() and not stack and len(study.stacks) == 1:
         if study.folder.name.endswith(ENDINGS) and says_no_direction(study.folder):
-            report({"event": "notice", "text": f"{study.folder} does not say how it lies in the patient: the result "
-                                               "has its voxels, and the axes that readers assume for both."})
+            notice(report, f"{study.folder} does not say how it lies in the patient: the result "
+                           "has its voxels, and the axes that readers assume for both.")
         return [study.stacks[0]]
     if not stack and study.anatomy != run.plan.anatomy:
         raise PlaneSSLError(f"{other_anatomy(run.plan, study)}. Name a stack with --stack to segment it all the same; "
@@ -295,7 +295,7 @@ def _that_fit(stacks: list[Stack], out: Path | None, report: Report) -> list[Sta
 
     if out is not None and is_volume_file(out) and len(stacks) > 1:
         stacks = [best_stack(stacks)]
-        report({"event": "notice", "text": f"{out.name} holds one stack: {stacks[0].id} is taken (see --stack)."})
+        notice(report, f"{out.name} holds one stack: {stacks[0].id} is taken (see --stack).")
     return stacks
 
 
@@ -315,10 +315,10 @@ def _writer(out: Path | None, stacks: list[Stack], wanted: tuple[int, ...] | Non
         phases = volumes.whole_phases(stacks[0]) if wanted is None else wanted
         volumes.require_fit(out, stacks[0], phases)
         if len(phases) > 1 and phases != tuple(range(len(phases))):
-            report({"event": "notice", "text": f"{out.name} counts its phases from 0: they are the phases "
-                                               f"{', '.join(map(str, phases))} of {stacks[0].id}."})
+            notice(report, f"{out.name} counts its phases from 0: they are the phases "
+                           f"{', '.join(map(str, phases))} of {stacks[0].id}.")
         if wanted is None and len(phases) < stacks[0].phases:
-            report({"event": "notice", "text": f"{out.name} {volumes.what_is_left_out(stacks[0])}"})
+            notice(report, f"{out.name} {volumes.what_is_left_out(stacks[0])}")
         return lambda results: volumes.write_stack(results.stacks[0], anatomy.labels, out, overwrite), phases
     if ending == ".npz":
         return lambda results: results.save(out, overwrite), wanted

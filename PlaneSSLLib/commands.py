@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import PlaneSSLError
 from .console import Console, counted, table
+from .events import notice, progress
 from .files import refuse_existing
 
 
@@ -76,7 +77,7 @@ def lines(options: Namespace, console: Console) -> None:
         if options.heatmaps:
             heatmaps.save(predicted_targets(asked, predictor.anatomy.targets), options.heatmaps, options.overwrite)
     if not document:
-        console.event({"event": "notice", "text": "No plane cuts an image of another stack: there is no line."})
+        notice(console.event, "No plane cuts an image of another stack: there is no line.")
 
     def text() -> str:
         rows = [[f"{x['image']['stack']} {x['image']['slice']}", f"{x['plane']['stack']} {x['plane']['slice']}",
@@ -111,7 +112,7 @@ def scene(options: Namespace, console: Console) -> None:
         except scenes.NoOpenGL as error:
             notes.append(str(error))
     for note in notes:
-        console.event({"event": "notice", "text": note})
+        notice(console.event, note)
     console.result({"scene": str(options.out), "stacks": len(read.stacks), "notes": notes},
                    f"{options.out}: {counted(len(read.stacks), 'stack')} drawn.")
 
@@ -120,7 +121,7 @@ def phantom(options: Namespace, console: Console) -> None:
     from .phantom import write_phantoms
 
     def report(done: int, of: int) -> None:
-        console.event({"event": "progress", "task": "phantom", "step": done, "of": of})
+        progress(console.event, "phantom", done, of)
 
     folders = write_phantoms(options.anatomy, options.studies, options.seed, options.out, phases=options.phases,
                              overwrite=options.overwrite, report=report, jobs=options.jobs)
@@ -284,8 +285,7 @@ def handover(options: Namespace, console: Console) -> None:
     if os.path.lexists(options.out):
         raise PlaneSSLError(f"{options.out} exists already; name a new folder.")
     read = read_patient(options.folder, **_reading(options), workers=os.cpu_count() or 1)
-    hand_over(read, options.out, lambda done, of: console.event(
-        {"event": "progress", "task": "reading", "step": done, "of": of}))
+    hand_over(read, options.out, lambda done, of: progress(console.event, "reading", done, of))
     console.result(describe(read), f"{options.out}: {counted(len(read.stacks), 'stack')} kept.")
 
 
@@ -304,7 +304,7 @@ def anatomy(options: Namespace, console: Console) -> None:
         there, wrong = anatomies.load_all()
         known = {name: one.title for name, one in there.items()}
         for text in wrong:
-            console.event({"event": "notice", "text": text})
+            notice(console.event, text)
         console.result(known, lambda: table(["name", "title"], [list(item) for item in known.items()]))
         return
     if not options.name:
@@ -365,7 +365,7 @@ def _require_suffix(path: Path, suffix: str) -> None:
 
 def _tell_if_new(options: Namespace, console: Console) -> None:
     if options.resume and not (options.out / "config.json").is_file():
-        console.event({"event": "notice", "text": f"There is nothing to resume in {options.out}: a new run begins."})
+        notice(console.event, f"There is nothing to resume in {options.out}: a new run begins.")
 
 
 def _tell_of_training(document: dict, options: Namespace, console: Console) -> None:

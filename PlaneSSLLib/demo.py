@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import PlaneSSLError, anatomy
 from .console import table
+from .events import Report, notice, progress, silent
 from .files import make_folder, refuse_existing, write_json
 from .page import write_page
-
-Report = Callable[[dict], None]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ SIZES = {"heart": Size(), "knee": Size(pretraining_epochs=3, finetuning_epochs=4
 
 
 def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Size | None = None,
-             report: Report = lambda event: None) -> dict:
+             report: Report = silent) -> dict:
     """Make phantoms, draw one, pretrain, finetune from that and from scratch, compare, segment; all below `out`.
 
     Returns {"rows": [[structure, Dice from scratch, Dice pretrained]], "table": text, "scene", "report"}. Nothing in it
@@ -54,14 +52,14 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
     jobs = os.cpu_count() or 1
 
     def step(text: str) -> None:
-        report({"event": "notice", "text": text})
+        notice(report, text)
 
     step(f"Making {size.pool + size.unseen} made-up patients ...")
     folders = {}
     for part, count, seed in (("pool", size.pool, 1), ("unseen", size.unseen, 2)):
         folders[part] = write_phantoms(
             anatomy_name, count, seed, out / "studies" / part, phases=size.phases, overwrite=True, jobs=jobs,
-            report=lambda done, of: report({"event": "progress", "task": "phantoms", "step": done, "of": of}))
+            report=lambda done, of: progress(report, "phantoms", done, of))
 
     step("Drawing one that nobody trains on ...")
     shown = read_study(folders["unseen"][0], anatomy=anatomy_name)
@@ -133,7 +131,7 @@ def _picture(drawing, path: Path, caption: str, report: Report) -> list[tuple[Pa
     try:
         scenes.save_figure(drawing, path, overwrite=True)
     except scenes.NoOpenGL as error:
-        report({"event": "notice", "text": str(error)})
+        notice(report, str(error))
         return []
     return [(path, caption)]
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import PlaneSSLError
+from .events import Report, silent
 
 WAITING, RUNNING, CANCELLING, DONE, FAILED, CANCELLED = (
     "waiting", "running", "cancelling", "done", "failed", "cancelled")
@@ -126,7 +127,7 @@ class Job:
                 pass
             self._conclude()
 
-    def wait(self, report: Callable[[dict], None] = lambda event: None, timeout_s: float | None = None,
+    def wait(self, report: Report = silent, timeout_s: float | None = None,
              idle: Callable[[], None] = lambda: None):
         """Wait for the job, starting it if need be, and return its document; for scripts and headless use.
 

@@ -15,12 +15,13 @@ LIBRARY = "PlaneSSLLib"
 
 # Room -> the rooms it may enter, besides PlaneSSLLib itself, which holds the version and PlaneSSLError. A new room is
 # written down here first.
-FLOOR = {"files", "pools", "resources", "steps"}  # what any room may stand on
+FLOOR = {"events", "files", "pools", "resources", "steps"}  # what any room may stand on
 STUDY = FLOOR | {"geometry", "anatomy"}
 COHORT = STUDY | {"study"}
 TRAINING = COHORT | {"cohort"}
 PREDICTION = TRAINING | {"training"}
 DOORS = {
+    "events": set(),
     "files": set(),
     "pools": set(),
     "resources": set(),

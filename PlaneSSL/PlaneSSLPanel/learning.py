@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import qt
 import slicer
 
 from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.events import Report, notice, silent
 from PlaneSSLLib.files import read_json
 from PlaneSSLLib.jobs import Job
 from PlaneSSLLib.steps import finish
@@ -95,7 +96,7 @@ class LearningLogic:
                     folder / "splits.json", "--out", folder, *how])
 
     def pretrain(self, studies: str | os.PathLike, anatomy: str, name: str,
-                 report: Callable[[dict], None] = lambda event: None, **options) -> Path:
+                 report: Report = silent, **options) -> Path:
         """Pretrain and wait for it, Slicer's windows being alive; returns the run's folder.
 
         options: those of `pretrainingJobs`.
@@ -103,7 +104,7 @@ class LearningLogic:
         return self._run(self.pretrainingJobs(studies, anatomy, name, **options), name, report)
 
     def finetune(self, studies: str | os.PathLike, anatomy: str, name: str,
-                 report: Callable[[dict], None] = lambda event: None, **options) -> Path:
+                 report: Report = silent, **options) -> Path:
         """Finetune and wait for it, Slicer's windows being alive; returns the run's folder.
 
         options: those of `finetuningJobs`.
@@ -304,10 +305,10 @@ class LearningLogic:
             heatmaps = Path(folder, "heatmaps.npz")
             return self.showPredictions(study, self.predictionJob(run, study, heatmaps).wait(idle=repaint), heatmaps)
 
-    def _run(self, jobs: list[Job], name: str, report: Callable[[dict], None]) -> Path:
+    def _run(self, jobs: list[Job], name: str, report: Report) -> Path:
         for job in jobs:
             for sentence in reservations(job.wait(report, idle=slicer.app.processEvents)):
-                report({"event": "notice", "text": sentence})
+                notice(report, sentence)
         return self.workspace.run(name)
 
     def _asDrawn(self, study: slicer.vtkMRMLScriptedModuleNode) -> list[str]:

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.console import duration
+from PlaneSSLLib.events import Report, silent
 from PlaneSSLLib.jobs import CANCELLED, FAILED, Job
 
 from .learning import reservations
@@ -48,7 +49,7 @@ class Running:
         return self._steps is not None
 
     def start(self, title: str, jobs: Sequence[Job], done: Callable[[list], None], entersScene: bool = False,
-              told: Callable[[dict], None] = lambda event: None) -> None:
+              told: Report = silent) -> None:
         """Run jobs one after the other and return at once. done: called with their documents.
 
         entersScene: the work is pointless once the scene is closed. told: called with every event.

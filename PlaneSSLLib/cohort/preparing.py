@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
+from ..events import Report, progress, silent
 from ..files import beginning_folder, read_json, replacing_folder, write_json, write_text
 from ..geometry import Plane
 from ..pools import processes
@@ -25,13 +26,11 @@ from .upright import upright_slices
 MOST_BEYOND = 0.02  # of what is outlined: more beyond the working grid is told
 FEWEST_VALUES = 16  # of an image; label maps hold fewer, and a network trained on one learns the answers by heart
 
-Report = Callable[[dict], None]
-
 
 def prepare(
     folders: Iterable[Path], anatomy_name: str, out: Path, *, jobs: int = 1, shard: tuple[int, int] = (0, 1),
     classes: dict[str, dict[str, int]] | None = None, unnamed: str | None = None,
-    label_values: Mapping[int, str] | None = None, names_of: Path | None = None, report: Report = lambda event: None,
+    label_values: Mapping[int, str] | None = None, names_of: Path | None = None, report: Report = silent,
 ) -> dict:
     """Read every study below the folders into the cohort `out`, leaving alone those already there.
 
@@ -64,7 +63,7 @@ def prepare(
     outcomes: list[dict] = []
     for outcome in _run(work, jobs):
         outcomes.append(outcome)
-        report({"event": "progress", "task": "prepare", "step": len(outcomes), "of": len(work)})
+        progress(report, "prepare", len(outcomes), len(work))
     taken, twice = one_each(out, [outcome for outcome in outcomes if "pseudonym" in outcome])
     if classes and shard == (0, 1):
         nothing += table_notes(classes, [outcome["subject"] for outcome in taken],
@@ -74,9 +73,11 @@ def prepare(
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
                        "and name their views, in study.json or all alike by --unnamed")
     if taken and shard == (0, 1) and not any(outcome["labelled"] for outcome in taken):
-        nothing += [f"{labels}: its label maps belong to no study: one is found by the name of its image, beside that "
-                    "or in a folder beside the images', or where a study.json names it"
-                    for folder in below if folder.is_dir() for labels in study.label_folders(folder)]
+        idle = [labels for folder in below if folder.is_dir() for labels in study.label_folders(folder)]
+        if idle:
+            nothing.append(f"label maps belong to no study (folders: {len(idle)}, {idle[0]} first): one is found by "
+                           "the name of its image, beside that or in a folder beside the images', or where a "
+                           "study.json names it")
     if unsided := sum(outcome["unsided"] for outcome in taken):
         nothing.append(f"the side of {unsided} of {len(taken)} studies is unknown, and they are taken as of a left "
                        f'{chosen.title.lower()}: a study.json can say it ("side": "right")')

@@ -13,9 +13,9 @@ import numpy as np
 from .. import PlaneSSLError
 from ..cohort import Cohort, draw_split, namings
 from ..cohort.store import digest
+from ..events import Report, notice, silent
 from ..files import make_folder, read_json, replacing, write_json, write_text
 from ..pools import processes
-from ..training.engine import Report
 from ..training.finetuning import finetune
 from ..training.pretraining import pretext_task, pretrain
 from ..training.run import Run
@@ -24,8 +24,9 @@ from ..training.tasks.classification import constant
 from .evaluating import evaluate
 from .grid import SCRATCH, Grid, settings_of
 
+
 def compare(grid: Grid, out: Path, *, devices: tuple[str, ...] = ("auto",),
-            report: Report = lambda event: None) -> dict:
+            report: Report = silent) -> dict:
     """Do what of the grid is not done yet, and write table.md, curve.png and results.json below `out`.
 
     One training after the other on each device. An interrupted one goes on from its checkpoint at the next call.
@@ -64,8 +65,8 @@ def _require_able(grid: Grid, cohort: Cohort, others: Cohort, report: Report) ->
     drawn = {cohort.studies[name].patient for _, subjects, seed in grid.cells()
              for name in draw_split(labelled, seed, subjects).train}
     if not namings(others.pseudonyms) <= namings(cohort.pseudonyms):
-        report({"event": "notice", "text": f"Whether some subjects of {grid.evaluate_on} are among those of "
-                                           f"{grid.cohort} cannot be told. {SAME_NAMES}"})
+        notice(report, f"Whether some subjects of {grid.evaluate_on} are among those of "
+                       f"{grid.cohort} cannot be told. {SAME_NAMES}")
     if both := drawn & {others.studies[name].patient for name in evaluated}:
         raise PlaneSSLError(f"{len(both)} subjects of {grid.evaluate_on} are among those that are drawn from "
                             f"{grid.cohort} to train on: evaluate on a cohort of others.")
@@ -83,8 +84,8 @@ def _telling(grid: Grid, cohort: Cohort, cells: Sequence[tuple[str, int, int]],
         if len(constant(cohort, draw_split(labelled, seed, subjects).train)) < len(cohort.plan.classes):
             telling.add((subjects, seed))
         else:
-            report({"event": "notice", "text": f"Draw {seed} of {subjects} is left out: all its subjects give one "
-                                               "answer to every class."})
+            notice(report, f"Draw {seed} of {subjects} is left out: all its subjects give one "
+                           "answer to every class.")
     if not telling:
         raise PlaneSSLError(f"No draw from {grid.cohort} holds two answers to any class: give more subjects.")
     return [cell for cell in cells if cell[1:] in telling]
@@ -133,7 +134,7 @@ def _each(work: list[tuple], devices: tuple[str, ...], report: Report) -> None:
         nonlocal done
         for text in notices:
             if text not in told:
-                report({"event": "notice", "text": f"{name}: {text}"})
+                notice(report, f"{name}: {text}")
             told.add(text)
         done += 1
         report({"event": "progress", "task": "compare", "step": done, "of": len(work), "name": name})

@@ -1,13 +1,14 @@
 """A run against the labels of a cohort."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStack, PreparedStudy, namings
+from ..events import Report, notice, progress, silent
 from ..training.run import Run
 from ..training.subjects import SAME_NAMES, labelled_subjects
 from .classifying import Classifier, evaluate_classes
@@ -21,17 +22,19 @@ METRICS = ("dice", "hd95_mm", "assd_mm")
 
 def evaluate(
     run_folder: Path, cohort_folder: Path, *, part: str | None = None, clean: bool = False, device: str = "auto",
-    report: Callable[[dict], None] = lambda event: None,
+    report: Report = silent,
 ) -> dict:
     """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a patient's figure is the
     mean over the labelled stacks and phases of its studies, of the views and sequences that the run has learnt or, in a
-    study that has none of these, of all; mean, sd and interval are over patients; clean: keep the
-    largest pieces of every structure first, as `segment` does where it is asked to. All have "trained_on": how many of
-    the subjects the run was trained on, "selected_on": how many have chosen its weights, by validation, and "seen": how
-    many it has learnt from without their labels; notices say so, too. trained_on and seen count trainings before this
-    one. They are None where these were on a cohort with other pseudonyms: who is in both cannot be told.
+    study that has none of these, of all; mean, sd and interval are over patients; clean: keep the largest pieces of
+    every structure first, as `segment` does where it is asked to.
+
+    All have "trained_on": how many of the subjects the run was trained on, "selected_on": how many have chosen its
+    weights, by validation, and "seen": how many it has learnt from without their labels; notices say so, too.
+    trained_on and seen count trainings before this one. They are None where these were on a cohort with other
+    pseudonyms: who is in both cannot be told.
     """
     run = Run.open(run_folder)
     cohort = Cohort(cohort_folder, run.only_sequences)
@@ -51,18 +54,17 @@ def evaluate(
     unknown = {kind: not namings(of) <= here for kind, of in (
         ("trained_on", taught), ("selected_on", run.split.validation), ("seen", run.seen))}
     if any(unknown.values()):
-        report({"event": "notice", "text": "The run has learnt from another cohort: whether some of its subjects are "
-                                           f"the same as these cannot be told. {SAME_NAMES}"})
+        notice(report, "The run has learnt from another cohort: whether some of its subjects are "
+                       f"the same as these cannot be told. {SAME_NAMES}")
     if counts["trained_on"] and part != "train":
-        report({"event": "notice", "text": f"{counts['trained_on']} of these {len(names)} subjects were in the "
-                                           "training set: figures on them do not estimate performance on unseen "
-                                           "patients."})
+        notice(report, f"{counts['trained_on']} of these {len(names)} subjects were in the training set: figures on "
+                       "them do not estimate performance on unseen patients.")
     if counts["selected_on"]:
-        report({"event": "notice", "text": f"The run's weights were chosen on {counts['selected_on']} of these "
-                                           f"{len(names)} subjects: figures on them flatter it."})
+        notice(report, f"The run's weights were chosen on {counts['selected_on']} of these {len(names)} subjects: "
+                       "figures on them flatter it.")
     if counts["seen"]:
-        report({"event": "notice", "text": f"The run has learnt from the images of {counts['seen']} of these "
-                                           f"{len(names)} subjects, without their labels."})
+        notice(report, f"The run has learnt from the images of {counts['seen']} of these {len(names)} subjects, "
+                       "without their labels.")
     told = {kind: None if unknown[kind] else count for kind, count in counts.items()}
     return {**_measured(run, cohort, names, clean, device, report), **told}
 
@@ -83,7 +85,7 @@ def _part(run: Run, cohort: Cohort, part: str) -> list[str]:
 
 
 def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, device: str,
-              report: Callable[[dict], None]) -> dict:
+              report: Report) -> dict:
     if clean and run.config["task"] != "segmentation":
         raise PlaneSSLError(f"--clean is for runs that segment, and {run.folder} does not.")
     if run.config["stage"] == "pretraining":
@@ -97,7 +99,7 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
     for i, studies in enumerate(patients, start=1):
         stacks = [(study, stack) for study in (cohort.studies[name] for name in studies) for stack in _able(run, study)]
         measured.append(_measure(segmenter, stacks, clean))
-        report({"event": "progress", "task": "evaluate", "step": i, "of": len(patients)})
+        progress(report, "evaluate", i, len(patients))
     return _table(measured, [name for _, name in run.plan.labels])
 
 
@@ -114,7 +116,7 @@ def _has_learnt(learnt: Mapping[str, Sequence[str]], stack: PreparedStack) -> bo
         not sequences or "" in sequences or not stack.sequence or stack.sequence in sequences)
 
 
-def _tell_of_stacks(run: Run, studies: Sequence[PreparedStudy], report: Callable[[dict], None]) -> None:
+def _tell_of_stacks(run: Run, studies: Sequence[PreparedStudy], report: Report) -> None:
     """Notices of outlined stacks that are not measured, or are though the run has not learnt them."""
     left: list[PreparedStack] = []
     strange: list[PreparedStack] = []
@@ -127,7 +129,7 @@ def _tell_of_stacks(run: Run, studies: Sequence[PreparedStudy], report: Callable
             strange, f"The run has learnt {learnt}, and is measured on others in studies that have no such outlines")):
         if stacks:
             kinds = _kinds((one.view, one.sequence) for one in stacks)
-            report({"event": "notice", "text": f"{text}: {kinds} (outlined stacks: {len(stacks)})."})
+            notice(report, f"{text}: {kinds} (outlined stacks: {len(stacks)}).")
 
 
 def _kinds(several: Iterable[tuple[str, str]]) -> str:

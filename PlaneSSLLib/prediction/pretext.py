@@ -1,7 +1,7 @@
 """A pretrained run against the planes of a cohort."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
 from ..cohort.placing import placement
 from ..cohort.samples import FrameList, Place
+from ..events import Report, progress, silent
 from ..geometry import agree, angle_between, move_lines
 from ..training.pretraining import pretext_task
 from ..training.run import Run
@@ -26,7 +27,7 @@ Answers = Iterable[tuple[Outputs, Batch]]
 @torch.inference_mode()
 def evaluate_pretext(
     run: Run, cohort: Cohort, subjects: Sequence[str], device: str = "auto",
-    report: Callable[[dict], None] = lambda event: None,
+    report: Report = silent,
 ) -> dict:
     """The errors of a pretrained run on every frame of these subjects.
 
@@ -51,7 +52,7 @@ def evaluate_pretext(
                    for batch in batches)
         found += ([_of_lines(answers, task, cohort.studies[subject], places)] if "lines" in task.heads else
                   [task.measure(*answer) for answer in answers])
-        report({"event": "progress", "task": "evaluate", "step": step, "of": len(subjects)})
+        progress(report, "evaluate", step, len(subjects))
     if not frames:
         raise PlaneSSLError(f"No frame of the cohort {cohort.folder} has a target of the task {config['task']}.")
     metrics = {name: {"median": float(np.median(values)), "mean": float(np.mean(values)), "n": len(values)}

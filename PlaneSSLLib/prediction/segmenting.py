@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import PlaneSSLError
 from ..cohort.placing import placement
+from ..events import Report, notice, silent
 from ..geometry import Plane
 from ..training.guide import Guide
 from ..training.memory import Result, free_cached_memory, keep_freed_memory, while_memory_lasts
@@ -27,7 +28,7 @@ class Segmenter:
     """
 
     def __init__(self, run: Run, device: str = "auto", batch: int = 16,
-                 report: Callable[[dict], None] = lambda event: None) -> None:
+                 report: Report = silent) -> None:
         require_head(run, SEGMENTATION)
         self.plan, self.anatomy, self.batch, self.report = run.plan, run.anatomy, batch, report
         self.device = choose_device(device)
@@ -55,14 +56,14 @@ class Segmenter:
         if poses:
             return self._laid_alike(images, planes, poses, progress)
         if self.guide and self.anatomy.pose_of(view):
-            self.report({"event": "notice", "text": "The pose of the organ cannot be estimated from predicted lines: "
-                                                    "the images are segmented without alignment."})
+            notice(self.report, "The pose of the organ cannot be estimated from predicted lines: "
+                                "the images are segmented without alignment.")
         found = self._look(images, planes, MIDDLE, progress)
         cut = pixels_cut(found, planes, self.plan)
         if not cut:
             return found
-        self.report({"event": "notice", "text": "What was found reaches the border of the working grid: "
-                                                "looking again, with the grid centred on it."})
+        notice(self.report, "What was found reaches the border of the working grid: "
+                            "looking again, with the grid centred on it.")
         centre = middle_of(found, planes)
         again = self._look(images, planes, centre, progress)
         return again if pixels_cut(again, planes, self.plan, centre) < cut else found
@@ -149,7 +150,7 @@ class Segmenter:
         if self.guide is not None:
             self.guide.batch = min(self.guide.batch, self.batch)
         free_cached_memory()
-        self.report({"event": "notice", "text": text})
+        notice(self.report, text)
 
 
 def _batch(images: Sequence[np.ndarray]) -> Tensor:

@@ -9,6 +9,7 @@ from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from ..cohort.plan import scaled_phase
 from ..cohort.upright import upright_slices
+from ..events import Report, notice, silent
 from ..study import Stack, Study
 from .cleaning import largest_pieces
 from .results import SegmentedStack
@@ -17,7 +18,7 @@ from .segmenting import Segmenter
 
 def stacks_to_segment(
     study: Study, learnt: Mapping[str, Sequence[str]], chosen: Sequence[str] = (),
-    report: Callable[[dict], None] = lambda event: None,
+    report: Report = silent,
 ) -> list[Stack]:
     """The stacks that a run can segment: of its views, in the sequences that it was trained on.
 
@@ -41,11 +42,11 @@ def stacks_to_segment(
     seen = {stack.view for stack in alike}
     taken = [stack for stack in able if stack in alike or stack.view not in seen]
     if left := [stack for stack in able if stack not in taken]:
-        report({"event": "notice", "text": f"Not segmented, since the run has learnt {_told(learnt, left)}: "
-                                           f"{_listed(left)}. Name them with --stack to have them all the same."})
+        notice(report, f"Not segmented, since the run has learnt {_told(learnt, left)}: "
+                       f"{_listed(left)}. Name them with --stack to have them all the same.")
     if strange := [stack for stack in taken if stack not in alike and stack.sequence]:
-        report({"event": "notice", "text": f"The run has learnt {_told(learnt, strange)}, and is tried on others, as "
-                                           f"there is nothing else: {_listed(strange)}. Look well at what it finds."})
+        notice(report, f"The run has learnt {_told(learnt, strange)}, and is tried on others, as "
+                       f"there is nothing else: {_listed(strange)}. Look well at what it finds.")
     return taken
 
 
@@ -66,14 +67,14 @@ def _listed(stacks: Sequence[Stack]) -> str:
     return ", ".join(f"{stack.id} ({stack.sequence or stack.description or stack.view})" for stack in stacks)
 
 
-def with_phase(stacks: Sequence[Stack], phase: int | None, report: Callable[[dict], None]) -> list[Stack]:
+def with_phase(stacks: Sequence[Stack], phase: int | None, report: Report) -> list[Stack]:
     """Those that have this phase, all for None; a notice names the others. PlaneSSLError if there is none."""
     there = [stack for stack in stacks if phase is None or 0 <= phase < stack.phases]
     if not there:
         require_phase(max(stacks, key=lambda stack: stack.phases), phase)
     if left := [stack for stack in stacks if stack not in there]:
-        report({"event": "notice", "text": f"There is no phase {phase} (from 0), and nothing is segmented, in "
-                                           f"{_listed(left)}."})
+        notice(report, f"There is no phase {phase} (from 0), and nothing is segmented, in "
+                       f"{_listed(left)}.")
     return there
 
 

@@ -120,28 +120,39 @@ def _by_data_set(values: np.ndarray, file: Path, anatomy: Anatomy) -> dict[int, 
     names = named_values(file)
     known = {value: label.value for value, name in names.items() if (label := anatomy.structure(name))}
     if len(known) < len(names):
-        if not known or any(value != structure for value, structure in known.items()):
-            raise PlaneSSLError(
-                f"{_data_set(file)} has the labels {_listed(names)}, which are neither all the names "
-                f"nor the values of the anatomy '{anatomy.name}' ({_listed(_structures(anatomy))}). {_say(anatomy)}")
+        if not _may_be_own(names, anatomy):
+            raise PlaneSSLError(f"{_data_set(file)} {_are_neither(names, anatomy)}. {_say(anatomy)}")
         return {}
     if names and not np.isin(values, [0, *names]).all():
         raise PlaneSSLError(f"The label map {file} holds values that {DATA_SET} does not name ({_listed(names)}).")
     return known
 
 
+def _may_be_own(names: Mapping[int, str], anatomy: Anatomy) -> bool:
+    """Are the names that the anatomy knows at its own values, and is there one?"""
+    known = [(value, label.value) for value, name in names.items() if (label := anatomy.structure(name))]
+    return bool(known) and all(value == own for value, own in known)
+
+
+def _are_neither(names: Mapping[int, str], anatomy: Anatomy) -> str:
+    return (f"has the labels {_listed(names)}, which are neither all the names nor the values of the anatomy "
+            f"'{anatomy.name}' ({_listed(_structures(anatomy))})")
+
+
 def taken_by_value(labels: Iterable[LabelFile], anatomy: Anatomy) -> Iterator[Problem]:
     """What is to be said of label maps whose data set has names for values that the anatomy does not know."""
-    for file in {label.file for label in labels} if anatomy.labels else ():
+    for file in {label.file for label in labels if not label.names} if anatomy.labels else ():
         try:
             names = named_values(file)
         except PlaneSSLError as error:
             yield Problem(_data_set(file), str(error))
             continue
-        if not all(map(anatomy.structure, names.values())):
-            yield Problem(_data_set(file), (
-                f"has the labels {_listed(names)}: their values are taken for those of the anatomy '{anatomy.name}', "
-                f"{_listed(_structures(anatomy))}"))
+        if all(map(anatomy.structure, names.values())):
+            continue
+        yield Problem(_data_set(file), (
+            f"has the labels {_listed(names)}: their values are taken for those of the anatomy '{anatomy.name}', "
+            f"{_listed(_structures(anatomy))}" if _may_be_own(names, anatomy) else
+            f"{_are_neither(names, anatomy)}: its label maps cannot be used as they are"))
 
 
 def _data_set(file: Path) -> Path:

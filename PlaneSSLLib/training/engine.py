@@ -14,10 +14,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
+from ..events import Report, silent
 from .memory import free_cached_memory, while_memory_lasts
 from .muon import Muon
 from .networks import Network
-from .processes import Processes, Report
+from .processes import Processes
 from .run import Run
 from .settings import STEPS_PER_EPOCH, Settings
 from .tasks import Batch, Task
@@ -50,7 +51,7 @@ class Engine:
 
     def __init__(
         self, network: Network, stages: Sequence[Stage], settings: Settings, run: Run,
-        device: torch.device, processes: Processes = Processes(), report: Report = lambda event: None,
+        device: torch.device, processes: Processes = Processes(), report: Report = silent,
     ) -> None:
         self.stages, self.settings, self.run = stages, settings, run
         self.device, self.processes, self.report = device, processes, report

@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
+from ..events import Report, notice, silent
 from ..files import read_figures
-from .engine import Report
 from .guide import Guide
 from .processes import by_first_alone, own
 from .run import Run
@@ -23,7 +23,8 @@ from .transfer import planes_of, transfer_weights
 def finetune(
     cohort_folder: Path, out: Path, task: str = "segmentation", *, init: Path | None = None, transfer: str = "joint",
     subjects: int | None = None, split: Split | None = None, network: str | None = None,
-    settings: Settings | None = None, align: bool = True, sequences: tuple[str, ...] = (), **running,
+    settings: Settings | None = None, align: bool = True, sequences: tuple[str, ...] = (),
+    overwrite: bool = False, resume: bool = False, report: Report = silent,
 ) -> dict:
     """Train a segmentation or a classification.
 
@@ -34,17 +35,17 @@ def finetune(
     patient leaves none to validate on; else 15 % of the labelled ones validate. settings: None for those that are USUAL
     for the task. align: where the run that is taken over has learnt lines, and the anatomy says how, lay images by the
     lines that it sees in them before they are segmented; its weights are kept for that. sequences: learn from images of
-    these alone, and look at no others to classify; empty for all. running: see `run_training`.
+    these alone, and look at no others to classify; empty for all. overwrite, resume: see `run_training`.
     """
     if init is not None and Path(init).resolve() == Path(out).resolve():
         raise PlaneSSLError(f"A run cannot take the place of the one that it starts from, {init}: choose another name.")
-    report = by_first_alone(running.pop("report", lambda event: None))
+    report = by_first_alone(report)
     cohort = open_cohort(cohort_folder, sequences, report)
     settings = settings or USUAL.get(task, USUAL["segmentation"])
     if task == "classification" and settings.batch < 2:
         raise PlaneSSLError("A classification learns what tells the studies of a batch apart: it needs at least two in "
                             f"one (--batch), not {settings.batch}.")
-    begun = Run.begun(out, running.get("resume", False))
+    begun = Run.begun(out, resume)
     split = choose_split(cohort, task, split, subjects, settings.seed, begun, report)
     start = None if init is None else _started_from(Path(init), cohort, split, report)
     guide, poses = None, {}
@@ -70,22 +71,22 @@ def finetune(
         cohort, target, split, settings, network or (start.config["network"] if start else "small"), Path(out), config,
         prepare_network=lambda fresh: {} if start is None else transfer_weights(fresh, start, transfer),
         seen=start.seen if start else (), taught=split.train + tuple(start.taught if start else ()), guide=guide,
-        report=report, **running)
+        overwrite=overwrite, resume=resume, report=report)
 
 
 def _tell_of_classes(cohort: Cohort, split: Split, report: Report) -> list[str]:
     """The classes of which nothing is learnt; notices of them, and of those that what was acquired gives away."""
     untold = constant(cohort, split.train)
     if untold:
-        report({"event": "notice", "text": (
+        notice(report, (
             f"All training studies have the same value, or none, for {', '.join(untold)}: these classes are not "
-            "learnt.")})
+            "learnt."))
     if given_away := told_by_acquisition(cohort, split.train):
         names = dict.fromkeys(name for name, _, _ in given_away)
         kinds = dict.fromkeys(f"{view} of {sequence}" if sequence else view for _, view, sequence in given_away)
-        report({"event": "notice", "text": (
+        notice(report, (
             f"Among the training studies, whether images were acquired ({', '.join(kinds)}) almost determines "
-            f"{', '.join(names)}: the network may learn this instead of the disease.")})
+            f"{', '.join(names)}: the network may learn this instead of the disease."))
     return untold
 
 
@@ -94,7 +95,7 @@ def _started_from(init: Path, cohort: Cohort, split: Split, report: Report) -> R
     start = Run.open(init)
     start.plan.require_same(cohort.plan, f"The run {init}", f"the cohort {cohort.folder}")
     if not start.finished:
-        report({"event": "notice", "text": f"The training of {init} has not ended: its best weights so far are taken."})
+        notice(report, f"The training of {init} has not ended: its best weights so far are taken.")
     tell_overlap(start, cohort, split, report)
     return start
 
@@ -148,8 +149,8 @@ def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run
         return None
     off_deg = read_figures(start.folder).get("angle_deg_median", 0.0)  # 0 where nobody validates
     if off_deg > POSED.rotation_deg:
-        report({"event": "notice", "text": (
+        notice(report, (
             f"The lines predicted by {start.folder} are off by a median of {off_deg:.0f} degrees, too much to align "
-            "images by: training goes on without alignment. Pretrain for longer.")})
+            "images by: training goes on without alignment. Pretrain for longer."))
         return None
     return start

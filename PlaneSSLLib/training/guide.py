@@ -11,8 +11,8 @@ from ..anatomy import Anatomy
 from ..cohort.placing import placement, resample
 from ..cohort.plan import Plan
 from ..cohort.store import PreparedStudy
+from ..events import Report, notice
 from ..geometry import Plane, agree, fit_lines, move_lines, pose
-from .engine import Report
 from .networks import Network
 from .tasks.segmentation import Poses
 
@@ -69,9 +69,9 @@ class Guide:
                     poses[study.pseudonym, s] = [found.get(plane) for plane in stack.planes]
                 without += not found
         if without:
-            report({"event": "notice", "text": f"In {without} of {without + len(poses)} outlined stacks the pose of "
-                                               "the organ cannot be estimated from predicted lines: they are not "
-                                               "aligned."})
+            notice(report, f"In {without} of {without + len(poses)} outlined stacks the pose of "
+                           "the organ cannot be estimated from predicted lines: they are not "
+                           "aligned.")
         return poses
 
     def _is_far(self, one: np.ndarray | None) -> bool:

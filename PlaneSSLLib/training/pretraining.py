@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split
+from ..events import Report, notice, silent
 from .processes import by_first_alone
 from .run import Run
 from .settings import USUAL, Settings
@@ -34,33 +35,35 @@ def pretext_task(names: tuple[str, ...], cohort: Cohort, views: tuple[str, ...])
 def pretrain(
     cohort_folder: Path, out: Path, *, tasks: tuple[str, ...] = ("lines", "location"), views: tuple[str, ...] = (),
     sequences: tuple[str, ...] = (), split: Split | None = None, network: str = "small",
-    settings: Settings = USUAL["pretraining"], **running,
+    settings: Settings = USUAL["pretraining"], overwrite: bool = False, resume: bool = False,
+    report: Report = silent,
 ) -> dict:
-    """Pretrain a network on a cohort, by a split or on all of it, where 15 % validate. running: see `run_training`.
+    """Pretrain a network on a cohort, by a split or on all of it, where 15 % validate.
 
     views, sequences: learn from images of these alone; empty for all. Where no two views cross anywhere, locations are
-    learnt alone; PlaneSSLError if they were not asked for.
+    learnt alone; PlaneSSLError if they were not asked for. overwrite, resume: see `run_training`.
     """
-    report = by_first_alone(running.pop("report", lambda event: None))
+    report = by_first_alone(report)
     cohort = open_cohort(cohort_folder, sequences, report)
     task = pretext_task(tasks, cohort, views)
     if "lines" in tasks and not any(map(task.has_lines, cohort.studies.values())):
         said = f"No study of the cohort {cohort_folder} has an image that a plane of another view cuts"
         if "location" not in tasks:
             raise PlaneSSLError(f"{said}: there is no line to learn.")
-        report({"event": "notice", "text": f"{said}: only locations are learnt."})
+        notice(report, f"{said}: only locations are learnt.")
         tasks = ("location",)
         task = pretext_task(tasks, cohort, views)
     unsided = sum(any(not cohort.anatomy.end_is_known(stack.view, stack.side) for stack in study.stacks)
                   for study in cohort.studies.values())
     if "location" in tasks and unsided:
-        report({"event": "notice", "text": f"The side of {unsided} of {len(cohort.studies)} studies is unknown: from "
-                                           "medial to lateral their slices have no place to learn."})
+        notice(report, f"The side of {unsided} of {len(cohort.studies)} studies is unknown: from "
+                       "medial to lateral their slices have no place to learn.")
     config = {"stage": "pretraining", "task": ",".join(tasks), "views": list(views),
               **({"only_sequences": list(sequences)} if sequences else {})}
-    begun = Run.begun(out, running.get("resume", False))  # it goes on with whom it began with
+    begun = Run.begun(out, resume)  # it goes on with whom it began with
     if split is None:
         imaged = [name for name, study in cohort.studies.items() if study.stacks]
         split = begun.split if begun else draw_split(cohort.by_patient(imaged), settings.seed)
     split.require_in(cohort)
-    return run_training(cohort, task, split, settings, network, Path(out), config, report=report, **running)
+    return run_training(cohort, task, split, settings, network, Path(out), config, overwrite=overwrite, resume=resume,
+                        report=report)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from .. import PlaneSSLError
-
-
-Report = Callable[[dict], None]
+from ..events import Report
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split
 from ..cohort.samples import FrameList, Interleaved, Place, RandomFrames, some_of
-from .engine import Engine, Report, Stage
+from ..events import Report, notice, silent
+from .engine import Engine, Stage
 from .memory import keep_freed_memory
 from .networks import Network, build
 from .processes import Processes, joined, own
@@ -48,7 +49,7 @@ def run_training(
     cohort: Cohort, task: Task, split: Split, settings: Settings, network_name: str, out: Path, config: dict, *,
     prepare_network: Callable[[Network], dict] = lambda network: {}, seen: Collection[str] = (),
     taught: Collection[str] = (), guide: Run | None = None,
-    overwrite: bool = False, resume: bool = False, report: Report = lambda event: None,
+    overwrite: bool = False, resume: bool = False, report: Report = silent,
 ) -> dict:
     """Train and write the run at `out`; returns its results.
 
@@ -81,8 +82,8 @@ def run_training(
             raise PlaneSSLError("Studies are told apart by what a batch of them has in common, which no process knows "
                                 "of another's: classification trains in one process, without torchrun.")
         if settings.precision == "bfloat16" and not settings.mixed(device) and processes.first:
-            report({"event": "notice", "text": "This processor has no arithmetic of bfloat16, and would take several "
-                    "times as long to make do: float32 is used."})
+            notice(report, "This processor has no arithmetic of bfloat16, and would take several "
+                           "times as long to make do: float32 is used.")
         if device.type == "cuda":
             torch.cuda.set_device(device)
         transfer = prepare_network(network)  # before a run is begun that could not go on
@@ -90,7 +91,7 @@ def run_training(
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
         if run.replaced.exists() and processes.first:
-            report({"event": "notice", "text": f"The run that was there is kept in {run.replaced} until this ends."})
+            notice(report, f"The run that was there is kept in {run.replaced} until this ends.")
 
         def drawn(one: Task, count: int) -> Dataset:
             samples = RandomFrames(cohort, training, one.sample, settings.seed, count)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, Split, draw_split, namings
-from .engine import Report
+from ..events import Report, notice
 from .run import Run
-
 
 SAME_NAMES = "It can where one cohort is prepared with the pseudonyms of the other (--names-of)."
 
@@ -24,8 +23,8 @@ def open_cohort(folder: Path, sequences: Sequence[str], report: Report) -> Cohor
     if without == len(cohort.studies):
         raise PlaneSSLError(f"No study of the cohort {folder} has an image of {' or '.join(sequences)}.")
     if without:
-        report({"event": "notice", "text": f"{without} of {len(cohort.studies)} studies have no image of "
-                                           f"{' or '.join(sequences)}: nothing is learnt from them."})
+        notice(report, f"{without} of {len(cohort.studies)} studies have no image of "
+                       f"{' or '.join(sequences)}: nothing is learnt from them.")
     return cohort
 
 
@@ -50,19 +49,19 @@ def tell_overlap(start: Run, cohort: Cohort, split: Split, report: Report) -> No
     """Notices of the subjects to validate or test on from whom the run that is taken over has learnt before."""
     asked = {*split.validation, *split.test}
     if asked and not namings(start.seen) <= namings(cohort.pseudonyms):
-        report({"event": "notice", "text": (
+        notice(report, (
             f"The run {start.folder} has learnt from another cohort: whether some of the {len(asked)} subjects to "
-            f"validate or test on are among its own cannot be told. {SAME_NAMES}")})
+            f"validate or test on are among its own cannot be told. {SAME_NAMES}"))
     taught = asked & cohort.of_same_patients(start.taught)
     if taught:
-        report({"event": "notice", "text": (
+        notice(report, (
             f"The run {start.folder} has learnt from the labels of {len(taught)} of these {len(asked)} subjects to "
-            "validate or test on: figures on them say nothing about others.")})
+            "validate or test on: figures on them say nothing about others."))
     opened = set(split.test) & cohort.of_same_patients(start.seen) - taught
     if opened:
-        report({"event": "notice", "text": (
+        notice(report, (
             f"The run {start.folder} has learnt from the images of {len(opened)} of these {len(split.test)} test "
-            "subjects, without their labels: pretrain with the same --split to keep them out.")})
+            "subjects, without their labels: pretrain with the same --split to keep them out."))
 
 
 def labelled_subjects(cohort: Cohort, task: str) -> tuple[str, ...]:
@@ -91,9 +90,9 @@ def _labelled_part(split: Split, cohort: Cohort, task: str, report: Report) -> S
         raise PlaneSSLError(f"None of the subjects to train on has labels for {task} in {cohort.folder}; "
                             f"{len(labelled)} others have.")
     if split.validation and labelled.isdisjoint(split.validation):
-        report({"event": "notice", "text": f"None of the {len(split.validation)} subjects to validate on has labels "
-                                           f"for {task}: it trains for a fixed time, and looks at nobody."})
+        notice(report, f"None of the {len(split.validation)} subjects to validate on has labels "
+                       f"for {task}: it trains for a fixed time, and looks at nobody.")
     if left := len(split.train) - len(train):
-        report({"event": "notice", "text": f"{left} of the {len(split.train)} subjects to train on have no labels for "
-                                           f"{task}: it learns from {len(train)}."})
+        notice(report, f"{left} of the {len(split.train)} subjects to train on have no labels for "
+                       f"{task}: it learns from {len(train)}.")
     return replace(split, train=train)

@@ -1,6 +1,8 @@
 """Predicted lines beside the true ones: a perfect network has no error, in pixels of the acquired images."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from Testing.made_up_study import write_study
@@ -22,7 +24,7 @@ class Perfect(LinePredictor):
 
     def __init__(self, study, moved_mm: float = 0.0) -> None:
         self.anatomy = load("heart")
-        self.plan, self.views = Plan.of(self.anatomy), []
+        self.plan, self.views, self.sequences = Plan.of(self.anatomy), [], []
         self.study, self.moved_mm = study, moved_mm
 
     def answers(self, stack, phase=0):
@@ -44,11 +46,16 @@ def study(tmp_path):
     return read_study(write_study(tmp_path / "s", 3))
 
 
-def test_a_run_is_asked_about_the_views_that_it_has_seen(study):
+def test_a_run_is_asked_about_what_it_has_seen(study):
     predictor = Perfect(study)
     assert {one.stack.view for one in ask(predictor, study)} == {"SAX", "2CH", "4CH"}
     predictor.views = ["SAX"]
     assert {one.stack.view for one in ask(predictor, study)} == {"SAX"}
+    late = replace(study, stacks=tuple(
+        replace(stack, sequence="LGE" if stack.view == "2CH" else "cine") for stack in study.stacks))
+    predictor = Perfect(late)
+    predictor.sequences = ["LGE"]
+    assert {one.stack.view for one in ask(predictor, late)} == {"2CH"}
 
 
 def test_a_perfect_prediction_lies_on_the_true_line(study):

@@ -66,6 +66,8 @@ def test_without_names_the_values_are_the_anatomys(case, said):
 def test_names_that_leave_values_in_doubt_are_refused(case, said, words):
     with pytest.raises(PlaneSSLError, match=words):
         labels_of(case, said)
+    told = [problem.reason for problem in read_study(case, anatomy=HEART).problems]
+    assert told == [] if words == "does not name" else "cannot be used as they are" in told[0]
 
 
 @pytest.mark.parametrize("place", ["{}.nii.gz", "images/{}.nii.gz", "{}_sa.nii.gz"])
