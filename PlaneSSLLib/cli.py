@@ -236,10 +236,12 @@ def _named_view(text: str) -> tuple[str, str]:
 
 
 def _label_values(text: str) -> dict[int, str]:
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    if not all(value.strip().isdigit() and name.strip() for value, _, name in pairs):
-        raise argparse.ArgumentTypeError("expected VALUE=NAME,..., such as 1=LV,2=MYO,3=RV")
-    return {int(value): name.strip() for value, _, name in pairs}
+    from .study.meanings import read_values
+
+    try:
+        return read_values(text)
+    except PlaneSSLError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _shard(text: str) -> tuple[int, int]:

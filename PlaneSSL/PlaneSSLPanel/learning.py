@@ -63,15 +63,21 @@ class LearningLogic:
     def finetuningJobs(self, studies: str | os.PathLike, anatomy: str, name: str, *, task: str = "segmentation",
                        init: str | None = None, subjects: int = 0, network: str | None = None, epochs: int = 40,
                        device: str = "auto", seed: int = 0, batch: int | None = None,
-                       classes: str | os.PathLike | None = None, sequences: Sequence[str] = ()) -> list[Job]:
+                       classes: str | os.PathLike | None = None, sequences: Sequence[str] = (),
+                       labels: str = "") -> list[Job]:
         """Prepare labelled studies as a cohort, then train on it. init: the name of a pretrained run, None for scratch.
 
         classes: a CSV with a column 'subject' and one of 0 and 1 for each class; also what study.json says is taken.
         subjects: train on so many of them, 0 for all but those that validate. network: None for that of `init`.
-        sequences: as of `pretrainingJobs`.
+        sequences: as of `pretrainingJobs`. labels: what the values in label maps stand for, where they are not the
+        anatomy's, such as "1=LV,2=MYO,3=RV".
         """
+        from PlaneSSLLib.study.meanings import read_values
+
         self._require_new(name, studies)
-        return [self._preparationJob(studies, anatomy, name, classes), Job([
+        if labels:
+            read_values(labels)  # refused here, not by the command
+        return [self._preparationJob(studies, anatomy, name, classes, labels), Job([
             "finetune", self.workspace.cohort(name), "--task", task, "--out", self.workspace.run(name),
             "--init", self.workspace.run(init) if init else "none",
             *(["--subjects", str(subjects)] if subjects else []),
@@ -317,9 +323,9 @@ class LearningLogic:
         return reading_options(drawn.anatomy if drawn.anatomy in anatomies.available() else None, drawn.corrected)
 
     def _preparationJob(self, studies: str | os.PathLike, anatomy: str, name: str,
-                        classes: str | os.PathLike | None = None) -> Job:
+                        classes: str | os.PathLike | None = None, labels: str = "") -> Job:
         return Job(["prepare", Path(studies), "--anatomy", anatomy, "--out", self.workspace.cohort(name),
-                    *(["--classes", Path(classes)] if classes else []),
+                    *(["--classes", Path(classes)] if classes else []), *(["--labels", labels] if labels else []),
                     *(["--names-of", other] if (other := self._another(name)) else []),
                     "--jobs", str(max(1, (os.cpu_count() or 2) - 1))])
 

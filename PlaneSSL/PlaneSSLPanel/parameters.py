@@ -46,6 +46,7 @@ class PlaneSSLParameterNode:
     pretrainingName: str = "pretrained"
     labelledFolder: str = ""
     classesFile: str = ""
+    labelValues: str = ""
     labelledVolume: slicer.vtkMRMLScalarVolumeNode
     labelledSegmentation: slicer.vtkMRMLSegmentationNode
     labelledView: str = ""

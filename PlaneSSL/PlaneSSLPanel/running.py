@@ -194,5 +194,6 @@ def _in_panel(sentence: str) -> str:
     controls = {
         "--anatomy": _("Anatomy"), "--network": _("Network"), "--device": _("Device"), "--stack": _("Stack"),
         "--phase": _("Phase"), "--clean": _("Keep the largest piece of every structure"), "--resume": _("Resume"),
-        "--view": _("View"), "--task": _("Task"), "--init": _("Start from")}
+        "--view": _("View"), "--task": _("Task"), "--init": _("Start from"),
+        "--labels": _("Values of labels")}
     return re.sub(r"--[a-z]+", lambda found: f"'{controls[found[0]]}'" if found[0] in controls else found[0], sentence)

@@ -119,7 +119,7 @@ class TrainSection(Section):
             settings.labelledFolder, settings.trainingAnatomy, settings.finetuningName, task=settings.task,
             init=start, subjects=settings.subjects, network=None if start else settings.network,
             epochs=settings.finetuningEpochs, device=settings.device, classes=classes or None,
-            sequences=self._sequences())
+            sequences=self._sequences(), labels=settings.labelValues)
         self._train(_("Finetuning"), jobs, settings.finetuningName)
 
     def _sequences(self) -> list[str]:

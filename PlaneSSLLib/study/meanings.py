@@ -21,6 +21,15 @@ SURROUNDED = 0.6  # of the border of what lies in another structure, at least, i
 AHEAD = 0.3  # by so much of its border something else must be surrounded more
 
 
+def read_values(text: str) -> dict[int, str]:
+    """Value -> structure, from text such as "1=LV,2=MYO,3=RV"; PlaneSSLError if it says nothing of the kind."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(value.strip().isdigit() and name.strip() for value, _, name in pairs):
+        raise PlaneSSLError(f"'{text}' does not say what values stand for: expected VALUE=NAME,..., such as "
+                            "1=LV,2=MYO,3=RV.")
+    return {int(value): name.strip() for value, _, name in pairs}
+
+
 def segments_of(file: Path) -> list[tuple[str, str, int]]:
     """(name, terminology, voxel value) of the segments that Slicer keeps in a .seg.nrrd's header; none in other files.
 

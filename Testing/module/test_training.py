@@ -22,7 +22,7 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
     jobs = [
         *logic.pretrainingJobs(study_folder, "heart", "new", epochs=3), logic.resumingJob("lines"),
         *logic.finetuningJobs(study_folder, "heart", "new", init="lines", subjects=2, classes="c.csv",
-                              sequences=["cine"]),
+                              sequences=["cine"], labels="1=LV,2=MYO,3=RV"),
         logic.resumingJob("hearts"),
         logic.segmentationJob("hearts", study, tmp_path / "x.npz", clean=True, stack="s"), logic.devicesJob(),
         logic.classificationJob("hearts", study), logic.predictionJob("lines", study, tmp_path / "maps.npz"),
@@ -32,7 +32,7 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
         "prepare", "pretrain", "pretrain", "prepare", "finetune", "finetune", "segment", "devices", "classify", "lines",
         "handover"]
     assert known[1].out == workspace.run("new") and known[1].epochs == 3
-    assert known[3].classes.name == "c.csv"
+    assert known[3].classes.name == "c.csv" and known[3].labels == {1: "LV", 2: "MYO", 3: "RV"}
     assert [known[n].sequences for n in (1, 2, 4, 5)] == ["", "", "cine", "cine,LGE"]
     assert known[2].resume and known[2].tasks == "lines,location" and known[2].seed == 3
     assert known[5].resume and known[5].split == workspace.run("hearts") / "splits.json"
@@ -42,6 +42,8 @@ def test_what_the_panel_starts_are_commands_that_planessl_knows(panel, study_fol
             key: began[key] for key in ("epochs", "batch", "coarse", "learning_rate", "precision")}
     with pytest.raises(PlaneSSLError, match="another name"):
         logic.pretrainingJobs(study_folder, "heart", "lines")
+    with pytest.raises(PlaneSSLError, match="does not say what values stand for"):
+        logic.finetuningJobs(study_folder, "heart", "new", labels="LV is 1")
     with pytest.raises(PlaneSSLError):
         logic.segmentationJob("nothing", study, tmp_path / "x.npz")
 
