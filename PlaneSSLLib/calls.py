@@ -208,7 +208,7 @@ def measure(source: Results | str | Path, out: str | Path | None = None, *, anat
 
     source: what `segment` returned; a study's folder with labels; a label map (.nii.gz, .nrrd), a .seg.nrrd, a DICOM
     SEG or a folder of them. out: .json or .csv. anatomy: its name or file, where the source does not tell.
-    label_values: value in label maps -> structure, where they are numbered otherwise than the anatomy's.
+    label_values: value in label maps (of a file or a folder) -> structure, where they are numbered otherwise.
     """
     from .prediction import labelled, measuring
 

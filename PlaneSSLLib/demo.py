@@ -68,7 +68,8 @@ def run_demo(anatomy_name: str, out: Path, *, overwrite: bool = False, size: Siz
     step("Preparing the cohorts ...")
     for part, studies in folders.items():
         _empty(out / "cohorts" / part)
-        prepare(studies, anatomy_name, out / "cohorts" / part, jobs=jobs, report=report)
+        prepare(studies, anatomy_name, out / "cohorts" / part, jobs=jobs, report=report,
+                names_of=None if part == "pool" else out / "cohorts" / "pool")
 
     step("Pretraining on crossing lines and slice locations: no outline is used ...")
     # There are but minutes: of a heart only those images learn that can then be laid alike by what they show.

@@ -20,7 +20,7 @@ from ..study.recognition import FALLBACK
 from .classes import settled, table_notes
 from .plan import Plan, scaled_phase
 from .sameness import NAME_THEM, is_same, marks_of, name_in, of_one_patient, one_each, under_two_names
-from .store import Cohort, pseudonym
+from .store import Cohort, namings, pseudonym
 from .upright import upright_slices
 
 MOST_BEYOND = 0.02  # of what is outlined: more beyond the working grid is told
@@ -73,7 +73,9 @@ def prepare(
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
                        "and name their views, in study.json or all alike by --unnamed")
     if taken and shard == (0, 1) and not any(outcome["labelled"] for outcome in taken):
-        idle = [labels for folder in below if folder.is_dir() for labels in study.label_folders(folder)]
+        left = [Path(outcome["study"]) for outcome in outcomes if "reason" in outcome]
+        idle = [labels for folder in below if folder.is_dir() for labels in study.label_folders(folder)
+                if not any(labels.is_relative_to(path) for path in left)]
         if idle:
             nothing.append(f"label maps belong to no study (folders: {len(idle)}, {idle[0]} first): one is found by "
                            "the name of its image, beside that or in a folder beside the images', or where a "
@@ -122,7 +124,12 @@ def _salt(cohort: Path) -> str:
     if not file.is_file():
         raise PlaneSSLError(f"{cohort} has no {file.relative_to(cohort)}: it is no cohort, or one that was passed on "
                             "without the names behind its pseudonyms.")
-    return read_json(file)
+    salt = read_json(file)
+    made = [path.name for path in (cohort / "studies").glob("[!.]*")]
+    if made and namings(made) != namings([pseudonym(salt)]):
+        raise PlaneSSLError(f"The cohort {cohort} was made by an earlier version, which called its studies otherwise: "
+                            "prepare it anew, in another folder.")
+    return salt
 
 
 def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
@@ -219,6 +226,10 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
         maps = study.read_all_labels([label for label in read.labels if label.stack == stack.id], stack, chosen)
+        said = any(label.names for label in read.labels if label.stack == stack.id)
+        if said and (odd := study.odd_arrangement(np.array(list(maps.values())), chosen)):
+            notes.append(f"study {about['pseudonym']}: in the label maps of {stack.id} {odd}: look whether what was "
+                         "said of their values is so")
         pixels_at: list[list[int]] = []
         labels_at: list[list[int]] = []
         for i, frames in enumerate(stack.frames):

@@ -53,7 +53,7 @@ def read_split(path: Path, cohort: Cohort) -> Split:
     """
     document = read_json(path)
     parts = ("train", "validation", "test")
-    known = {*parts, "seen", "taught"}
+    known = {*parts, "seen", "taught", "patients"}
     if not isinstance(document, dict) or not set(document) <= known or not document.get("train") or not all(
             isinstance(document.get(part, []), list) for part in parts):
         raise PlaneSSLError(

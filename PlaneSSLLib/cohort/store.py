@@ -13,10 +13,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -162,9 +163,11 @@ class Cohort:
             found[self.studies[name].patient if name in self.studies else name].append(name)
         return list(map(tuple, found.values()))
 
-    def of_same_patients(self, names: Collection[str]) -> set[str]:
-        """All studies here of the patients of these; who is not of this cohort is passed over."""
-        patients = {self.studies[name].patient for name in names if name in self.studies}
+    def of_same_patients(self, names: Collection[str], elsewhere: Mapping[str, str] = MappingProxyType({})) -> set[str]:
+        """All studies here of the patients of these. elsewhere: whose those are that are not of this cohort; of others
+        nobody knows.
+        """
+        patients = {self.studies[name].patient if name in self.studies else elsewhere.get(name) for name in names}
         return {name for name, study in self.studies.items() if study.patient in patients}
 
     def _subject(self, name: str) -> str:

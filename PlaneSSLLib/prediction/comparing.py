@@ -107,7 +107,7 @@ def _same_grid(grid: Grid, cohort: Cohort, others: Cohort, out: Path) -> None:
         before = read_json(out / "grid.json")
         differ = [f"the {key} have changed" if " of " in key else f"{key}: {before.get(key)} and {now[key]}"
                   for key in fixed
-                  if (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before.get(key)]
+                  if (list(now[key]) if isinstance(now[key], tuple) else now[key]) != before.get(key, [])]
         if differ:
             raise PlaneSSLError(f"{out} holds another comparison ({'; '.join(differ)}); choose another folder.")
     write_json(out / "grid.json", now)

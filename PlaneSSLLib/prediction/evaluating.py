@@ -46,10 +46,11 @@ def evaluate(
         if not names:
             raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
     taught = run.taught or set(run.split.train)  # a pretraining trains on planes alone
-    of_taught, validated = cohort.of_same_patients(taught), cohort.of_same_patients(run.split.validation)
+    of_taught, validated, of_seen = (cohort.of_same_patients(of, run.patients) for of in (
+        taught, run.split.validation, run.seen))
     counts = {kind: len(of.intersection(names)) for kind, of in (
         ("trained_on", of_taught), ("selected_on", validated - of_taught),
-        ("seen", cohort.of_same_patients(run.seen) - of_taught - validated))}
+        ("seen", of_seen - of_taught - validated))}
     here = namings(cohort.pseudonyms)
     unknown = {kind: not namings(of) <= here for kind, of in (
         ("trained_on", taught), ("selected_on", run.split.validation), ("seen", run.seen))}

@@ -79,7 +79,7 @@ def _volume(file: Path, anatomy: str | None, names: Mapping[int, str]) -> Result
     except ValueError as error:
         raise PlaneSSLError(f"{file} {error}.") from None
     segments = [(name, code) for name, code, _ in segments_of(file)]
-    said = [(name, "") for name in (names or named_values(file)).values() if name != BACKGROUND]
+    said = [(name, "") for name in (names or named_values(file)).values() if name.strip().lower() != BACKGROUND]
     if anatomy is None and not (said or segments):
         raise PlaneSSLError(f"{file} does not say what its labels mean: name the anatomy with --anatomy.")
     chosen = load(anatomy) if anatomy else _anatomy_of(said or segments, file)
@@ -146,7 +146,7 @@ def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -
             held = set()
         held |= names
         for key, (plane, labels) in _slices(seg, anatomy, source):
-            _lay_over(phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source)
+            _lay_over(phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source, _is_fraction(seg))
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
     measures = segs[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     description = str(segs[0].get("SeriesDescription") or "")
@@ -199,7 +199,7 @@ def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tu
     shared = seg.SharedFunctionalGroupsSequence[0]
     found: dict[tuple, tuple[Plane, np.ndarray]] = {}
     # A fraction, or a probability, of a half and more is the structure's.
-    least = int(seg.MaximumFractionalValue) / 2 if seg.get("SegmentationType") == "FRACTIONAL" else 1
+    least = int(seg.MaximumFractionalValue) / 2 if _is_fraction(seg) else 1
     pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     for groups, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
         position = groups.PlanePositionSequence[0].ImagePositionPatient
@@ -212,15 +212,22 @@ def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tu
             found[key] = plane, np.zeros(plane.shape, np.uint8)
         identified = groups if "SegmentIdentificationSequence" in groups else shared
         number = identified.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        _lay_over(found[key][1], np.where(mask >= least, meaning[int(number)], 0), source)
+        _lay_over(found[key][1], np.where(mask >= least, meaning[int(number)], 0), source, _is_fraction(seg))
     yield from found.items()
 
 
-def _lay_over(labels: np.ndarray, more: np.ndarray, source: Path) -> None:
-    """Add label values to others of the same pixels; PlaneSSLError where they overlap."""
-    if ((labels > 0) & (more > 0) & (labels != more)).any():
-        raise PlaneSSLError(f"{source} holds segments that overlap, which no label map can: let them not, in the "
-                            "Segment Editor of 3D Slicer, say.")
+def _is_fraction(seg: pydicom.Dataset) -> bool:
+    return seg.get("SegmentationType") == "FRACTIONAL"
+
+
+def _lay_over(labels: np.ndarray, more: np.ndarray, source: Path, fraction: bool) -> None:
+    """Add label values to others of the same pixels; PlaneSSLError where they overlap.
+
+    Not where two structures have half of a pixel each.
+    """
+    if not fraction and ((labels > 0) & (more > 0) & (labels != more)).any():
+        raise PlaneSSLError(f"{source} holds segments that overlap, which no label map can: remove the overlap, for "
+                            "example in 3D Slicer's Segment Editor.")
     np.copyto(labels, more, where=more > 0, casting="unsafe")
 
 

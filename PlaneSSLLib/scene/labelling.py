@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from vtkmodules.util.vtkConstants import VTK_UNSIGNED_CHAR
 from .. import PlaneSSLError
 from .. import anatomy as anatomies
 from ..anatomy import Anatomy, Label
+from ..files import read_json, write_json
 from ..study import Stack, Study
 from ..study.writing import study_from, write_labelled_study
 from . import nodes
@@ -60,13 +62,26 @@ def _save(folder: Path, volume, segmentation, anatomy: str | None, view: str | N
     if drawing is not None:
         stack = drawing.now.acquired.stack(volume.GetAttribute(nodes.STACK))
         known = {"in_order": True, "side": stack.side, "frame_of_reference": _stands_for(stack.frame_of_reference),
-                 "patient": _stands_for(_patient_of(drawing.now.acquired))}
+                 "patient": _pseudonym(_patient_of(drawing.now.acquired), folder.parent)}
     return write_labelled_study(folder, anatomy, view, _to_lps(volume), images, labels, overwrite, source, **known)
 
 
 def _patient_of(study: Study) -> str:
     """By a header, or a study.json that says so; folders of one name are no patient."""
     return study.identifier or (study.patient if study.patient != study.subject else "")
+
+
+def _pseudonym(patient: str, pool: Path) -> str:
+    """Digits for a patient among those whose outlines are kept in a folder; none for nobody.
+
+    With a secret that is kept there: the numbers of patients are so few that all could be tried out.
+    """
+    if not patient:
+        return ""
+    file = pool / ".secret.json"
+    if not file.is_file():
+        write_json(file, secrets.token_hex(16))
+    return _stands_for(f"{read_json(file)} {patient}")
 
 
 def _stands_for(identifier: str) -> str:

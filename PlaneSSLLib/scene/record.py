@@ -96,11 +96,15 @@ class DrawnStudy:
 
 
 def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
-    """All of a study but its pixels, and the colours of its views."""
+    """All of a study but its pixels, and the colours of its views.
+
+    Of identifiers in headers, only that by which the study is called anyway.
+    """
     known = _views_of(study.anatomy)
     unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if view not in known]
     return json.dumps({
-        **replace(study, folder=study.folder.absolute(), problems=(), labels=(), notes=tuple(notes)).as_json(),
+        **replace(study, folder=study.folder.absolute(), problems=(), labels=(), notes=tuple(notes), uids=(),
+                  identifier=study.identifier if study.identifier == study.subject else "").as_json(),
         "any_frame": any_frame,
         "stacks": [{
             **stack.as_json(),

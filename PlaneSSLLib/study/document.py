@@ -70,7 +70,8 @@ def read_document(folder: Path) -> Document:
         problems.append(Problem(file, '"classes" is no object of classes and answers'))
         classes = {}
     values = found.get("label_values", {})
-    if not isinstance(values, dict) or not all(one.isdigit() and isinstance(name, str) for one, name in values.items()):
+    if not isinstance(values, dict) or not all(
+            one.isdecimal() and isinstance(name, str) for one, name in values.items()):
         problems.append(Problem(file, '"label_values" is no object of values in label maps and structures'))
         values = {}
     side, frames = found.get("side", ""), found.get("frames_of_reference", {})

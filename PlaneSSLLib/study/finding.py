@@ -15,7 +15,7 @@ from .layouts import cases
 from .model import Problem, Study
 from .patients import one_each
 from .reading import read_study
-from .scanning import DISC_CONTENTS, files_below
+from .scanning import DISC_CONTENTS, SKIPPED_FOLDERS, files_below
 from .volumes import ENDINGS
 
 OURS = "plan.json", "anatomy.toml"  # by which a cohort, or a run, is known: what lies in it is no study
@@ -42,9 +42,10 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
 
     A folder with a study.json is one. Folders of DICOM belong together, in their common parent, if they are of one
     patient and one study; where the study's UID is blank, if no series occurs twice. A folder of volume files is one,
-    but every file if each seems to be another patient's, or if several studies lie below, and in the nnU-Net layout
-    every case. What lies in a cohort or in a run is none. Of DICOM, one header is read of each folder. damaged: also
-    folders none of whose images can be read, and below which there is no study, so that reading them tells why.
+    but every file if each seems to be another patient's, or if it is the root and several studies lie below, and in the
+    nnU-Net layout every case. What lies in a cohort or in a run is none. Of DICOM, one header is read of each folder.
+    damaged: also folders none of whose images can be read, and below which there is no study, so that reading them
+    tells why.
     PlaneSSLError if there is no folder.
     """
     root = Path(root)
@@ -80,16 +81,19 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
             unread.append(folder)
     studies += [found.path for found in _merged(root, candidates)]
     for folder in sorted(loose, key=lambda path: -len(path.parts)):
-        # A file that was left beside the folders of patients makes no study of them all.
-        studies += loose[folder] if sum(folder in study.parents for study in studies) > 1 else [folder]
+        # A file that was left beside the folders of patients makes no study of them all. Further down, folders may be
+        # those of a patient's series.
+        patients = folder == root and sum(folder in study.parents for study in studies) > 1
+        studies += loose[folder] if patients else [folder]
     studies += [folder for folder in unread if not any(folder in study.parents for study in studies)]
     return sorted(_outermost(studies))
 
 
 def label_folders(root: Path) -> list[Path]:
     """The folders below a root that hold label maps, as their names tell."""
-    folders = {file.parent for file in files_below(root)[0] if file.name.lower().endswith(ENDINGS)}
-    return sorted(folder for folder in folders if LABEL_FOLDER.fullmatch(folder.name))
+    known = [folder for folder in root.rglob("*") if folder.is_dir() and (
+        LABEL_FOLDER.fullmatch(folder.name) or folder.name in SKIPPED_FOLDERS)]
+    return sorted(folder for folder in known if any(file.name.lower().endswith(ENDINGS) for file in folder.iterdir()))
 
 
 def read_studies(paths: list[Path], anatomy: str | None = None, workers: int = 1) -> Iterator[Study | Problem]:

@@ -16,7 +16,7 @@ from .filenames import (
 from .labels import is_of_one_phase, label_phases
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
-from .patients import lie_apart, named_apart, of_how_many, several_cycles, too_many
+from .patients import are_many, lie_apart, named_apart, of_how_many, several_cycles
 from .volumes import ENDINGS, VolumeFile, frames_of
 
 UNNAMED = Naming("", 0.0)
@@ -160,8 +160,11 @@ def loose_volumes(files: list[Path]) -> Volumes:
                       dimension_of([volume.file for volume in same]))
             found.mixed = found.mixed or several_cycles(same)
         every += volumes
-    found.mixed = found.mixed or lie_apart([volume for volume in every if beside[volume.file]]) or named_apart(
-        every) or too_many(every)
+    found.mixed = found.mixed or lie_apart([volume for volume in every if beside[volume.file]]) or named_apart(every)
+    if not found.mixed and are_many(every):
+        found.problems.append(Problem(every[0].file, (
+            f"and {len(every) - 1} files beside it are taken for one patient's, and they are many: if they are of "
+            "several, put those of each into a folder of its own")))
     known = {label.file for label in found.labels} | {problem.file for problem in found.problems}
     left = [file for file in files if file not in images and file not in known]
     if len(left) == len(found.stacks) == 1 and not found.labels and LABEL_FOLDER.fullmatch(stem(left[0])):

@@ -19,12 +19,14 @@ DATA_SET = "dataset.json"
 BACKGROUND = "background"
 SURROUNDED = 0.6  # of the border of what lies in another structure, at least, is with that
 AHEAD = 0.3  # by so much of its border something else must be surrounded more
+TOUCHING, ENCLOSED = 0.1, 0.85  # of its border, with what it should not touch, and with that and what is around
 
 
 def read_values(text: str) -> dict[int, str]:
     """Value -> structure, from text such as "1=LV,2=MYO,3=RV"; PlaneSSLError if it says nothing of the kind."""
     pairs = [pair.partition("=") for pair in text.split(",")]
-    if not all(value.strip().isdigit() and name.strip() for value, _, name in pairs):
+    if not all(value.strip().isdecimal() and name.strip() for value, _, name in pairs) or len(
+            {int(value) for value, _, _ in pairs}) < len(pairs):
         raise PlaneSSLError(f"'{text}' does not say what values stand for: expected VALUE=NAME,..., such as "
                             "1=LV,2=MYO,3=RV.")
     return {int(value): name.strip() for value, _, name in pairs}
@@ -61,8 +63,8 @@ def structure_of(anatomy: Anatomy, name: str, terminology: str, file: Path) -> i
 
 def label_values(values: np.ndarray, file: Path, anatomy: Anatomy | None,
                  names: Mapping[int, str] = MappingProxyType({})) -> np.ndarray:
-    """What a label file holds, (..., rows, columns), as uint8 label values of an anatomy: by the names that are given,
-    those of its segments, or those of its data set; else the values are the anatomy's own.
+    """What a label file holds, (..., rows, columns), as uint8 label values of an anatomy: by the names of its segments,
+    those that are given, or those of its data set; else the values are the anatomy's own.
 
     Without an anatomy, the file's own whole numbers. Numbers a thousandth off are whole: converters that scale to
     integers and back leave them so. PlaneSSLError where they are not whole, or nothing that the anatomy knows, and
@@ -75,13 +77,18 @@ def label_values(values: np.ndarray, file: Path, anatomy: Anatomy | None,
         values = whole.astype(np.int32)
     if anatomy is None:
         return values
-    meaning = _as_said(values, file, anatomy, names) or {
-        value: structure_of(anatomy, name, terminology, file) for name, terminology, value in segments_of(file)
-    } or _by_data_set(values, file, anatomy)
+    meaning = {value: structure_of(anatomy, name, terminology, file)
+               for name, terminology, value in segments_of(file)} or _as_said(
+                   values, file, anatomy, names) or _by_data_set(values, file, anatomy)
     if not meaning:
         require_known(values, file, anatomy)
         found = values.astype(np.uint8)
-        _require_arranged(found, file, anatomy)
+        if odd := _surrounded_otherwise(found, anatomy):
+            expected, other, _ = odd
+            exchanged = {expected: other, other: expected}
+            raise PlaneSSLError(
+                f"In the label map {file} {_told(*odd)}: its values seem to be numbered otherwise. "
+                f"{_say(anatomy, exchanged)} If they are right, say that: --labels '{_listed_values(anatomy)}'.")
         return found
     found = np.zeros(values.shape, np.uint8)
     for value, structure in meaning.items():
@@ -94,7 +101,7 @@ def _as_said(values: np.ndarray, file: Path, anatomy: Anatomy, names: Mapping[in
     found = {}
     for value, name in names.items():
         structure = anatomy.structure(name)
-        if structure is None and name != BACKGROUND:
+        if (structure is None or not value) and name.strip().lower() != BACKGROUND:
             raise PlaneSSLError(f"The value {value} of label maps is said to be '{name}', which is no structure of the "
                                 f"anatomy '{anatomy.name}'; it has {_listed(_structures(anatomy))}, and {BACKGROUND}.")
         found[value] = structure.value if structure else 0
@@ -189,25 +196,41 @@ def require_known(labels: np.ndarray, file: Path, anatomy: Anatomy) -> None:
                             f"not know; it has {_listed(_structures(anatomy)) or 'none'}. {_say(anatomy)}")
 
 
-def _require_arranged(labels: np.ndarray, file: Path, anatomy: Anatomy) -> None:
-    """PlaneSSLError where what lies in a structure is not what the anatomy says does: they are numbered otherwise."""
+def odd_arrangement(labels: np.ndarray, anatomy: Anatomy) -> str:
+    """How (..., rows, columns) label values lie otherwise than the anatomy says they do; empty where they do not."""
+    odd = _surrounded_otherwise(labels, anatomy)
+    return _told(*odd) if odd else ""
+
+
+def _told(expected: Label, other: Label, around: Label) -> str:
+    return f"{_valued(around)} surrounds {_valued(other)}, where {_valued(expected)} is expected"
+
+
+def _surrounded_otherwise(labels: np.ndarray, anatomy: Anatomy) -> tuple[Label, Label, Label] | None:
+    """The structure that another should surround, the one that it does surround, and itself; None if all is as it
+    should be.
+
+    Something else lies in what should surround a structure; or it does together with that structure, which it touches,
+    as a cavity does with a scar in its wall where that is taken for the cavity.
+    """
     within = [label for label in anatomy.labels if label.surrounded_by]
     if not within:
-        return
+        return None
     borders = np.zeros((256, 256), np.intp)  # how many pixels of one value have a neighbour of another in the plane
     for one, other in ((labels[..., 1:], labels[..., :-1]), (labels[..., 1:, :], labels[..., :-1, :])):
         differ = one != other
         borders += np.bincount(one[differ].astype(np.intp) * 256 + other[differ], minlength=256**2).reshape(256, 256)
     borders += borders.T
+    shares = borders / np.maximum(borders.sum(1, keepdims=True), 1)
     for label in within:
         around = anatomy.structure(label.surrounded_by)
-        share = borders[:, around.value] / np.maximum(borders.sum(1), 1)
-        others = [one for one in anatomy.labels if one not in (label, around)]
-        found = max(others, key=lambda one: share[one.value], default=label)
-        if share[found.value] > max(SURROUNDED, share[label.value] + AHEAD):
-            raise PlaneSSLError(f"In the label map {file} {_valued(around)} surrounds {_valued(found)}, where "
-                                f"{_valued(label)} is expected: its values seem to be numbered otherwise. "
-                                f"{_say(anatomy, {found: label, label: found})}")
+        for other in anatomy.labels:
+            surrounded, touching = shares[other.value, around.value], shares[other.value, label.value]
+            if other not in (label, around) and (
+                    surrounded > max(SURROUNDED, shares[label.value, around.value] + AHEAD)
+                    or (touching > TOUCHING and surrounded + touching > ENCLOSED)):
+                return label, other, around
+    return None
 
 
 def _valued(label: Label) -> str:
@@ -216,6 +239,9 @@ def _valued(label: Label) -> str:
 
 def _say(anatomy: Anatomy, instead: Mapping[Label, Label] = MappingProxyType({})) -> str:
     """The way out. instead: structures that others may stand for."""
-    example = ",".join(f"{label.value}={instead.get(label, label).name}" for label in anatomy.labels)
-    return (f"Say what its values stand for, as in --labels '{example}', or in a study.json "
+    return (f"Say what its values stand for, as in --labels '{_listed_values(anatomy, instead)}', or in a study.json "
             '("label_values": {"VALUE": "NAME"}).')
+
+
+def _listed_values(anatomy: Anatomy, instead: Mapping[Label, Label] = MappingProxyType({})) -> str:
+    return ",".join(f"{label.value}={instead.get(label, label).name}" for label in anatomy.labels)

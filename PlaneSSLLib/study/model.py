@@ -78,7 +78,8 @@ class Stack:
         What else the document says is passed over.
         """
         plain = {one.name: document[one.name] for one in fields(cls) if one.name in document}
-        naming = Naming(**{**document["naming"], "reasons": tuple(document["naming"]["reasons"])})
+        named = document.get("naming") or {key: document[key] for key in ("view", "confidence", "given")}
+        naming = Naming(**{**named, "reasons": tuple(named.get("reasons", ()))})
         planes = tuple(Plane(**plane) for plane in document["planes"])
         return cls(**{**plain, "naming": naming, "planes": planes, "frames": frames, "notes": tuple(document["notes"])})
 
@@ -222,8 +223,9 @@ class Study:
         return cls(**{
             **plain, "folder": Path(document["folder"]), "stacks": stacks, "notes": tuple(document["notes"]),
             "uids": tuple(document.get("uids", ())),
-            "problems": tuple(Problem(Path(file), reason) for file, reason in document["problems"]),
-            "labels": tuple(LabelFile(Path(file), *where, dict(names)) for file, *where, names in document["labels"])})
+            "problems": tuple(Problem(Path(file), reason) for file, reason in document.get("problems", ())),
+            "labels": tuple(LabelFile(Path(file), *where, dict(names))
+                            for file, *where, names in document.get("labels", ()))})
 
     @property
     def side(self) -> str:

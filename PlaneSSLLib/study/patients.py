@@ -83,7 +83,7 @@ def named_apart(volumes: Sequence[VolumeFile]) -> str:
     for volume in volumes:
         begin, *end = re.split(r"[-_. ]", stem(volume.file), maxsplit=1)
         by_end["".join(end)][begin] = volume
-    several = [alike for alike in by_end.values() if len(alike) > 1]
+    several = [alike for alike in by_end.values() if len(alike) > 2]  # two may be left and right, or before and after
     if len(several) < 2 or len({frozenset(alike) for alike in several}) > 1:
         return ""
     for alike in several:
@@ -94,13 +94,10 @@ def named_apart(volumes: Sequence[VolumeFile]) -> str:
     return ""
 
 
-def too_many(volumes: Sequence[VolumeFile]) -> str:
-    """What volumes seem to be of which of one direction lie on more grids than one patient's sequences would."""
-    stacks = [volume for volume in volumes if len(volume.planes) >= 3]
-    grids, _ = _spread(stacks)
-    return "" if len(grids) <= MOST_SEQUENCES else (
-        f"several patients, as it seems (more than {MOST_SEQUENCES} volumes like {grids[0].file.name}, on grids of "
-        "their own)")
+def are_many(volumes: Sequence[VolumeFile]) -> bool:
+    """Are there more volumes of one direction, on grids of their own, than one patient's sequences usually are?"""
+    grids, _ = _spread([volume for volume in volumes if len(volume.planes) >= 3])
+    return len(grids) > MOST_SEQUENCES
 
 
 def _spread(volumes: Sequence[VolumeFile]) -> tuple[list[VolumeFile], list[Plane]]:

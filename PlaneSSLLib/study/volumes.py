@@ -165,12 +165,14 @@ def write_volume(image: sitk.Image, path: Path) -> None:
     with replacing(path) as side:
         try:
             sitk.WriteImage(image, str(side), True)
-            again = sitk.ReadImage(str(side))
         except RuntimeError as error:
-            raise PlaneSSLError(f"{path.name} cannot be written: {itk_reason(error)}.") from None
-        if (side.suffix == ".gz" and not _unpacks(side)) or not np.array_equal(
-                *map(sitk.GetArrayViewFromImage, (image, again)), equal_nan=True):
-            raise PlaneSSLError(f"{path.name} cannot be written whole: is the disk full?")
+            raise PlaneSSLError(f"{path} cannot be written: {itk_reason(error)}.") from None
+        try:
+            again = VolumeFile(side).array
+        except (ValueError, PlaneSSLError):
+            raise PlaneSSLError(f"{path} cannot be written whole: is the disk full?") from None
+        if again.size != image.GetNumberOfPixels():
+            raise PlaneSSLError(f"{path} cannot be written whole: is the disk full?")
 
 
 def _unpacks(file: Path) -> bool:

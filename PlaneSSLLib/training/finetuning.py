@@ -70,7 +70,8 @@ def finetune(
     return run_training(
         cohort, target, split, settings, network or (start.config["network"] if start else "small"), Path(out), config,
         prepare_network=lambda fresh: {} if start is None else transfer_weights(fresh, start, transfer),
-        seen=start.seen if start else (), taught=split.train + tuple(start.taught if start else ()), guide=guide,
+        seen=start.seen if start else (), taught=split.train + tuple(start.taught if start else ()),
+        patients=start.patients if start else {}, guide=guide,
         overwrite=overwrite, resume=resume, report=report)
 
 

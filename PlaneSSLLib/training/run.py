@@ -7,11 +7,14 @@ import io
 import json
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 
+import filelock
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -33,8 +36,8 @@ from ..files import (
 )
 from .networks import Head, Network, build
 
-GUIDE = "guide.safetensors"
-OWN = ("config.json", "plan.json", "anatomy.toml", "splits.json", "versions.json", "results.json", GUIDE,
+GUIDE, LOCK = "guide.safetensors", "training.lock"
+OWN = ("config.json", "plan.json", "anatomy.toml", "splits.json", "versions.json", "results.json", GUIDE, LOCK,
        "weights.safetensors", "state.pt", "metrics.csv", "events.jsonl", "tensorboard", "report.html", "curves.png",
        "outlines.png", "lines.png")
 
@@ -52,11 +55,12 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool,
-               seen: Iterable[str] = (), taught: Iterable[str] = (), guide: Run | None = None) -> Run:
+               seen: Iterable[str] = (), taught: Iterable[str] = (), patients: Mapping[str, str] = MappingProxyType({}),
+               guide: Run | None = None) -> Run:
         """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run.
 
         A finished run that is to be replaced is kept in a folder within until `finish`. seen: see `Run.seen`; those who
-        train need not be named. taught: see `Run.taught`. guide: the run whose weights see how images lie, see
+        train need not be named. taught, patients: see `Run`. guide: the run whose weights see how images lie, see
         `Run.guide`.
         """
         run = cls(folder)
@@ -72,7 +76,8 @@ class Run:
         write_json(run.folder / "plan.json", plan.as_json())
         write_text(run.folder / "anatomy.toml", anatomy_toml)
         write_json(run.folder / "splits.json", {
-            **split.as_json(), "seen": sorted({*split.train, *seen}), "taught": sorted({*taught})})
+            **split.as_json(), "seen": sorted({*split.train, *seen}), "taught": sorted({*taught}),
+            "patients": dict(sorted(patients.items()))})
         if guide is not None:
             _write_weights(guide.guiding_network().state_dict(), run.folder / GUIDE)
         write_json(run.folder / "config.json", config)  # the last: without it, it is no run
@@ -139,6 +144,11 @@ class Run:
         return set(read_json(self.folder / "splits.json")["taught"])
 
     @property
+    def patients(self) -> dict[str, str]:
+        """Of all whom it has learnt from, or was validated on, whose studies they are."""
+        return read_json(self.folder / "splits.json").get("patients", {})
+
+    @property
     def versions(self) -> dict[str, str]:
         """Of PlaneSSL and the libraries that it was trained with."""
         return read_json(self.folder / "versions.json")
@@ -175,6 +185,22 @@ class Run:
         last = "config.json", "results.json"  # by which it is known that a run, and that a finished one, is here
         for path in sorted(own, key=lambda path: last.index(path.name) if path.name in last else -1):
             path.replace(self.replaced / path.name)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other process train this run meanwhile; PlaneSSLError where one does.
+
+        The system lets go of the lock when a process ends, however it does.
+        """
+        lock = filelock.FileLock(self.folder / LOCK, blocking=False)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise PlaneSSLError(f"Another process is training {self.folder}: wait for it, or cancel it.") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def finish(self, results: dict) -> None:
         """Write results.json, which says that the training has ended, and let go of the run that it replaces."""

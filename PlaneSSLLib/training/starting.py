@@ -3,9 +3,11 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch.utils.data import Dataset
@@ -48,15 +50,15 @@ def free_places_of(task: Joint, cohort: Cohort, split: Split, among: Collection[
 def run_training(
     cohort: Cohort, task: Task, split: Split, settings: Settings, network_name: str, out: Path, config: dict, *,
     prepare_network: Callable[[Network], dict] = lambda network: {}, seen: Collection[str] = (),
-    taught: Collection[str] = (), guide: Run | None = None,
+    taught: Collection[str] = (), patients: Mapping[str, str] = MappingProxyType({}), guide: Run | None = None,
     overwrite: bool = False, resume: bool = False, report: Report = silent,
 ) -> dict:
     """Train and write the run at `out`; returns its results.
 
     config: what else is to be known about the run. prepare_network: takes pretrained weights over and returns what it
-    has to say about them. seen: whose images these weights have learnt from already. taught, guide: see `Run.create`.
-    With resume, a run that is there goes on, on the studies that it began with; if its choices differ from these, both
-    are shown.
+    has to say about them. seen: whose images these weights have learnt from already. taught, patients, guide: see
+    `Run.create`. With resume, a run that is there goes on, on the studies that it began with; if its choices differ
+    from these, both are shown.
     """
     keep_freed_memory()
     training = places_of(task, cohort, split.train)
@@ -87,7 +89,10 @@ def run_training(
         if device.type == "cuda":
             torch.cuda.set_device(device)
         transfer = prepare_network(network)  # before a run is begun that could not go on
-        run = _start(out, choices, cohort, split, seen, taught, guide, overwrite, resume, processes)
+        here = {name: cohort.studies[name].patient for name in {*seen, *split.train, *split.validation}
+                if name in cohort.studies}
+        patients = {**patients, **here}
+        run = _start(out, choices, cohort, split, seen, taught, patients, guide, overwrite, resume, processes)
         if run.finished:
             raise PlaneSSLError(f"The run {out} is finished; there is nothing to resume.")
         if run.replaced.exists() and processes.first:
@@ -103,7 +108,8 @@ def run_training(
             for end, one, cost in ((settings.coarse_steps, _coarser(task, network.body.multiple), COARSE_COST),
                                    (settings.steps, task, 1.0)) if end]
         engine = Engine(network, stages, settings, run, device, processes, report)
-        last, kept = engine.train()
+        with run.alone() if processes.first else nullcontext():
+            last, kept = engine.train()
         results = {"run": str(out), "epochs": last["epoch"], "kept_epoch": kept["epoch"],
                    "train": len(split.train), "device": str(device),
                    "losses": {k: v for k, v in last.items() if k.startswith("loss_")},
@@ -141,7 +147,7 @@ def _differences(one: dict, other: dict) -> Iterator[str]:
 
 def _start(
     out: Path, choices: dict, cohort: Cohort, split: Split, seen: Collection[str], taught: Collection[str],
-    guide: Run | None, overwrite: bool, resume: bool, processes: Processes,
+    patients: Mapping[str, str], guide: Run | None, overwrite: bool, resume: bool, processes: Processes,
 ) -> Run:
     if (run := Run.begun(out, resume)) is not None:
         run.plan.require_same(cohort.plan, f"The run {out}", f"the cohort {cohort.folder}")
@@ -154,7 +160,7 @@ def _start(
                                 "resume with its own choices, or start another run.")
     elif processes.first:
         toml = (cohort.folder / "anatomy.toml").read_text(encoding="utf-8")
-        run = Run.create(out, choices, cohort.plan, toml, split, overwrite, seen, taught, guide)
+        run = Run.create(out, choices, cohort.plan, toml, split, overwrite, seen, taught, patients, guide)
     processes.wait()
     return Run(out) if not processes.first else run
 

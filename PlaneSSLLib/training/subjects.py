@@ -52,12 +52,12 @@ def tell_overlap(start: Run, cohort: Cohort, split: Split, report: Report) -> No
         notice(report, (
             f"The run {start.folder} has learnt from another cohort: whether some of the {len(asked)} subjects to "
             f"validate or test on are among its own cannot be told. {SAME_NAMES}"))
-    taught = asked & cohort.of_same_patients(start.taught)
+    taught = asked & cohort.of_same_patients(start.taught, start.patients)
     if taught:
         notice(report, (
             f"The run {start.folder} has learnt from the labels of {len(taught)} of these {len(asked)} subjects to "
             "validate or test on: figures on them say nothing about others."))
-    opened = set(split.test) & cohort.of_same_patients(start.seen) - taught
+    opened = set(split.test) & cohort.of_same_patients(start.seen, start.patients) - taught
     if opened:
         notice(report, (
             f"The run {start.folder} has learnt from the images of {len(opened)} of these {len(split.test)} test "

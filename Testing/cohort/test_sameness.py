@@ -117,3 +117,15 @@ def test_visits_that_study_json_names_apart_are_told_where_headers_know_one_pati
         write_json(visits / name / "study.json", {"subject": name, "patient": "a"})
     (told,) = prepare([visits], "heart", tmp_path / "c")["notes"]
     assert "1 patients have several studies" in told
+
+
+def test_a_cohort_of_other_pseudonyms_is_not_added_to(tmp_path):
+    """Those of an earlier version were shorter: each patient would have been there twice, to train and to validate."""
+    write_study(tmp_path / "s", 1)
+    prepare([tmp_path / "s"], "heart", tmp_path / "c")
+    (study,) = (tmp_path / "c" / "studies").iterdir()
+    study.rename(study.with_name(study.name[4:]))
+    for out, names_of in ((tmp_path / "c", None), (tmp_path / "d", tmp_path / "c")):
+        with pytest.raises(PlaneSSLError, match="made by an earlier version"):
+            prepare([tmp_path / "s"], "heart", out, names_of=names_of)
+    assert not (tmp_path / "d").exists()

@@ -264,7 +264,7 @@ def test_a_draw_in_which_all_answer_alike_is_left_out_and_told(cohort_folder, ot
     monkeypatch.setattr(comparing, "evaluate", lambda *a, **k: {"classes": {"dilated": {"auc": 0.5}}})
     told = []
     compare(grid, tmp_path / "out", report=lambda event: told.append(event.get("text", "")))
-    assert "cannot be told" in told[0] and "Draw 0 of 1 is left out" in told[1]
+    assert any("cannot be told" in text for text in told) and any("Draw 0 of 1 is left out" in text for text in told)
     left = [text for text in told if "left out" in text]
     finetuned = list((tmp_path / "out" / "finetuning").iterdir())
     assert len(left) + len(finetuned) == 7 and len(left) > 1 and len(finetuned) > 1

@@ -90,6 +90,23 @@ def test_cohorts_of_the_same_pseudonyms_know_who_is_in_both(run, cohorts, tmp_pa
     assert not (tmp_path / "d").exists()
 
 
+def test_another_visit_of_a_patient_in_another_cohort_is_known(cohorts, tmp_path):
+    """By the patient's pseudonym, which both cohorts share: the study is none that the run has seen."""
+    for visit in (1, 2):
+        for seed in range(2):
+            folder = write_study(tmp_path / f"v{visit}" / f"s{seed}", 10 * visit + seed, slices=2)
+            write_json(folder / "study.json", {**read_json(folder / "study.json"), "patient": f"somebody-{seed}"})
+    prepare([tmp_path / "v1"], "heart", tmp_path / "c1", names_of=cohorts[0])
+    prepare([tmp_path / "v2"], "heart", tmp_path / "c2", names_of=cohorts[0])
+    first, second = Cohort(tmp_path / "c1").studies.values()
+    made = write_untrained_run(tmp_path / "r", "segmentation")
+    write_json(made / "splits.json", {
+        "train": [first.pseudonym], "validation": [], "test": [], "seen": [first.pseudonym, second.pseudonym],
+        "taught": [first.pseudonym], "patients": {one.pseudonym: one.patient for one in (first, second)}})
+    found = evaluate(made, tmp_path / "c2")
+    assert (found["trained_on"], found["selected_on"], found["seen"]) == (1, 0, 1)
+
+
 def test_a_pretraining_on_another_cohort_may_have_seen_anybody(run, cohorts):
     """Its pseudonyms say nothing here: that nobody was seen is not claimed."""
     splits = read_json(run / "splits.json")

@@ -166,7 +166,8 @@ def test_visits_of_a_patient_stay_together(tmp_path):
     """By what the headers say, of which nothing is written; studies whose patient nobody knows are several."""
     for n, identifier in enumerate(("P-17", "P-17", "", "")):
         made = study([stack("cine", "SAX", planes((1, 0, 0), (0, 1, 0), slices=3, centre=(n, 0, 0)))])
-        drawing = scene.draw_study(replace(made, identifier=identifier, patient=made.subject))
+        name = identifier or made.subject
+        drawing = scene.draw_study(replace(made, identifier=identifier, subject=name, patient=name))
         scene.add_segmentation(drawing, "cine", outlined((3, 64, 80), n), HEART.labels)
         scene.keep_outlines(tmp_path / "pool", *volume_and_segmentation(drawing, "cine"))
     assert b"P-17" not in b"".join(file.read_bytes() for file in tmp_path.rglob("*.json"))

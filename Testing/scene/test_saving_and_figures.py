@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from vtkmodules import vtkRenderingOpenGL2
 from PlaneSSLLib import PlaneSSLError, anatomy, scene
 from PlaneSSLLib.scene.lettering import letters, place_names
 from PlaneSSLLib.scene.offscreen import require_rendering
+from PlaneSSLLib.scene.record import from_text, to_text
 from PlaneSSLLib.scene.segmentations import outline_in, surfaces
 from PlaneSSLLib.study import lines_of
 
@@ -229,3 +232,26 @@ def test_a_name_that_is_needed_is_written_even_across_other_lines():
     without = place_names(segments, names, order, 0, (100, 200), 4.0)
     needed = place_names(segments, names, order, 1, (100, 200), 4.0)
     assert without[12] is None and needed[12] is not None
+
+
+def test_a_scene_knows_no_more_of_a_patient_than_the_study_says():
+    """A study.json has given it a name of its own: the header's identifier stays out of the scene."""
+    named = replace(heart(), subject="p001", patient="p001", identifier="4711-0815", uids=("1.2.840.99",))
+    plain = replace(named, subject="4711-0815", patient="4711-0815")
+    for study, known in ((named, ""), (plain, "4711-0815")):
+        text = to_text(study, False, [])
+        assert "1.2.840.99" not in text and ("4711" in text) == bool(known)
+        assert from_text(text, "{}", "{}").acquired.identifier == known
+
+
+def test_a_scene_of_before_is_read():
+    """What an earlier version wrote of a stack's view, and did not write of the study."""
+    document = json.loads(to_text(heart(), False, []))
+    for key in ("problems", "labels", "uids", "identifier", "patient", "classes", "mixed"):
+        del document[key]
+    for stack in document["stacks"]:
+        naming = stack.pop("naming")
+        stack |= {key: naming[key] for key in ("view", "confidence", "given")}
+    again = from_text(json.dumps(document), "{}", "{}").acquired
+    assert [stack.naming.view for stack in again.stacks] == [stack.view for stack in heart().stacks]
+    assert again.labels == again.problems == again.uids == ()

@@ -275,8 +275,12 @@ def test_a_file_that_the_system_does_not_give_stops_no_other_study(tmp_path, mon
 def test_a_volume_that_the_disk_does_not_hold_is_not_half_written(tmp_path, ending, little_room):
     """ITK writes what fits of a NIfTI file, says nothing, and reads it back."""
     made = np.random.default_rng(0).integers(0, 255, (4, 40, 50), np.uint8)
+    made[-1, 20:] = 0  # what is lost may be background
     with pytest.raises(PlaneSSLError, match=rf"out\.{ending} cannot be written"):
         write_volume(sitk.GetImageFromArray(made), tmp_path / f"out.{ending}")
+    if ending == "nii":
+        with pytest.raises(PlaneSSLError, match="whole"):
+            write_volume(sitk.GetImageFromArray(made[:2] * np.uint8([[[1]], [[0]]])), tmp_path / "out.nii")
     assert list(tmp_path.iterdir()) == []
     write_volume(sitk.GetImageFromArray(made[:1, :30]), tmp_path / f"out.{ending}")
     np.testing.assert_array_equal(VolumeFile(tmp_path / f"out.{ending}").array[0], made[:1, :30])

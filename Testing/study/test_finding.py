@@ -193,21 +193,31 @@ def test_a_file_left_beside_folders_of_patients_does_not_join_them(tmp_path):
 
 
 def test_names_that_begin_differently_and_lie_apart_are_several_patients(tmp_path):
-    for n, name in enumerate(("A0S9V9", "Meier", "x-y")):
+    for n, name in enumerate(("A0S9V9", "Meier", "xy")):
         volume(tmp_path / f"{name}_sa.nii.gz", origin=(60 * n, 0, 0), shape=(5, 20, 20))
         volume(tmp_path / f"{name}_4ch.nii.gz", origin=(60 * n, 5, 0), shape=(1, 20, 20))
     with pytest.raises(PlaneSSLError, match=r"several patients.*A0S9V9_sa.*named alike, lie apart.*a folder of their"):
         read_patient(tmp_path)
+    for n, name in enumerate(("pre", "post")):  # a patient who has moved
+        volume(tmp_path / "moved" / f"{name}_sa.nii.gz", origin=(60 * n, 0, 0), shape=(5, 20, 20))
+        volume(tmp_path / "moved" / f"{name}_4ch.nii.gz", origin=(60 * n, 5, 0), shape=(1, 20, 20))
+    assert read_patient(tmp_path / "moved").mixed == ""
     for name in ("T1", "T2", "PD"):
         for view, direction in (("sag", None), ("cor", (1, 0, 0, 0, 0, 1, 0, -1, 0))):
             volume(tmp_path / "knee" / f"{name}_{view}.nii.gz", direction=direction, shape=(5, 20, 20))
     assert read_patient(tmp_path / "knee").mixed == ""
 
 
-def test_more_grids_than_a_patient_has_sequences_are_several_patients(tmp_path):
+def test_more_grids_than_a_patient_has_sequences_are_told(tmp_path):
+    """A whole exam of one patient may have as many."""
     for n, name in enumerate("abcdefghi"):
         volume(tmp_path / f"{name * 3}.nii.gz", spacing=(1 + n / 20, 1, 8), shape=(5, 20, 20))
-        if n == 7:
-            assert read_patient(tmp_path).mixed == ""
-    with pytest.raises(PlaneSSLError, match="more than 8 volumes like aaa"):
-        read_patient(tmp_path)
+        told = [problem.reason for problem in read_patient(tmp_path).problems]
+        assert any("they are many" in reason for reason in told) == (n == 8)
+
+
+def test_folders_of_a_patients_series_stay_together(tmp_path):
+    for patient in ("p1", "p2"):
+        for name in ("sa", "la_4ch", "LGE/lge_sa", "T1/t1_sa"):
+            volume(tmp_path / patient / f"{name}.nii.gz")
+    assert [path.name for path in find_studies(tmp_path)] == ["p1", "p2"]

@@ -288,7 +288,7 @@ def test_a_copied_exam_under_another_name_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(("folder", "name", "labelled"), [
-    ("segmentation", "{}.segmentation_masks.nii.gz", 2), ("label_maps", "{}-gt-mask.nii.gz", 0),
+    ("segmentation", "{}.segmentation_masks.nii.gz", 2), ("labels", "{}_other.nii.gz", 0),
     ("segmentation_masks", "{}.nii.gz", 2), ("segmentations", "{}_other.nii.gz", 0)])
 def test_label_maps_are_found_by_name_or_told(tmp_path, folder, name, labelled):
     """As of OAI-ZIB: two words for a label map. Those of nobody are not passed over in silence."""
@@ -302,4 +302,4 @@ def test_label_maps_are_found_by_name_or_told(tmp_path, folder, name, labelled):
     done = prepare([tmp_path], "knee", tmp_path / "c")
     assert done["labelled"] == labelled
     told = [note for note in done["notes"] if "belong to no study" in note]
-    assert [folder in note for note in told] == ([] if labelled or folder == "label_maps" else [True])
+    assert [folder in note for note in told] == ([] if labelled else [True])

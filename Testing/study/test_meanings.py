@@ -41,12 +41,14 @@ def test_values_that_are_said_are_believed():
     np.testing.assert_array_equal(values_of(heart_map(lv=1, rv=3), MMS), heart_map())
     scar = heart_map(lv=1, rv=0)
     scar[1:3, 32:35, 20:30] = 7  # a scar in the wall
-    found = values_of(scar, {1: "LV cavity", 2: "myocardium", 7: "MYO", 9: "background"})
+    found = values_of(scar, {1: "LV cavity", 2: "myocardium", 7: "MYO", 9: " Background"})
     np.testing.assert_array_equal(found, heart_map(rv=0))
     with pytest.raises(PlaneSSLError, match=r"holds the values \[3\], and only what 1 LV, 2 MYO stand for was said"):
         values_of(heart_map(lv=1, rv=3), {1: "LV", 2: "MYO"})
     with pytest.raises(PlaneSSLError, match="value 1 of label maps is said to be 'left atrium', which is no structure"):
         values_of(heart_map(), {1: "left atrium", 2: "MYO", 3: "LV"})
+    with pytest.raises(PlaneSSLError, match="value 0 of label maps is said"):
+        values_of(heart_map(), {0: "RV", **MMS})
 
 
 @pytest.mark.parametrize(("labels", "surrounds"), [
@@ -61,6 +63,25 @@ def test_what_lies_in_the_wall_is_the_left_ventricle(labels, surrounds):
         values_of(labels)
     assert f"2 (MYO) surrounds {surrounds}, where 3 (LV) is expected" in str(refused.value)
     assert "--labels '1=LV,2=MYO,3=RV'" in str(refused.value)
+
+
+def test_a_scar_is_not_taken_for_the_cavity():
+    """EMIDEC: 1 cavity, 2 wall, 3 infarct, which begins beneath the cavity."""
+    labels = heart_map(lv=1, rv=0)
+    labels[:, 28:33, 26:40] = 3
+    with pytest.raises(PlaneSSLError, match=r"surrounds 1 \(RV\).*If they are right.*--labels '1=RV,2=MYO,3=LV'"):
+        values_of(labels)
+
+
+def test_segments_are_what_they_are_named_whatever_is_said_of_values(tmp_path):
+    """One map of many may have been corrected in Slicer, which numbers segments as they were drawn."""
+    image = sitk.GetImageFromArray(heart_map(lv=2, myo=1, rv=3))
+    for n, (name, value) in enumerate((("MYO", 1), ("LV", 2), ("RV", 3))):
+        for key, text in (("ID", name), ("Name", name), ("LabelValue", str(value)), ("Layer", "0")):
+            image.SetMetaData(f"Segment{n}_{key}", text)
+    sitk.WriteImage(image, str(tmp_path / "x.seg.nrrd"))
+    np.testing.assert_array_equal(
+        label_values(sitk.GetArrayFromImage(image), tmp_path / "x.seg.nrrd", HEART, MMS), heart_map())
 
 
 def test_what_segments_are_named_is_not_doubted():
@@ -100,8 +121,10 @@ def test_a_cohort_remembers_what_was_said(swapped, tmp_path):
     before = [study.outlines() for study in Cohort(tmp_path / "c").studies.values()]
     again = prepare([swapped], "heart", tmp_path / "c")
     assert (again["prepared"], again["notes"]) == (2, [])
-    assert [study.outlines() for study in Cohort(tmp_path / "c").studies.values()] == before
     right = write_study(tmp_path / "right", 0, phases=2)
+    (note,) = prepare([right], "heart", tmp_path / "wrong", label_values=MMS)["notes"]
+    assert "2 (MYO) surrounds 1 (RV), where 3 (LV) is expected: look whether what was said" in note
+    assert [study.outlines() for study in Cohort(tmp_path / "c").studies.values()] == before
     prepare([right], "heart", tmp_path / "d")
     (expected,) = Cohort(tmp_path / "d").studies.values()
     assert expected.outlines() in before
@@ -116,7 +139,7 @@ def test_a_study_json_says_it_for_itself(swapped, tmp_path):
     with pytest.raises(PlaneSSLError, match="numbered otherwise"):
         calls.measure(swapped / "s1")
     assert by_name == calls.measure(write_study(tmp_path / "right", 0, phases=2))
-    for wrong in ([1, 2], {"one": "LV"}, {"1": 3}):
+    for wrong in ([1, 2], {"one": "LV"}, {"1": 3}, {"²": "LV"}):
         write_json(swapped / "s1" / "study.json",
                    {**read_json(swapped / "s1" / "study.json"), "label_values": wrong})
         assert any("label_values" in problem.reason for problem in read_patient(swapped / "s1").problems)
@@ -143,7 +166,7 @@ def test_a_case_of_a_data_set_is_measured_by_its_names(tmp_path):
         calls.measure(tmp_path / "labelsTr" / "A.nii.gz", anatomy="heart")
 
 
-@pytest.mark.parametrize("wrong", ["LV", "1=", "=LV", "a=LV", "1=LV,,2=MYO"])
+@pytest.mark.parametrize("wrong", ["LV", "1=", "=LV", "a=LV", "1=LV,,2=MYO", "1=LV,1=RV", "²=LV"])
 def test_an_option_that_says_nothing_is_wrong_use(wrong, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["measure", "x.nii.gz", "--labels", wrong])

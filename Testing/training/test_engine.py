@@ -46,6 +46,7 @@ def test_a_run_explains_itself_without_names(pretrained, cohort):
     for path in pretrained.rglob("*"):
         assert b"subject-0" not in path.read_bytes(), path
     split = Run.open(pretrained).split
+    assert Run.open(pretrained).patients == {name: study.patient for name, study in cohort.studies.items()}
     assert sorted(split.train + split.validation) == sorted(cohort.pseudonyms)
     events = [json.loads(line) for line in (pretrained / "events.jsonl").read_text().splitlines()]
     assert [event["step"] for event in events] == [50 * k for k in range(1, 7)]
@@ -199,6 +200,21 @@ def test_a_full_disk_leaves_the_last_checkpoint(pretrained, monkeypatch):
         Run.open(pretrained).save_state({"step": 1})
     assert (pretrained / "state.pt").read_bytes() == before
     assert not [path for path in pretrained.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("short_epochs")
+def test_no_two_processes_train_one_run(cohort_folder, tmp_path):
+    """Each would write over what the other has learnt. A lock that a killed process has left holds nobody up."""
+    def meanwhile(event):
+        with pytest.raises(PlaneSSLError, match="Another process is training"):
+            pretrain(cohort_folder, tmp_path / "run", settings=settings, resume=True)
+        raise KeyboardInterrupt
+
+    settings = replace(QUICK, epochs=2, batch=2)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(cohort_folder, tmp_path / "run", settings=settings, report=meanwhile)
+    assert (tmp_path / "run" / "training.lock").exists()
+    assert pretrain(cohort_folder, tmp_path / "run", settings=settings, resume=True)["epochs"] == 2
 
 
 def test_weights_that_the_disk_does_not_hold_leave_those_before(tmp_path, little_room):
