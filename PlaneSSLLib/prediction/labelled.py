@@ -82,7 +82,7 @@ def _volume(file: Path, anatomy: str | None, names: Mapping[int, str]) -> Result
     said = [(name, "") for name in (names or named_values(file)).values() if name.strip().lower() != BACKGROUND]
     if anatomy is None and not (said or segments):
         raise PlaneSSLError(f"{file} does not say what its labels mean: name the anatomy with --anatomy.")
-    chosen = load(anatomy) if anatomy else _anatomy_of(said or segments, file)
+    chosen = load(anatomy) if anatomy else _anatomy_of(segments or said, file)
     labels = label_values(volume.array, file, chosen, names)
     stack = Stack(id=re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]) or "labels", planes=volume.planes,
                   frames=frames_of([volume]), naming=Naming("", 0.0), thickness_mm=volume.thickness_mm)

@@ -103,8 +103,8 @@ def to_text(study: Study, any_frame: bool, notes: list[str]) -> str:
     known = _views_of(study.anatomy)
     unnamed = [view for view in dict.fromkeys(stack.view for stack in study.stacks) if view not in known]
     return json.dumps({
-        **replace(study, folder=study.folder.absolute(), problems=(), labels=(), notes=tuple(notes), uids=(),
-                  identifier=study.identifier if study.identifier == study.subject else "").as_json(),
+        **replace(study, folder=study.folder.absolute(), notes=tuple(notes), problems=(), labels=(), classes={},
+                  uids=(), identifier=study.identifier if study.identifier == study.subject else "").as_json(),
         "any_frame": any_frame,
         "stacks": [{
             **stack.as_json(),

@@ -91,9 +91,8 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
 
 def label_folders(root: Path) -> list[Path]:
     """The folders below a root that hold label maps, as their names tell."""
-    known = [folder for folder in root.rglob("*") if folder.is_dir() and (
-        LABEL_FOLDER.fullmatch(folder.name) or folder.name in SKIPPED_FOLDERS)]
-    return sorted(folder for folder in known if any(file.name.lower().endswith(ENDINGS) for file in folder.iterdir()))
+    found = [Path(folder) for folder, _, names in os.walk(root) if any(one.lower().endswith(ENDINGS) for one in names)]
+    return sorted(folder for folder in found if LABEL_FOLDER.fullmatch(folder.name) or folder.name in SKIPPED_FOLDERS)
 
 
 def read_studies(paths: list[Path], anatomy: str | None = None, workers: int = 1) -> Iterator[Study | Problem]:

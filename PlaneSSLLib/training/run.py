@@ -60,8 +60,8 @@ class Run:
         """Start a run. PlaneSSLError if the folder is there already, unless overwrite, and if it holds no run.
 
         A finished run that is to be replaced is kept in a folder within until `finish`. seen: see `Run.seen`; those who
-        train need not be named. taught, patients: see `Run`. guide: the run whose weights see how images lie, see
-        `Run.guide`.
+        train need not be named. taught, patients: see `Run.taught`, `Run.patients`. guide: the run whose weights see
+        how images lie, see `Run.guide`.
         """
         run = cls(folder)
         if (run.folder / "config.json").is_file() and not run.finished and not overwrite:
@@ -197,6 +197,8 @@ class Run:
             lock.acquire()
         except filelock.Timeout:
             raise PlaneSSLError(f"Another process is training {self.folder}: wait for it, or cancel it.") from None
+        except (NotImplementedError, OSError):
+            pass  # a disk that knows no locks
         try:
             yield
         finally:
