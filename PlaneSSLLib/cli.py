@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     def values_of_labels(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--labels", type=_label_values, default={}, metavar="VALUE=NAME,...",
                          help="what the values in label maps stand for, where they are numbered otherwise than the "
-                              "anatomy's (planessl anatomy show), e.g. 1=LV,2=MYO,3=RV; several may be one structure")
+                              "anatomy's (planessl anatomy show), e.g. 1=LV,2=MYO,3=RV; several may stand for one")
 
     def device(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--device", default="auto", help="cpu, cuda or mps (default: what is there)")

@@ -316,7 +316,9 @@ def anatomy(options: Namespace, console: Console) -> None:
         "views": [{"name": v.name, "title": v.title, "lines": [str(line) for line in v.lines], "pose": v.pose}
                   for v in found.views],
         "sequences": [sequence.name for sequence in found.sequences],
-        "labels": [{"value": label.value, "name": label.name, "code": label.code.value} for label in found.labels],
+        "labels": [{"value": label.value, "name": label.name, "code": label.code.value,
+                    "also": [name for name in (label.title, *label.words) if name != label.name]}
+                   for label in found.labels],
         "classes": found.classes}
 
     def text() -> str:
@@ -325,7 +327,8 @@ def anatomy(options: Namespace, console: Console) -> None:
         rows = [[view["name"], view["title"], ", ".join(view["lines"]), ", ".join(view["pose"])]
                 for view in document["views"]]
         views = table(["view", "", "regresses", "is laid by"], rows)
-        labels = table(["value", "label", "code"], [list(label.values()) for label in document["labels"]])
+        labels = table(["value", "label", "code", "also called"], [
+            [*list(label.values())[:3], ", ".join(label["also"])] for label in document["labels"]])
         sequences = f"acquired in: {', '.join(document['sequences'])}\n\n" if document["sequences"] else ""
         return f"{found.title} ({found.file})\n\n{views}\n\n{sequences}{labels}"
 

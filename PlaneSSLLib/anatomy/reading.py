@@ -285,7 +285,7 @@ class _Reader:
             self.fail(where, "code", f"expected the number of a SNOMED CT concept, found '{code.value}', "
                       "whose check digit is wrong")
         return Label(**{**taken, "color": tuple(map(float, taken["color"])), "code": code,
-                        "words": _lower(taken["words"])})
+                        "words": tuple(taken["words"])})
 
     def check_labels(self, labels: tuple[Label, ...]) -> None:
         names = [label.name for label in labels]

@@ -172,3 +172,12 @@ def test_an_option_that_says_nothing_is_wrong_use(wrong, capsys):
         main(["measure", "x.nii.gz", "--labels", wrong])
     assert stopped.value.code == 2
     assert "VALUE=NAME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["WALL", "LV"])
+def test_what_surrounds_a_structure_is_another_one(tmp_path, name):
+    page = HEART.file.read_text(encoding="utf-8").replace('surrounded_by = "MYO"', f'surrounded_by = "{name}"')
+    (tmp_path / "heart.toml").write_text(page, encoding="utf-8")
+    line = page.split("\n").index(next(one for one in page.split("\n") if one.startswith("surrounded_by"))) + 1
+    with pytest.raises(PlaneSSLError, match=rf"line {line}: \[label 3\] surrounded_by: .* no other label '{name}'"):
+        load(tmp_path / "heart.toml")
