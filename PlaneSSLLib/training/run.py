@@ -70,6 +70,9 @@ class Run:
         refuse_existing(run.folder, overwrite or run._was_not_begun())
         if run.folder.exists() and not run._is_ours():
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
+        if (run.folder / LOCK).is_file():
+            with run.alone():  # refused while another process trains what is to be replaced
+                pass
         make_folder(run.folder)
         run._put_aside()
         write_json(run.folder / "versions.json", _versions())  # the first: it says whose folder this is

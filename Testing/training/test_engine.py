@@ -206,8 +206,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(pretrained, monkeypatch):
 def test_no_two_processes_train_one_run(cohort_folder, tmp_path):
     """Each would write over what the other has learnt. A lock that a killed process has left holds nobody up."""
     def meanwhile(event):
-        with pytest.raises(PlaneSSLError, match="Another process is training"):
-            pretrain(cohort_folder, tmp_path / "run", settings=settings, resume=True)
+        for how in ({"resume": True}, {"overwrite": True}):
+            with pytest.raises(PlaneSSLError, match="Another process is training"):
+                pretrain(cohort_folder, tmp_path / "run", settings=settings, **how)
         raise KeyboardInterrupt
 
     settings = replace(QUICK, epochs=2, batch=2)
