@@ -225,8 +225,9 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
             continue
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
-        maps = study.read_all_labels([label for label in read.labels if label.stack == stack.id], stack, chosen)
-        said = any(label.names for label in read.labels if label.stack == stack.id)
+        of_stack = [label for label in read.labels if label.stack == stack.id] if chosen.labels else []
+        maps = study.read_all_labels(of_stack, stack, chosen)
+        said = any(label.names for label in of_stack)
         if said and (odd := study.odd_arrangement(np.array(list(maps.values())), chosen)):
             notes.append(f"study {about['pseudonym']}: in the label maps of {stack.id} {odd}: look whether what was "
                          "said of their values is so")

@@ -192,8 +192,9 @@ def require_known(labels: np.ndarray, file: Path, anatomy: Anatomy) -> None:
         if len(strange) > 8:
             raise PlaneSSLError(f"{file} holds {len(strange)} different numbers that are no labels of the anatomy "
                                 f"'{anatomy.name}': is it an image?")
+        way_out = f" {_say(anatomy)}" if known else ""
         raise PlaneSSLError(f"The label map {file} holds the values {strange}, which the anatomy '{anatomy.name}' does "
-                            f"not know; it has {_listed(_structures(anatomy)) or 'none'}. {_say(anatomy)}")
+                            f"not know; it has {_listed(_structures(anatomy)) or 'none'}.{way_out}")
 
 
 def odd_arrangement(labels: np.ndarray, anatomy: Anatomy) -> str:

@@ -181,3 +181,11 @@ def test_what_surrounds_a_structure_is_another_one(tmp_path, name):
     line = page.split("\n").index(next(one for one in page.split("\n") if one.startswith("surrounded_by"))) + 1
     with pytest.raises(PlaneSSLError, match=rf"line {line}: \[label 3\] surrounded_by: .* no other label '{name}'"):
         load(tmp_path / "heart.toml")
+
+
+def test_an_anatomy_without_structures_learns_from_planes_whatever_is_outlined(tmp_path):
+    write_study(tmp_path / "s", 1)
+    document = read_json(tmp_path / "s" / "study.json")
+    write_json(tmp_path / "s" / "study.json", {**document, "anatomy": "generic"})
+    done = prepare([tmp_path / "s"], "generic", tmp_path / "c")
+    assert (done["prepared"], done["labelled"]) == (1, 0)
