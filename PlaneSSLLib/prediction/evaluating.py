@@ -27,9 +27,9 @@ def evaluate(
     """Measure a run on every study of a cohort that has what it takes, or on one part of the run's own split.
 
     Pretraining: see `evaluate_pretext`. Classification: see `evaluate_classes`. Segmentation: a patient's figure is the
-    mean over the labelled stacks and phases of its studies, of the views and sequences that the run has learnt or, in a
-    study that has none of these, of all; mean, sd and interval are over patients; clean: keep the largest pieces of
-    every structure first, as `segment` does where it is asked to.
+    mean over the labelled stacks and phases of its studies, those of what the run has learnt or, where a study has none
+    of these, of others, as `stacks_to_segment` takes them; mean, sd and interval are over patients; clean: keep the
+    largest pieces of every structure first, as `segment` does where it is asked to.
 
     All have "trained_on": how many of the subjects the run was trained on, "selected_on": how many have chosen its
     weights, by validation, and "seen": how many it has learnt from without their labels; notices say so, too.
@@ -105,9 +105,13 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
 
 
 def _able(run: Run, study: PreparedStudy) -> list[PreparedStack]:
-    """The outlined stacks of a study that a run is measured on: of what it has learnt, or all where there are none."""
-    outlined = [stack for stack in study.stacks if stack.labelled]
-    return [stack for stack in outlined if _has_learnt(run.learnt, stack)] or outlined
+    """The outlined stacks of a study that a run is measured on, those that `stacks_to_segment` would take: of a view of
+    which nothing is in a sequence that it has learnt, all; so, too, of a study that has none of its views.
+    """
+    learnt, outlined = run.learnt, [stack for stack in study.stacks if stack.labelled]
+    able = [stack for stack in outlined if stack.view in learnt] or outlined
+    seen = {stack.view for stack in able if _has_learnt(learnt, stack)}
+    return [stack for stack in able if stack.view not in seen or _has_learnt(learnt, stack)]
 
 
 def _has_learnt(learnt: Mapping[str, Sequence[str]], stack: PreparedStack) -> bool:
@@ -127,7 +131,7 @@ def _tell_of_stacks(run: Run, studies: Sequence[PreparedStudy], report: Report) 
         strange += [stack for stack in measured if not _has_learnt(run.learnt, stack)]
     learnt = _kinds((view, name) for view, sequences in run.learnt.items() for name in sequences or [""])
     for stacks, text in ((left, f"Not measured, since the run has learnt {learnt}"), (
-            strange, f"The run has learnt {learnt}, and is measured on others in studies that have no such outlines")):
+            strange, f"The run has learnt {learnt}, and is measured on others where a study has no such outlines")):
         if stacks:
             kinds = _kinds((one.view, one.sequence) for one in stacks)
             notice(report, f"{text}: {kinds} (outlined stacks: {len(stacks)}).")

@@ -150,14 +150,19 @@ def test_only_what_segments_can_be_cleaned(tmp_path, cohorts):
 
 
 def test_a_run_is_measured_on_the_sequences_it_has_learnt(run, cohorts, tmp_path, monkeypatch):
-    """The first study has late enhancement beside its cine, the second nothing else."""
+    """The first study has late enhancement beside its cine, the second nothing else of that view, and a cine of
+    another. As knees are: each view comes in one sequence, not the same in all of them.
+    """
     folder = shutil.copytree(cohorts[0], tmp_path / "c")
     for name, sequences in zip(Cohort(folder).pseudonyms, (["cine", "LGE"], ["LGE"], [""]), strict=True):
         file = folder / "studies" / name / "study.json"
         document = read_json(file)
         sax = next(stack for stack in document["stacks"] if stack["view"] == "SAX")
-        write_json(file, {**document, "stacks": [{**sax, "sequence": sequence} for sequence in sequences]})
-    write_json(run / "config.json", {**read_json(run / "config.json"), "sequences": {"SAX": ["cine"]}})
+        stacks = [{**sax, "sequence": sequence} for sequence in sequences]
+        beside = [{**sax, "view": "2CH", "sequence": "cine"}] if sequences == ["LGE"] else []
+        write_json(file, {**document, "stacks": [*stacks, *beside]})
+    write_json(run / "config.json", {**read_json(run / "config.json"), "views": ["SAX", "2CH"],
+                                     "sequences": {"SAX": ["cine"], "2CH": ["cine"]}})
     looks, said = [], []
 
     def look(segmenter, images, planes, view) -> list[np.ndarray]:
@@ -165,8 +170,8 @@ def test_a_run_is_measured_on_the_sequences_it_has_learnt(run, cohorts, tmp_path
         return [np.zeros(plane.shape, np.uint8) for plane in planes]
 
     monkeypatch.setattr(Segmenter, "segment", look)
-    assert evaluate(run, folder, report=said.append)["subjects"] == len(looks) == 3
+    assert (evaluate(run, folder, report=said.append)["subjects"], len(looks)) == (3, 4)
     assert [event["text"] for event in said if "outlined" in event.get("text", "")] == [
-        "Not measured, since the run has learnt SAX of cine: SAX of LGE (outlined stacks: 1).",
-        ("The run has learnt SAX of cine, and is measured on others in studies that have no such outlines: SAX of LGE "
-         "(outlined stacks: 1).")]
+        "Not measured, since the run has learnt 2CH of cine, SAX of cine: SAX of LGE (outlined stacks: 1).",
+        ("The run has learnt 2CH of cine, SAX of cine, and is measured on others where a study has no such outlines: "
+         "SAX of LGE (outlined stacks: 1).")]
