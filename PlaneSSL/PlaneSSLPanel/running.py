@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.console import duration
-from PlaneSSLLib.events import Report, silent
+from PlaneSSLLib.events import Report, notice, silent
 from PlaneSSLLib.jobs import CANCELLED, FAILED, Job
 
 from .learning import reservations
@@ -139,7 +139,7 @@ class Running:
         elif len(self._jobs) > 1:
             self._results.append(job.result)
             for sentence in reservations(job.result):
-                self._tell({"event": "notice", "text": sentence})
+                notice(self._tell, sentence)
             del self._jobs[0]
             try:
                 self._jobs[0].start()

@@ -153,12 +153,13 @@ def _prepare_one(item: tuple) -> dict:
         document = read_json(folder / "study.json") if (folder / "study.json").is_file() else None
         unnamed = unnamed or (document or {}).get("unnamed")
         label_values = label_values or {int(value): name for value, name in (document or {}).get("label_values", ())}
+        as_read = read
         if unnamed and not any(chosen.view(stack.view) or stack.series_uid for stack in read.stacks):
             read = study.read_patient(path, anatomy=chosen, views={stack.id: unnamed for stack in read.stacks})
-            marks = marks_of(read, salt)
         if label_values:
             read = replace(read, labels=tuple(
                 label if label.names else replace(label, names=label_values) for label in read.labels))
+        if read is not as_read:
             marks = marks_of(read, salt)
         notes: list[str] = []
         write_json(out / "private" / f"{name}.json", read.subject)

@@ -16,7 +16,9 @@ from .cleaning import largest_pieces
 from .metrics import agreement, bootstrap_interval
 from .pretext import evaluate_pretext
 from .segmenting import Segmenter
+from .studies import with_other_views
 
+Learnt = Mapping[str, Sequence[str]]  # view -> sequences, see `Run.learnt`
 METRICS = ("dice", "hd95_mm", "assd_mm")
 
 
@@ -45,15 +47,15 @@ def evaluate(
         names = [name for name in names if name in labelled]
         if not names:
             raise PlaneSSLError(f"There is no labelled study to evaluate on in {cohort_folder}.")
-    taught = run.taught or set(run.split.train)  # a pretraining trains on planes alone
-    of_taught, validated, of_seen = (cohort.of_same_patients(of, run.patients) for of in (
-        taught, run.split.validation, run.seen))
+    split, seen, patients = run.split, run.seen, run.patients
+    taught = run.taught or set(split.train)  # a pretraining trains on planes alone
+    of_taught, validated, of_seen = (cohort.of_same_patients(of, patients) for of in (taught, split.validation, seen))
     counts = {kind: len(of.intersection(names)) for kind, of in (
         ("trained_on", of_taught), ("selected_on", validated - of_taught),
         ("seen", of_seen - of_taught - validated))}
     here = namings(cohort.pseudonyms)
     unknown = {kind: not namings(of) <= here for kind, of in (
-        ("trained_on", taught), ("selected_on", run.split.validation), ("seen", run.seen))}
+        ("trained_on", taught), ("selected_on", split.validation), ("seen", seen))}
     if any(unknown.values()):
         notice(report, "The run has learnt from another cohort: whether some of its subjects are "
                        f"the same as these cannot be told. {SAME_NAMES}")
@@ -95,43 +97,40 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
         return evaluate_classes(Classifier(run, device), cohort, names)
     patients = cohort.by_patient(names)
     segmenter = Segmenter(run, device, report=report)
-    measured = []
-    _tell_of_stacks(run, [cohort.studies[name] for name in names], report)
+    measured, learnt = [], run.learnt
+    able = {study: _able(learnt, study) for study in (cohort.studies[name] for name in names)}
+    _tell_of_stacks(learnt, able, report)
     for i, studies in enumerate(patients, start=1):
-        stacks = [(study, stack) for study in (cohort.studies[name] for name in studies) for stack in _able(run, study)]
+        stacks = [(study, stack) for study in (cohort.studies[name] for name in studies) for stack in able[study]]
         measured.append(_measure(segmenter, stacks, clean))
         progress(report, "evaluate", i, len(patients))
     return _table(measured, [name for _, name in run.plan.labels])
 
 
-def _able(run: Run, study: PreparedStudy) -> list[PreparedStack]:
-    """The outlined stacks of a study that a run is measured on, those that `stacks_to_segment` would take: of a view of
-    which nothing is in a sequence that it has learnt, all; so, too, of a study that has none of its views.
+def _able(learnt: Learnt, study: PreparedStudy) -> list[PreparedStack]:
+    """The outlined stacks of a study that a run is measured on, as `stacks_to_segment` takes them view by view; all of
+    a study that has none of the run's views.
     """
-    learnt, outlined = run.learnt, [stack for stack in study.stacks if stack.labelled]
+    outlined = [stack for stack in study.stacks if stack.labelled]
     able = [stack for stack in outlined if stack.view in learnt] or outlined
-    seen = {stack.view for stack in able if _has_learnt(learnt, stack)}
-    return [stack for stack in able if stack.view not in seen or _has_learnt(learnt, stack)]
+    return with_other_views(able, [stack for stack in able if _has_learnt(learnt, stack)])
 
 
-def _has_learnt(learnt: Mapping[str, Sequence[str]], stack: PreparedStack) -> bool:
+def _has_learnt(learnt: Learnt, stack: PreparedStack) -> bool:
     """Has a run learnt to segment such stacks, as far as anybody knows?"""
     sequences = learnt.get(stack.view)
     return sequences is not None and (
         not sequences or "" in sequences or not stack.sequence or stack.sequence in sequences)
 
 
-def _tell_of_stacks(run: Run, studies: Sequence[PreparedStudy], report: Report) -> None:
+def _tell_of_stacks(learnt: Learnt, able: Mapping[PreparedStudy, Sequence[PreparedStack]], report: Report) -> None:
     """Notices of outlined stacks that are not measured, or are though the run has not learnt them."""
-    left: list[PreparedStack] = []
-    strange: list[PreparedStack] = []
-    for study in studies:
-        measured = _able(run, study)
-        left += [stack for stack in study.stacks if stack.labelled and stack not in measured]
-        strange += [stack for stack in measured if not _has_learnt(run.learnt, stack)]
-    learnt = _kinds((view, name) for view, sequences in run.learnt.items() for name in sequences or [""])
-    for stacks, text in ((left, f"Not measured, since the run has learnt {learnt}"), (
-            strange, f"The run has learnt {learnt}, and is measured on others where a study has no such outlines")):
+    left = [stack for study, measured in able.items() for stack in study.stacks
+            if stack.labelled and stack not in measured]
+    strange = [stack for measured in able.values() for stack in measured if not _has_learnt(learnt, stack)]
+    known = _kinds((view, name) for view, sequences in learnt.items() for name in sequences or [""])
+    for stacks, text in ((left, f"Not measured, since the run has learnt {known}"), (
+            strange, f"The run has learnt {known}, and is measured on others where a study has no such outlines")):
         if stacks:
             kinds = _kinds((one.view, one.sequence) for one in stacks)
             notice(report, f"{text}: {kinds} (outlined stacks: {len(stacks)}).")

@@ -36,10 +36,10 @@ def read(source: Path, anatomy: str | None = None,
     """
     if not source.exists():
         raise PlaneSSLError(f"There is no file or folder {source}.")
-    if source.is_file() and source.name.lower().endswith(ENDINGS) and not cases(source.parent):
-        return _volume(source, anatomy, label_values)
     if source.is_file() and cases(source.parent):  # an image of a data set, whose labels lie elsewhere
         return _study(source, anatomy, label_values)
+    if source.is_file() and source.name.lower().endswith(ENDINGS):
+        return _volume(source, anatomy, label_values)
     segs = [file for file in ([source] if source.is_file() else files_below(source)[0]) if _is_seg(file)]
     if source.is_file() and not segs:
         raise PlaneSSLError(f"{source} cannot be measured. What can: a study's folder with labels, a label map "

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from ..study import Stack, Study
 from .cleaning import largest_pieces
 from .results import SegmentedStack
 from .segmenting import Segmenter
+
+OfView = TypeVar("OfView")
 
 
 def stacks_to_segment(
@@ -39,8 +42,7 @@ def stacks_to_segment(
     able = [stack for stack in able if not stack.localizer] or able
     alike = [stack for view, sequences in learnt.items()
              for stack in _alike([stack for stack in able if stack.view == view], sequences)]
-    seen = {stack.view for stack in alike}
-    taken = [stack for stack in able if stack in alike or stack.view not in seen]
+    taken = with_other_views(able, alike)
     if left := [stack for stack in able if stack not in taken]:
         notice(report, f"Not segmented, since the run has learnt {_told(learnt, left)}: "
                        f"{_listed(left)}. Name them with --stack to have them all the same.")
@@ -48,6 +50,14 @@ def stacks_to_segment(
         notice(report, f"The run has learnt {_told(learnt, strange)}, and is tried on others, as "
                        f"there is nothing else: {_listed(strange)}. Look well at what it finds.")
     return taken
+
+
+def with_other_views(able: Sequence[OfView], alike: Sequence[OfView]) -> list[OfView]:
+    """Of the stacks that a run is able to take, those that are like what it has learnt, and all of a view that none of
+    these show. Anything that has a view.
+    """
+    seen = {stack.view for stack in alike}
+    return [stack for stack in able if stack in alike or stack.view not in seen]
 
 
 def _alike(stacks: Sequence[Stack], sequences: Sequence[str]) -> list[Stack]:

@@ -63,7 +63,7 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
     whole = {folder for folder in by_folder if (folder / "study.json").is_file()}
     studies: list[Path] = list(whole)
     candidates: list[_Found] = []
-    loose: dict[Path, list[Path]] = {}
+    loose: list[Path] | None = None  # of the root
     unread: list[Path] = []
     for folder, members in by_folder.items():
         if not whole.isdisjoint((folder, *folder.parents)):
@@ -74,17 +74,17 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
         elif any(file.name.lower().endswith(ENDINGS) for file in members) and (
                 folder == root or not LABEL_FOLDER.fullmatch(folder.name)):
             each = [first for first, *_ in cases(folder).values()] or one_each(members)
-            studies += each
-            if not each:
-                loose[folder] = [file for file in members if file.name.lower().endswith(ENDINGS) and not is_label(file)]
+            if folder == root and not each:
+                loose = [file for file in members if file.name.lower().endswith(ENDINGS) and not is_label(file)]
+            else:
+                studies += each or [folder]
         elif damaged and unreadable:
             unread.append(folder)
     studies += [found.path for found in _merged(root, candidates)]
-    for folder in sorted(loose, key=lambda path: -len(path.parts)):
+    if loose is not None:
         # A file that was left beside the folders of patients makes no study of them all. Further down, folders may be
         # those of a patient's series.
-        patients = folder == root and sum(folder in study.parents for study in studies) > 1
-        studies += loose[folder] if patients else [folder]
+        studies += loose if sum(root in study.parents for study in studies) > 1 else [root]
     studies += [folder for folder in unread if not any(folder in study.parents for study in studies)]
     return sorted(_outermost(studies))
 

@@ -134,9 +134,9 @@ def _by_data_set(values: np.ndarray, file: Path, anatomy: Anatomy) -> dict[int, 
     values, so that the others may be its own, too. PlaneSSLError where neither is so.
     """
     names = named_values(file)
-    known = {value: label.value for value, name in names.items() if (label := anatomy.structure(name))}
+    known = _known(names, anatomy)
     if len(known) < len(names):
-        if not _may_be_own(names, anatomy):
+        if not _may_be_own(known):
             raise PlaneSSLError(f"{_data_set(file)} {_are_neither(names, anatomy)}. {_say(anatomy)}")
         return {}
     if names and not np.isin(values, [0, *names]).all():
@@ -144,10 +144,14 @@ def _by_data_set(values: np.ndarray, file: Path, anatomy: Anatomy) -> dict[int, 
     return known
 
 
-def _may_be_own(names: Mapping[int, str], anatomy: Anatomy) -> bool:
+def _known(names: Mapping[int, str], anatomy: Anatomy) -> dict[int, int]:
+    """Value -> the anatomy's own, of those whose names it knows."""
+    return {value: label.value for value, name in names.items() if (label := anatomy.structure(name))}
+
+
+def _may_be_own(known: Mapping[int, int]) -> bool:
     """Are the names that the anatomy knows at its own values, and is there one?"""
-    known = [(value, label.value) for value, name in names.items() if (label := anatomy.structure(name))]
-    return bool(known) and all(value == own for value, own in known)
+    return bool(known) and all(value == own for value, own in known.items())
 
 
 def _are_neither(names: Mapping[int, str], anatomy: Anatomy) -> str:
@@ -163,11 +167,12 @@ def taken_by_value(labels: Iterable[LabelFile], anatomy: Anatomy) -> Iterator[Pr
         except PlaneSSLError as error:
             yield Problem(_data_set(file), str(error))
             continue
-        if all(map(anatomy.structure, names.values())):
+        known = _known(names, anatomy)
+        if len(known) == len(names):
             continue
         yield Problem(_data_set(file), (
             f"has the labels {_listed(names)}: their values are taken for those of the anatomy '{anatomy.name}', "
-            f"{_listed(_structures(anatomy))}" if _may_be_own(names, anatomy) else
+            f"{_listed(_structures(anatomy))}" if _may_be_own(known) else
             f"{_are_neither(names, anatomy)}: its label maps cannot be used as they are"))
 
 

@@ -43,7 +43,7 @@ def of_how_many(alike: Sequence[VolumeFile]) -> tuple[str, str]:
     numbers = [before for before, _ in varying(files)]
     if any(map(PATIENT.search, numbers)):
         return f"several patients, as it seems (the names of {files[0].name} and {files[-1].name} number them)", ""
-    grids, places = _spread([volume for volume in alike if len(volume.planes) >= 3])
+    grids, places = _spread(alike)
     if len(grids) < 3:
         return "", ""
     if len(places) < 2 and len(grids) <= MOST_SEQUENCES:
@@ -68,7 +68,7 @@ def lie_apart(labelled: Sequence[VolumeFile]) -> str:
     are made up, all lie in one place: then four grids are too many, and two of those that end-diastole and end-systole
     were outlined on.
     """
-    grids, places = _spread([volume for volume in labelled if len(volume.planes) >= 3])
+    grids, places = _spread(labelled)
     names = {PHASE.sub("", stem(volume.file)) for volume in grids if PHASE.search(stem(volume.file))}
     if len(places) < 2 and len(grids) <= (1 if len(names) == len(grids) else 3):
         return ""
@@ -87,7 +87,7 @@ def named_apart(volumes: Sequence[VolumeFile]) -> str:
     if len(several) < 2 or len({frozenset(alike) for alike in several}) > 1:
         return ""
     for alike in several:
-        _, places = _spread([volume for volume in alike.values() if len(volume.planes) >= 3])
+        _, places = _spread(list(alike.values()))
         if len(places) > 1:
             first, second = list(alike.values())[:2]
             return f"several patients, as it seems ({first.file.name} and {second.file.name}, named alike, lie apart)"
@@ -96,15 +96,17 @@ def named_apart(volumes: Sequence[VolumeFile]) -> str:
 
 def are_many(volumes: Sequence[VolumeFile]) -> bool:
     """Are there more volumes of one direction, on grids of their own, than one patient's sequences usually are?"""
-    grids, _ = _spread([volume for volume in volumes if len(volume.planes) >= 3])
+    grids, _ = _spread(volumes)
     return len(grids) > MOST_SEQUENCES
 
 
 def _spread(volumes: Sequence[VolumeFile]) -> tuple[list[VolumeFile], list[Plane]]:
-    """Of volumes in the direction of the first: one for each grid, and middle planes that lie apart.
+    """Of volumes of three slices and more, in the direction of the first: one for each grid, and middle planes that lie
+    apart.
 
     Of each as many as anybody asks for, since every volume is held against all of them.
     """
+    volumes = [volume for volume in volumes if len(volume.planes) >= 3]
     grids: list[VolumeFile] = []
     places: list[Plane] = []
     for volume in volumes:

@@ -16,9 +16,9 @@ from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .meanings import taken_by_value
 from .layouts import Volumes, case_of, cases, loose_volumes, named_views, one_case
 from .localizers import are_localizers
+from .meanings import taken_by_value
 from .model import Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
 from .scanning import files_below, scan

@@ -168,10 +168,10 @@ def write_volume(image: sitk.Image, path: Path) -> None:
         except RuntimeError as error:
             raise PlaneSSLError(f"{path} cannot be written: {itk_reason(error)}.") from None
         try:
-            again = VolumeFile(side).array
+            whole = VolumeFile(side).array.size == image.GetNumberOfPixels()
         except (ValueError, PlaneSSLError):
-            raise PlaneSSLError(f"{path} cannot be written whole: is the disk full?") from None
-        if again.size != image.GetNumberOfPixels():
+            whole = False
+        if not whole:
             raise PlaneSSLError(f"{path} cannot be written whole: is the disk full?")
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
-from ..events import Report, silent
+from ..events import Report, notice, silent
 from .memory import free_cached_memory, while_memory_lasts
 from .muon import Muon
 from .networks import Network
@@ -191,8 +191,8 @@ class Engine:
         self.network.zero_grad(set_to_none=True)
         free_cached_memory()
         self.micro_batches *= 2
-        self._tell({"event": "notice", "text": f"Out of memory on {self.device}: going on with the batch in "
-                    f"{self.micro_batches} pieces, whose gradients are added up."})
+        notice(self._tell, f"Out of memory on {self.device}: going on with the batch in {self.micro_batches} pieces, "
+                           "whose gradients are added up.")
 
     def _not_even_one(self) -> PlaneSSLError:
         return PlaneSSLError(f"The memory of {self.device} does not hold a single image of this network. Choose a "
