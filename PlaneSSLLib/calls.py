@@ -196,7 +196,7 @@ def classify(run: str | Path, folder: str | Path, *, anatomy: str | None = None,
     from .prediction.classifying import classify as answer
     from .training.run import Run
 
-    classifier = Classifier(Run.open(Path(run)), device)
+    classifier = Classifier(Run.open(Path(run)), device, report=report)
     study = read_and_tell(Path(folder), anatomy, views, report, classifier.anatomy)
     _tell_unsided(study.stacks, classifier.anatomy, report)
     return answer(classifier, study)

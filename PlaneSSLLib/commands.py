@@ -67,7 +67,7 @@ def lines(options: Namespace, console: Console) -> None:
         from .prediction.lines import LinePredictor, ask, predict_lines, predicted_targets
         from .training.run import Run
 
-        predictor = LinePredictor(Run.open(options.run), options.device)
+        predictor = LinePredictor(Run.open(options.run), options.device, report=console.event)
     read = calls.read_and_tell(options.folder, **_reading(options), report=console.event,
                                likely=predictor and predictor.anatomy)
     document = lines_of(read, any_frame=options.any_frame)

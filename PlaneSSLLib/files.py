@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import time
+import tomllib
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -142,6 +143,19 @@ def read_json(path: Path):
         raise PlaneSSLError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise PlaneSSLError(f"{path} cannot be read as JSON: {error}.") from None
+
+
+def read_toml(path: Path, what: str) -> tuple[dict, str]:
+    """A TOML document, and its text; PlaneSSLError says that "`what` PATH" cannot be read, or is no TOML."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
+        raise PlaneSSLError(f"{what} {path} cannot be read: {reason}.") from None
+    try:
+        return tomllib.loads(text), text
+    except (ValueError, RecursionError) as error:
+        raise PlaneSSLError(f"{what} {path} is not valid TOML: {error}.") from None
 
 
 def read_arrays(path: Path, only: Collection[str] = ()) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ LIBRARY = "PlaneSSLLib"
 
 # Room -> the rooms it may enter, besides PlaneSSLLib itself, which holds the version and PlaneSSLError. A new room is
 # written down here first.
-FLOOR = {"events", "files", "pools", "resources", "steps"}  # what any room may stand on
+FLOOR = {"events", "files", "kinds", "pools", "resources", "steps"}  # what any room may stand on
 STUDY = FLOOR | {"geometry", "anatomy"}
 COHORT = STUDY | {"study"}
 TRAINING = COHORT | {"cohort"}
@@ -23,6 +23,7 @@ PREDICTION = TRAINING | {"training"}
 DOORS = {
     "events": set(),
     "files": set(),
+    "kinds": set(),
     "pools": set(),
     "resources": set(),
     "steps": set(),

@@ -1,11 +1,12 @@
 """Views, labels and the working grid of one anatomy."""
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from .wording import plain
 
 USUAL_DEG = 45.0
 PLANES = ("central", "nearest", "all")
@@ -147,7 +148,7 @@ class Anatomy:
         if len(coded) == 1:
             return coded[0]
         return next((label for label in self.labels
-                     if _plain(name) in map(_plain, (label.name, label.title, *label.words))), None)
+                     if plain(name) in map(plain, (label.name, label.title, *label.words))), None)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -156,6 +157,3 @@ class Anatomy:
         order = [f"{view.name}:{plane}" for view in self.views for plane in PLANES]
         return tuple(name for name in order if name in wanted)
 
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_\-.]+", " ", name.lower()).strip()

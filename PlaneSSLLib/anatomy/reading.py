@@ -3,15 +3,15 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from .. import PlaneSSLError
+from ..files import read_toml
 from ..geometry import PARALLEL_DEG, angle_between
+from ..kinds import TABLE, YES_OR_NO, Kind, list_of, number, short_text, shortly, whole
 from ..resources import resource_folder
 from .model import PLANES, Anatomy, Code, Grid, Label, LineTarget, MrSequence, View
 from .snomed import is_snomed_code
@@ -54,56 +54,20 @@ def load(name_or_file: str | Path) -> Anatomy:
         if str(name_or_file) not in known:
             raise PlaneSSLError(f"There is no anatomy '{name_or_file}'; there are: {', '.join(sorted(known))}.")
         path = known[str(name_or_file)]
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
-        raise PlaneSSLError(f"The anatomy file {path} cannot be read: {reason}.") from None
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise PlaneSSLError(f"The anatomy file {path} is not valid TOML: {error}.") from None
-    reader = _Reader(path, text)
+    document, written = read_toml(path, "The anatomy file")
+    reader = _Reader(path, written)
     anatomy = reader.anatomy(document)
     if by_name and anatomy.name != path.stem:
         reader.fail("", "name", f"expected '{path.stem}', as the file is called, found '{anatomy.name}'")
     return anatomy
 
 
-class _Kind(NamedTuple):
-    """What a value must be: a test, and the words for what passes it."""
-
-    holds: Callable[[object], bool]
-    words: str
-
-
-def _text(limit: int = 64) -> _Kind:
-    # DICOM's limits: labels and meanings hold 64 characters, and a backslash would make two values of one.
-    return _Kind(lambda v: isinstance(v, str) and bool(v.strip()) and len(v) <= limit and v.isprintable()
-                 and "\\" not in v, f"text of one line, at most {limit} characters, without a backslash")
-
-
-def _number(low: float, high: float) -> _Kind:
-    return _Kind(lambda v: isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high,
-                 f"a number from {low:g} to {high:g}")
-
-
-def _whole(low: int, high: int) -> _Kind:
-    return _Kind(lambda v: type(v) is int and low <= v <= high, f"a whole number from {low} to {high}")
-
-
-def _list_of(kind: _Kind, count: int | None, words: str) -> _Kind:
-    return _Kind(lambda v: isinstance(v, list) and count in (None, len(v)) and all(map(kind.holds, v)), words)
-
-
-_NAME = _Kind(lambda v: _text().holds(v) and re.fullmatch(r"[\w-]+", v) is not None,
-              "a short name of letters, digits, '-' and '_'")
-_NAMES = _list_of(_NAME, None, "a list of short names of letters, digits, '-' and '_'")
-_TEXTS = _list_of(_text(), None, f"a list, each of it {_text().words}")
-_YES_OR_NO = _Kind(lambda v: isinstance(v, bool), "true or false")
-_TABLE = _Kind(lambda v: isinstance(v, dict), "a table")
-_TABLES = _list_of(_TABLE, None, "tables in double brackets, as in [[view]]")
-_COLOR = _list_of(_number(0, 1), 3, "[red, green, blue], each 0 to 1")
+_NAME = Kind(lambda v: short_text().holds(v) and re.fullmatch(r"[\w-]+", v) is not None,
+             "a short name of letters, digits, '-' and '_'")
+_NAMES = list_of(_NAME, "a list of short names of letters, digits, '-' and '_'")
+_TEXTS = list_of(short_text(), f"a list, each of it {short_text().words}")
+_TABLES = list_of(TABLE, "tables in double brackets, as in [[view]]")
+_COLOR = list_of(number(0, 1), "[red, green, blue], each 0 to 1", count=3)
 _NEEDED = object()
 
 
@@ -141,7 +105,7 @@ class _Reader:
                 best = i
         return best
 
-    def take(self, table: dict, where: str, allowed: dict[str, tuple[_Kind, object]]) -> dict:
+    def take(self, table: dict, where: str, allowed: dict[str, tuple[Kind, object]]) -> dict:
         """Check a table against {key: (kind, default)}; the default _NEEDED marks a key that must be there."""
         for key in table:
             if key not in allowed:
@@ -152,7 +116,7 @@ class _Reader:
                 self.fail(where, key, f"missing; expected {kind.words}")
             taken[key] = table.get(key, default)
             if key in table and not kind.holds(table[key]):
-                self.fail(where, key, f"expected {kind.words}, found {_shortly(table[key])}")
+                self.fail(where, key, f"expected {kind.words}, found {shortly(table[key])}")
         return taken
 
     def unique(self, where: str, key: str, values: list) -> None:
@@ -164,22 +128,22 @@ class _Reader:
     def anatomy(self, document: dict) -> Anatomy:
         top = self.take(document, "", {
             "name": (_NAME, _NEEDED),
-            "title": (_text(), _NEEDED),
+            "title": (short_text(), _NEEDED),
             "words": (_TEXTS, []),
-            "sided": (_YES_OR_NO, False),
-            "sigma_mm": (_number(0.5, 100), _NEEDED),
-            "turn_deg": (_number(0, 90), 40.0),
+            "sided": (YES_OR_NO, False),
+            "sigma_mm": (number(0.5, 100), _NEEDED),
+            "turn_deg": (number(0, 90), 40.0),
             "classes": (_NAMES, []),
-            "grid": (_TABLE, _NEEDED),
+            "grid": (TABLE, _NEEDED),
             "view": (_TABLES, _NEEDED),
             "label": (_TABLES, []),
             "sequence": (_TABLES, []),
         })
         self.unique("", "classes", top["classes"])
-        sixteens = _Kind(lambda n: _whole(16, 4096).holds(n) and n % 16 == 0, "")
+        sixteens = Kind(lambda n: whole(16, 4096).holds(n) and n % 16 == 0, "")
         grid = self.take(top["grid"], "grid", {
-            "spacing": (_list_of(_number(0.05, 100), 2, "[row, column], each 0.05 to 100 mm"), _NEEDED),
-            "size": (_list_of(sixteens, 2, "[rows, columns], multiples of 16 up to 4096"), _NEEDED),
+            "spacing": (list_of(number(0.05, 100), "[row, column], each 0.05 to 100 mm", count=2), _NEEDED),
+            "size": (list_of(sixteens, "[rows, columns], multiples of 16 up to 4096", count=2), _NEEDED),
         })
         views = tuple(self.view(table, f"view {i}") for i, table in enumerate(top["view"], start=1))
         labels = tuple(self.label(table, f"label {i}") for i, table in enumerate(top["label"], start=1))
@@ -198,14 +162,14 @@ class _Reader:
     def view(self, table: dict, where: str) -> View:
         taken = self.take(table, where, {
             "name": (_NAME, _NEEDED),
-            "title": (_text(), table.get("name")),
+            "title": (short_text(), table.get("name")),
             "color": (_COLOR, _NEEDED),
-            "normal": (_list_of(_number(-1e6, 1e6), 3, "three numbers, a direction in LPS"), None),
+            "normal": (list_of(number(-1e6, 1e6), "three numbers, a direction in LPS", count=3), None),
             "perpendicular_to": (_NAME, None),
-            "most_slices": (_whole(1, 10_000), None),
+            "most_slices": (whole(1, 10_000), None),
             "words": (_TEXTS, []),
             "lines": (_TEXTS, []),
-            "pose": (_list_of(_NAME, 2, "the names of two views"), []),
+            "pose": (list_of(_NAME, "the names of two views", count=2), []),
         })
         if (taken["normal"] is None) == (taken["perpendicular_to"] is None):
             self.fail(where, "normal", "expected either normal or perpendicular_to, "
@@ -235,8 +199,8 @@ class _Reader:
     def sequence(self, table: dict, where: str) -> MrSequence:
         taken = self.take(table, where, {
             "name": (_NAME, _NEEDED),
-            "words": (_list_of(_TEXTS, None, "a list of lists of words, of each of which one is to be said"), _NEEDED),
-            "beats": (_YES_OR_NO, False),
+            "words": (list_of(_TEXTS, "a list of lists of words, of each of which one is to be said"), _NEEDED),
+            "beats": (YES_OR_NO, False),
         })
         if not all(taken["words"]):
             self.fail(where, "words", "expected words in every list, found an empty one")
@@ -264,22 +228,22 @@ class _Reader:
 
     def label(self, table: dict, where: str) -> Label:
         taken = self.take(table, where, {
-            "value": (_whole(1, 255), _NEEDED),
-            "name": (_text(), _NEEDED),
-            "title": (_text(), table.get("name")),
+            "value": (whole(1, 255), _NEEDED),
+            "name": (short_text(), _NEEDED),
+            "title": (short_text(), table.get("name")),
             "color": (_COLOR, _NEEDED),
-            "code": (_Kind(_TABLE.holds, '{ value = "...", meaning = "..." }'), _NEEDED),
-            "density_g_per_ml": (_number(0.01, 30), None),
-            "ejects": (_YES_OR_NO, False),
-            "pieces": (_whole(0, 100), 1),
+            "code": (Kind(TABLE.holds, '{ value = "...", meaning = "..." }'), _NEEDED),
+            "density_g_per_ml": (number(0.01, 30), None),
+            "ejects": (YES_OR_NO, False),
+            "pieces": (whole(0, 100), 1),
             "words": (_TEXTS, []),
-            "surrounded_by": (_text(), ""),
+            "surrounded_by": (short_text(), ""),
         })
         written = {"scheme": "SCT", **taken["code"]}
-        kinds = {"scheme": _text(16), "value": _text(16), "meaning": _text()}
+        kinds = {"scheme": short_text(16), "value": short_text(16), "meaning": short_text()}
         if set(written) != set(kinds) or not all(kind.holds(written[key]) for key, kind in kinds.items()):
             self.fail(where, "code", 'expected { value = "...", meaning = "..." } and, if it is not SNOMED CT, '
-                      f"scheme; at most 16, 64 and 16 characters; found {_shortly(taken['code'])}")
+                      f"scheme; at most 16, 64 and 16 characters; found {shortly(taken['code'])}")
         code = Code(**written)
         if code.scheme == "SCT" and not is_snomed_code(code.value):
             self.fail(where, "code", f"expected the number of a SNOMED CT concept, found '{code.value}', "
@@ -297,12 +261,3 @@ class _Reader:
 
 def _lower(words: list[str]) -> tuple[str, ...]:
     return tuple(word.lower() for word in words)
-
-
-def _shortly(value: object) -> str:
-    """A value as a message shows it: the first hundred characters of it."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python refuses to print a number of thousands of digits
-        return "a number of thousands of digits"
-    return text if len(text) <= 100 else f"{text[:100]}..."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
@@ -12,34 +13,38 @@ from ..cohort.placing import NONE, resample
 from ..cohort.plan import scaled_phase
 from ..cohort.samples import working_image
 from ..cohort.upright import upright_slices
+from ..events import Report, silent
 from ..study import Study
 from ..training.run import Run
-from ..training.settings import choose_device
 from ..training.tasks.classification import SLICES, by_stack, middles
+from .predictor import Predictor
 from .suiting import CLASSES, require_anatomy, require_head
 
 MOST_SLICES = 4 * SLICES  # of a study, looked at together
 
 
-class Classifier:
+class Classifier(Predictor):
     """A finetuned run at work on whole studies."""
 
-    def __init__(self, run: Run, device: str = "auto") -> None:
+    def __init__(self, run: Run, device: str = "auto", batch: int = 16, report: Report = silent) -> None:
         require_head(run, CLASSES)
-        self.plan, self.anatomy, self.sequences, config = run.plan, run.anatomy, run.only_sequences, run.config
+        super().__init__(run, device, batch, report)
+        self.sequences, config = run.only_sequences, run.config
         self.learnt = [name not in config.get("not_learnt", ()) for name in self.plan.classes]
         # How often each class stands among the studies trained on: more likely than that speaks for it.
         start = torch.tensor(config["heads"]["classes"]["bias_init"]).expand(len(self.learnt))
         self.usual = start.sigmoid().numpy()
-        self.device = choose_device(device)
-        self.network = run.network().to(self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Images of one study on the working grid -> (classes,) probabilities and (images,) weights that add to one."""
-        bag = self.network.bag(torch.from_numpy(np.stack(images)[None, :, None]).to(self.device))
+        bag = torch.cat(self.in_batches(torch.from_numpy(np.stack(images)[:, None]), self._features), 1).to(self.device)
         head = self.network.heads["classes"]
         return head(bag)[0].sigmoid().cpu().numpy(), head.weights(bag)[0].cpu().numpy()
+
+    def _features(self, images: Tensor) -> Tensor:
+        """(n, 1, rows, columns) -> (1, n, features) on the CPU."""
+        return self.network.bag(images[None]).cpu()
 
     def prepared(self, study: PreparedStudy) -> np.ndarray:
         """(classes,) probabilities of a study of a cohort."""

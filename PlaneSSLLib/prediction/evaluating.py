@@ -94,7 +94,7 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
     if run.config["stage"] == "pretraining":
         return evaluate_pretext(run, cohort, names, device, report)
     if run.config["task"] == "classification":
-        return evaluate_classes(Classifier(run, device), cohort, names)
+        return evaluate_classes(Classifier(run, device, report=report), cohort, names)
     patients = cohort.by_patient(names)
     segmenter = Segmenter(run, device, report=report)
     measured, learnt = [], run.learnt

@@ -1,12 +1,13 @@
 """What a comparison is of: read from TOML, and checked."""
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import PlaneSSLError
+from ..files import read_toml
+from ..kinds import TABLE, WORD, YES_OR_NO, list_of, one_of, shortly, whole
 from ..training.networks import NETWORKS
 from ..training.settings import USUAL, Settings
 from ..training.transfer import TRANSFERS
@@ -41,18 +42,13 @@ class Grid:
     @classmethod
     def read(cls, path: Path) -> Grid:
         """A grid from TOML, folders relative to the file. PlaneSSLError names what is wrong."""
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PlaneSSLError(f"The grid {path} cannot be read: {error.strerror}.") from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise PlaneSSLError(f"The grid {path} is not valid TOML: {error}.") from None
+        document, _ = read_toml(path, "The grid")
         unknown = set(document) - set(cls.__dataclass_fields__)
         if unknown or not {"cohort", "evaluate_on"} <= set(document):
             raise PlaneSSLError(f"The grid {path} needs cohort and evaluate_on, and knows "
                                 f"{', '.join(cls.__dataclass_fields__)}; not: {', '.join(sorted(unknown)) or '-'}.")
-        wrong = [f"{key} is {value!r}, not {words}" for key, value in document.items()
-                 for holds, words in [_KINDS[key]] if not holds(value)]
+        wrong = [f"{key} is {shortly(value)}, not {_KINDS[key].words}" for key, value in document.items()
+                 if not _KINDS[key].holds(value)]
         if wrong:
             raise PlaneSSLError(f"The grid {path} cannot be read: {'; '.join(wrong)}.")
         for key, value in document.items():
@@ -63,13 +59,6 @@ class Grid:
         if len(grid.draws) != len(grid.subjects):
             raise PlaneSSLError(f"The grid {path} has {len(grid.subjects)} numbers of subjects and {len(grid.draws)} "
                                 "numbers of draws; give one for each.")
-        if grid.task not in ("segmentation", "classification"):
-            raise PlaneSSLError(f"The grid {path} has the task '{grid.task}'; the tasks are segmentation and "
-                                "classification.")
-        for key, known in (("transfer", TRANSFERS), ("network", tuple(NETWORKS))):
-            if getattr(grid, key) not in known:
-                raise PlaneSSLError(f"The grid {path} has the {key} '{getattr(grid, key)}'; there are: "
-                                    f"{', '.join(known)}.")
         settings_of("pretraining", grid.pretraining, 0, "cpu")
         settings_of(grid.task, grid.finetuning, 0, "cpu")
         return grid
@@ -82,25 +71,12 @@ class Grid:
                     yield from ((start, count, seed) for start in self.starts)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _list_of(kind: Callable[[object], bool], least: int = 0) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, list) and len(value) >= least and all(map(kind, value))
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
-
-
-_TEXT, _TEXTS = (_is_text, "a text"), (_list_of(_is_text), "a list of texts")
-_COUNTS = _list_of(_is_count, 1), "a list of whole numbers above 0"
-_TABLE = (lambda value: isinstance(value, dict)), "a table"
-_YES_OR_NO = (lambda value: isinstance(value, bool)), "true or false"
-_KINDS = {"cohort": _TEXT, "evaluate_on": _TEXT, "task": _TEXT, "transfer": _TEXT, "align": _YES_OR_NO,
-          "network": _TEXT, "starts": _TEXTS, "views": _TEXTS, "sequences": _TEXTS, "subjects": _COUNTS,
-          "draws": _COUNTS, "pretraining": _TABLE, "finetuning": _TABLE}
+_TEXTS = list_of(WORD, "a list of texts")
+_COUNTS = list_of(whole(1), "a list of whole numbers above 0", least=1)
+_KINDS = {"cohort": WORD, "evaluate_on": WORD, "task": one_of(("segmentation", "classification")),
+          "transfer": one_of(TRANSFERS), "align": YES_OR_NO, "network": one_of(tuple(NETWORKS)), "starts": _TEXTS,
+          "views": _TEXTS, "sequences": _TEXTS, "subjects": _COUNTS, "draws": _COUNTS, "pretraining": TABLE,
+          "finetuning": TABLE}
 
 
 def settings_of(stage: str, given: dict, seed: int, device: str) -> Settings:

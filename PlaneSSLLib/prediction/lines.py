@@ -10,12 +10,13 @@ import torch
 from ..cohort.placing import resample
 from ..cohort.plan import scaled_phase
 from ..cohort.upright import upright_slices
+from ..events import Report, silent
 from ..geometry import agree, clip_line, line_errors, lines_hit, lines_in_image
 from ..study import Stack, Study
 from ..study.targets import SliceTargets, Target, stack_targets
 from ..training.guide import acquired_lines
 from ..training.run import Run
-from ..training.settings import choose_device
+from .predictor import Predictor
 from .suiting import LINES, require_anatomy, require_head
 
 
@@ -34,25 +35,16 @@ class Answers:
     locations: np.ndarray
 
 
-class LinePredictor:
+class LinePredictor(Predictor):
     """A run that has learnt lines, pretrained or finetuned with them, at work.
 
     views, sequences: it has seen these alone; empty for all.
     """
 
-    def __init__(self, run: Run, device: str = "auto") -> None:
+    def __init__(self, run: Run, device: str = "auto", batch: int = 16, report: Report = silent) -> None:
         require_head(run, LINES)
-        self.plan, self.anatomy, self.views = run.plan, run.anatomy, run.plane_views
-        self.sequences = run.only_sequences
-        self.device = choose_device(device)
-        self.network = run.network().to(self.device, memory_format=torch.channels_last)
-
-    @torch.inference_mode()
-    def look(self, images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """(n, targets, rows, columns) heatmaps and (n,) locations, from images on the working grid."""
-        outputs = self.network(torch.from_numpy(np.stack(images)[:, None]).to(self.device))
-        locations = outputs["location"][:, 0] if "location" in outputs else torch.full((len(images),), torch.nan)
-        return outputs["lines"].float().cpu().numpy(), locations.float().cpu().numpy()
+        super().__init__(run, device, batch, report)
+        self.views, self.sequences = run.plane_views, run.only_sequences
 
     def answers(self, stack: Stack, phase: int = 0) -> Answers:
         """What the run sees in one phase of a stack, each slice for itself: lines are fitted to their heatmaps.
@@ -64,8 +56,9 @@ class LinePredictor:
         matrices = np.array([one.placement(self.plan) for one in upright_slices(stack, self.anatomy, self.plan)])
         images = [resample(scaled[k][i], matrix, self.plan.size)
                   for i, (k, matrix) in enumerate(zip(shown, matrices, strict=True))]
-        seen = [self.look(images[i: i + 16]) for i in range(0, len(images), 16)]
-        maps, locations = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+        seen = self.outputs(torch.from_numpy(np.stack(images)[:, None]))
+        maps = seen["lines"].numpy()
+        locations = seen["location"][:, 0].numpy() if "location" in seen else np.full(len(images), np.nan)
         return Answers(maps, matrices, acquired_lines(maps, matrices, self.plan), locations)
 
 

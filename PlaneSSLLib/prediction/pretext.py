@@ -15,16 +15,15 @@ from ..events import Report, progress, silent
 from ..geometry import agree, angle_between, move_lines
 from ..training.pretraining import pretext_task
 from ..training.run import Run
-from ..training.settings import choose_device
 from ..training.starting import places_of
 from ..training.tasks import Batch, Outputs
 from ..training.tasks.planes import Planes
+from .predictor import Predictor
 
 Measures = dict[str, list[float]]
 Answers = Iterable[tuple[Outputs, Batch]]
 
 
-@torch.inference_mode()
 def evaluate_pretext(
     run: Run, cohort: Cohort, subjects: Sequence[str], device: str = "auto",
     report: Report = silent,
@@ -38,8 +37,7 @@ def evaluate_pretext(
     """
     config = run.config
     task = pretext_task(tuple(config["task"].split(",")), cohort, tuple(config["views"]))
-    where = choose_device(device)
-    network = run.network().to(where, memory_format=torch.channels_last)
+    predictor = Predictor(run, device, report=report)
     found: list[Measures] = []
     frames = 0
     for step, subject in enumerate(subjects, start=1):
@@ -48,8 +46,7 @@ def evaluate_pretext(
             continue
         frames += len(places)
         batches = DataLoader(FrameList(cohort, places, task.sample), batch_size=16)
-        answers = (({name: out.float().cpu() for name, out in network(batch["image"].to(where)).items()}, batch)
-                   for batch in batches)
+        answers = ((predictor.outputs(batch["image"]), batch) for batch in batches)
         found += ([_of_lines(answers, task, cohort.studies[subject], places)] if "lines" in task.heads else
                   [task.measure(*answer) for answer in answers])
         progress(report, "evaluate", step, len(subjects))

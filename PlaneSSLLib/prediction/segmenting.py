@@ -7,33 +7,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import PlaneSSLError
 from ..cohort.placing import placement
 from ..events import Report, notice, silent
 from ..geometry import Plane
 from ..training.guide import Guide
-from ..training.memory import Result, free_cached_memory, keep_freed_memory, while_memory_lasts
 from ..training.run import Run
-from ..training.settings import choose_device
 from .looking import MIDDLE, grid_on, middle_of, pixels_cut
+from .predictor import Predictor
 from .sampling import Sampler, extent, turned
 from .suiting import SEGMENTATION, require_head
 
 
-class Segmenter:
+class Segmenter(Predictor):
     """A finetuned run at work.
 
     Probabilities, not labels, are resampled back to the acquired grid, once; what lies outside the working grid is
-    background. Out of memory, it goes on with smaller batches, then on the CPU, and says so in a notice to `report`.
+    background.
     """
 
-    def __init__(self, run: Run, device: str = "auto", batch: int = 16,
-                 report: Report = silent) -> None:
+    def __init__(self, run: Run, device: str = "auto", batch: int = 16, report: Report = silent) -> None:
         require_head(run, SEGMENTATION)
-        self.plan, self.anatomy, self.batch, self.report = run.plan, run.anatomy, batch, report
-        self.device = choose_device(device)
-        keep_freed_memory()
-        self.network = run.network().to(self.device, memory_format=torch.channels_last)
+        super().__init__(run, device, batch, report)
         self.views = tuple(run.config["views"])
         guide = run.guide()
         self.guide = None if guide is None else Guide(guide, self.plan, self.anatomy, self.device)
@@ -52,7 +46,7 @@ class Segmenter:
         """
         if view not in self.views and len(self.views) == 1:
             view = self.views[0]
-        poses = self._while_memory_lasts(lambda: self.guide.poses(view, images, planes)) if self.guide else {}
+        poses = self.while_memory_lasts(lambda: self.guide.poses(view, images, planes)) if self.guide else {}
         if poses:
             return self._laid_alike(images, planes, poses, progress)
         if self.guide and self.anatomy.pose_of(view):
@@ -93,7 +87,7 @@ class Segmenter:
             return labels_of(len(labels), self._end_of_alike(planes, len(labels)))
 
         while len(labels) < len(planes):
-            labels.extend(self._while_memory_lasts(of_next_ones))
+            labels.extend(self.while_memory_lasts(of_next_ones))
             progress(len(labels), len(planes))
         return labels
 
@@ -104,10 +98,6 @@ class Segmenter:
         while end < min(len(planes), first + self.batch) and (planes[end].shape, planes[end].spacing) == grid:
             end += 1
         return end
-
-    def _while_memory_lasts(self, work: Callable[[], Result]) -> Result:
-        """Do it, again and with less memory where there is not enough."""
-        return while_memory_lasts(work, self._make_do_with_less)
 
     @torch.inference_mode()
     def _labels_at_once(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
@@ -136,21 +126,11 @@ class Segmenter:
         return labels
 
     def _make_do_with_less(self) -> None:
-        if self.batch > 1:
-            self.batch //= 2
-            text = f"Out of memory on {self.device}: going on with {self.batch} images at a time."
-        elif self.device.type != "cpu":
-            text = f"Out of memory on {self.device} with a single image: going on on the CPU."
-            self.device = torch.device("cpu")
-            self.network = self.network.to(self.device)
-            if self.guide is not None:
-                self.guide.move(self.device)
-        else:
-            raise PlaneSSLError("There is not enough memory to segment even one image at a time; close other programs.")
+        super()._make_do_with_less()
         if self.guide is not None:
             self.guide.batch = min(self.guide.batch, self.batch)
-        free_cached_memory()
-        notice(self.report, text)
+            if self.guide.device != self.device:
+                self.guide.move(self.device)
 
 
 def _batch(images: Sequence[np.ndarray]) -> Tensor:

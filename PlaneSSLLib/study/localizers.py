@@ -4,8 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..anatomy import Anatomy
+from ..anatomy.wording import says
 from .model import Stack
-from .wording import says
 
 WORDS = ("localizer", "localiser", "loc", "locator", "scout", "survey", "pilot", "plan scan", "3 plane", "3 pl",
          "topogram", "lokalisator", "übersicht", "reperage", "repérage", "localizador", "localizzatore")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from .. import anatomy as anatomies
 from ..anatomy import Anatomy
+from ..anatomy.wording import mentions
 from .model import Stack
 from .views import Fit, direction_evidence, name_views
-from .wording import mentions
 
 FALLBACK = "generic"
 # In units of log likelihood, beside that of the directions: words weigh more than any few stacks.

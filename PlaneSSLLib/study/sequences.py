@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..anatomy import Anatomy, MrSequence
+from ..anatomy.wording import says
 from .filenames import stem
 from .model import Stack
-from .wording import says
 
 CYCLE_MS = 200.0, 3000.0  # times of a heart's phases span so much: less is one moment of many beats, more several beats
 

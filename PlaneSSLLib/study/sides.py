@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..anatomy import Anatomy
+from ..anatomy.wording import says
 from .document import SIDES
 from .model import Stack
-from .wording import says
 
 OFF_MIDLINE_MM = 40.0
 LEFT = ("left", "links", "gauche", "izquierda", "izquierdo", "sinistra", "sinistro", "esquerda", "esquerdo", "lt")

@@ -16,9 +16,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..anatomy import Anatomy, View
+from ..anatomy.wording import says
 from ..geometry import angle_between
 from .model import Naming, Stack
-from .wording import says
 
 PATIENT_PLANES = {"sagittal": (1.0, 0.0, 0.0), "coronal": (0.0, 1.0, 0.0), "axial": (0.0, 0.0, 1.0)}
 OBLIQUE = "oblique"

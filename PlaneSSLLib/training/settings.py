@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import torch
 
 from .. import PlaneSSLError
+from ..kinds import Kind, one_of, shortly, whole
 
 STEPS_PER_EPOCH = 50
-PRECISIONS = ("auto", "float32", "bfloat16")
 
-
-_COUNTS = {"epochs": 1, "batch": 1, "warmup_steps": 0, "validate_every": 1, "patience": 1, "seed": 0, "workers": 0}
-_SHARE = (lambda value: 0 <= value < 1), "is at least 0 and below 1"
-_ABOVE_ZERO = (lambda value: 0 < value < math.inf), "is a number above 0"
-_FIGURES = {
-    "coarse": _SHARE, "ema": _SHARE, "weight_decay": _SHARE, "clip_norm": _ABOVE_ZERO, "pixel_head_rate": _ABOVE_ZERO,
-    "learning_rate": ((lambda value: 0 < value < 1), "lies between 0 and 1")}
+_SHARE = Kind(lambda v: type(v) in (int, float) and 0 <= v < 1, "a number from 0 to 1, below 1")
+_ABOVE_ZERO = Kind(lambda v: type(v) in (int, float) and 0 < v < math.inf, "a number above 0")
+_KINDS = {
+    "epochs": whole(1), "batch": whole(1), "warmup_steps": whole(0), "validate_every": whole(1), "patience": whole(1),
+    "seed": whole(0), "workers": whole(0), "coarse": _SHARE, "ema": _SHARE, "weight_decay": _SHARE,
+    "clip_norm": _ABOVE_ZERO, "pixel_head_rate": _ABOVE_ZERO,
+    "learning_rate": Kind(lambda v: type(v) in (int, float) and 0 < v < 1, "a number between 0 and 1"),
+    "precision": one_of(("auto", "float32", "bfloat16"))}
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,10 @@ class Settings:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise PlaneSSLError(f"The precision is one of {', '.join(PRECISIONS)}, not '{self.precision}'.")
-        for name, least in _COUNTS.items():
+        for name, kind in _KINDS.items():
             value = getattr(self, name)
-            if (type(value) is not int or value < least) and not (name == "patience" and value is None):
-                raise PlaneSSLError(f"A training's {name.replace('_', ' ')} is a whole number, at least {least}, and "
-                                    f"not {value!r}.")
-        for name, (holds, words) in _FIGURES.items():
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not holds(value):
-                raise PlaneSSLError(f"A training's {name.replace('_', ' ')} {words}, and is not {value!r}.")
+            if not kind.holds(value) and not (name == "patience" and value is None):
+                raise PlaneSSLError(f"A training's {name.replace('_', ' ')} is {kind.words}, and not {shortly(value)}.")
 
     def mixed(self, device: torch.device) -> bool:
         """Do convolutions run in bfloat16 on this device? Weights, losses and their sums stay in float32."""

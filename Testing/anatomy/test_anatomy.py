@@ -86,6 +86,13 @@ def own_folder(tmp_path, monkeypatch):
 
 # What ships
 
+@pytest.mark.parametrize("joint", [" ", "_", "-", ".", "/"])
+def test_structures_are_known_however_their_names_are_joined(own_folder, joint):
+    for name in SHIPPED:
+        for label in (known := anatomy.load(name)).labels:
+            assert known.structure(label.title.upper().replace(" ", joint)) == label
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_files_load(name, own_folder):
     found = anatomy.load(name)

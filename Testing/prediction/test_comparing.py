@@ -30,12 +30,12 @@ def write_grid(path, text):
     ("finetuning = { epochs = 0 }", "epochs is a whole number, at least 1"),
     ("finetuning = { epochs = 1.5 }", "epochs is a whole number"),
     ("finetuning = { seed = 3 }", "seed"),
-    ('task = "guessing"', "the tasks are segmentation and classification"),
+    ('task = "guessing"', "task is 'guessing', not one of segmentation, classification"),
     ('subjects = ["1"]\ndraws = [1]', "subjects is .*, not a list of whole numbers"),
     ("subjects = 3\ndraws = 1", "subjects is 3, not a list"),
     ("subjects = [1", "not valid TOML"),
-    ('network = "big"', "network 'big'; there are: small, unet, resnet50"),
-    ('transfer = "decoder"', "transfer 'decoder'; there are: joint, all, encoder"),
+    ('network = "big"', "network is 'big', not one of small, unet, resnet50"),
+    ('transfer = "decoder"', "transfer is 'decoder', not one of joint, all, encoder"),
 ])
 def test_a_grid_that_is_wrong_says_where(tmp_path, text, words):
     with pytest.raises(PlaneSSLError, match=words):

@@ -16,7 +16,7 @@ from PlaneSSLLib.study import Naming, Stack, read_study, reading
 from PlaneSSLLib.study.localizers import are_localizers
 from PlaneSSLLib.study.recognition import recognise
 from PlaneSSLLib.study.views import counting_direction, name_views
-from PlaneSSLLib.study.wording import mentions, says
+from PlaneSSLLib.anatomy.wording import mentions, says
 
 HEART = anatomies.load("heart")
 
