@@ -260,12 +260,16 @@ def show_predictions(run: str | Path, folder: str | Path, *, anatomy: str | None
 
 
 def _drawing_of(study: Study) -> Drawing:
-    """A study as it is in the scene; it is drawn if it is not there yet."""
+    """A study as it is in the scene; it is drawn if it is not there, or was read otherwise and has other stacks."""
     from . import scene
 
     scene.start()
-    drawing = next((one for one in scene.drawings() if one.now.acquired.folder == study.folder), None)
-    return drawing or scene.draw_study(study)
+    ids = {stack.id for stack in study.stacks}
+    for drawing in scene.drawings():
+        drawn = drawing.now.acquired
+        if drawn.folder == study.folder.absolute() and {stack.id for stack in drawn.stacks} == ids:
+            return drawing
+    return scene.draw_study(study)
 
 
 def _chosen(study: Study, run: Run, stack: str | Sequence[str], out: Path | None, report: Report) -> list[Stack]:

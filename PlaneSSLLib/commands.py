@@ -326,7 +326,7 @@ def anatomy(options: Namespace, console: Console) -> None:
             return f"{found.file}: {len(found.views)} views, {len(found.labels)} labels, nothing wrong."
         rows = [[view["name"], view["title"], ", ".join(view["lines"]), ", ".join(view["pose"])]
                 for view in document["views"]]
-        views = table(["view", "", "regresses", "is laid by"], rows)
+        views = table(["view", "", "regresses", "is aligned by"], rows)
         labels = table(["value", "label", "code", "also called"], [
             [*list(label.values())[:3], ", ".join(label["also"])] for label in document["labels"]])
         sequences = f"acquired in: {', '.join(document['sequences'])}\n\n" if document["sequences"] else ""

@@ -21,8 +21,10 @@ from uuid import uuid4
 from . import PlaneSSLError
 
 if TYPE_CHECKING:
+    import filelock
     import numpy as np
 
+LOCK = "training.lock"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -121,6 +123,23 @@ def beginning_folder(path: Path) -> Iterator[Path]:
         except OSError:
             if not path.is_dir():
                 raise
+
+
+def claim(folder: Path, refusal: str) -> filelock.BaseFileLock:
+    """Let no other process train in a folder until the lock is released; PlaneSSLError(refusal) where one does.
+
+    The system lets go of the lock when a process ends, however it does.
+    """
+    import filelock  # here: Slicer reads this file before its packages are installed
+
+    lock = filelock.FileLock(Path(folder) / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise PlaneSSLError(refusal) from None
+    except (NotImplementedError, OSError):
+        pass  # a disk that knows no locks
+    return lock
 
 
 def write_text(path: Path, text: str) -> None:

@@ -30,6 +30,7 @@ PATIENCE_S = 10.0  # from one means of ending a child to the next, harder one
 _LINE = "PLANESSL_JOB"  # in the environment of a child that is to end with its parent
 _MOST_AT_ONCE = 1 << 20  # bytes of events that one poll reads
 _WINDOWS = os.name == "nt"
+_CRASHED = "exit abnormally"  # what Slicer's launcher says of such a child, whose status it does not pass on
 
 
 class JobCancelled(PlaneSSLError):
@@ -203,8 +204,12 @@ class Job:
         else:
             said = [line for line in self.last_lines if line.startswith("planessl: ")]
             self.state = FAILED
-            self.error = said[-1].removeprefix("planessl: ") if status == 1 and said else self._lost(
-                f"it was ended by signal {-status}" if status < 0 else f"exit status {status}")
+            if status < 0 or any(_CRASHED in line for line in self.last_lines):
+                how = f" by signal {-status}" if status < 0 else ""
+                self.error = self._lost(f"it crashed, or was ended{how}, for want of memory perhaps")
+            else:
+                self.error = said[-1].removeprefix("planessl: ") if status == 1 and said else self._lost(
+                    f"exit status {status}")
 
     def _lost(self, how: str) -> str:
         tail = "\n".join(list(self.last_lines)[-8:])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import PlaneSSLError
-from .files import read_figures, read_json, read_numbers
+from .files import claim, read_figures, read_json, read_numbers
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,12 @@ class Workspace:
         return size / 1e6
 
     def delete(self, folder: Path) -> None:
-        """Delete a cohort or a run. PlaneSSLError for any other folder."""
+        """Delete a cohort or a run. PlaneSSLError for any other folder, and for a run that is being trained."""
         folder = Path(folder)
         if folder not in [*self.cohorts(), *(run.folder for run in self.runs())]:
             raise PlaneSSLError(f"{folder} is no cohort or run of {self.folder}; it is left alone.")
+        if (folder / "config.json").is_file():
+            claim(folder, f"{folder} is being trained: wait for it, or cancel it, before you delete it.").release()
         try:
             shutil.rmtree(folder)
         except OSError as error:

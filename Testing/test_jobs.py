@@ -132,6 +132,7 @@ def test_the_library_is_found_from_any_folder_with_nothing_set(tmp_path, monkeyp
 @pytest.mark.parametrize(("code", "says"), [
     ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
     ("import sys; sys.exit(7)", "exit status 7"),
+    ("import sys; sys.exit('error: [python-real] exit abnormally - Report the problem.')", "it crashed"),
     ("1 / 0", "ZeroDivisionError"),
     ("print('{')", "cut off"),
 ])

@@ -5,7 +5,7 @@ import pytest
 from Testing.made_up_run import write_run
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.files import read_figures
+from PlaneSSLLib.files import claim, read_figures
 from PlaneSSLLib.workspace import Workspace, history
 
 
@@ -71,3 +71,14 @@ def test_deleting_takes_cohorts_and_runs_only(workspace):
     workspace.delete(cohort)
     assert workspace.runs() == [] == workspace.cohorts()
     assert other.is_dir()
+
+
+def test_a_run_that_is_being_trained_is_not_deleted(workspace):
+    run = write_run(workspace.run("one"))
+    lock = claim(run, "")
+    with pytest.raises(PlaneSSLError, match="is being trained"):
+        workspace.delete(run)
+    assert (run / "config.json").is_file()
+    lock.release()
+    workspace.delete(run)
+    assert not run.exists()

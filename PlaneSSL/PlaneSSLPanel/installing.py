@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from slicer.i18n import tr as _
 
@@ -16,6 +18,7 @@ from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.resources import resource_folder
 
 _TORCH = ("torch", ">=2.4")
+_AS_THEY_ARE = ("torch", "torchvision", "numpy", "scipy")  # other extensions, and Slicer, rely on these
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,18 @@ def packages() -> list[Package]:
 def installPackages() -> None:
     """Ask, then install what is missing but torch."""
     packaging = _packaging()
-    try:
-        packaging.pip_ensure(_lines(), requester="PlaneSSL")
-    except RuntimeError as error:
-        if "declined" not in str(error):  # pip_ensure has no type of its own for a user who said no
-            raise
-        logging.info("PlaneSSL: nothing was installed.")
-    finally:
-        lookAgain()
+    with tempfile.TemporaryDirectory(prefix="planessl-") as folder:
+        # Else pip brings the newest MONAI, and with it from PyPI a torch that may not be for this computer's GPU.
+        constraints = Path(folder, "constraints.txt")
+        constraints.write_text("".join(f"{name}=={there}\n" for name in _AS_THEY_ARE if (there := _version(name))))
+        try:
+            packaging.pip_ensure(_lines(), constraints=constraints, requester="PlaneSSL")
+        except RuntimeError as error:
+            if "declined" not in str(error):  # pip_ensure has no type of its own for a user who said no
+                raise
+            logging.info("PlaneSSL: nothing was installed.")
+        finally:
+            lookAgain()
 
 
 def installTorch() -> None:
@@ -60,6 +67,10 @@ def installTorch() -> None:
     try:
         PyTorchUtils.PyTorchUtilsLogic().installTorch(  # it asks: no wait cursor may lie over that
             askConfirmation=True, torchVersionRequirement=_TORCH[1])
+    except (ImportError, OSError):
+        if not _version(_TORCH[0]):
+            raise
+        logging.info("PlaneSSL: torch is installed, and could not be loaded in this session.")  # nor is that needed
     finally:
         lookAgain()
 

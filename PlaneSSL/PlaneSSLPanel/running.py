@@ -17,6 +17,7 @@ from PlaneSSLLib.events import Report, notice, silent
 from PlaneSSLLib.jobs import CANCELLED, FAILED, Job
 
 from .learning import reservations
+from .section import shown
 
 POLL_MS = 100
 
@@ -31,7 +32,7 @@ class Running:
         self._results: list = []
         self._steps: Iterator | None = None
         self._title, self._done, self._told, self._cancelled = "", None, None, False
-        self.entersScene = False
+        self.entersScene = self._turning = False
         self._timer = qt.QTimer()
         self._timer.timeout.connect(self._turn)
         ui.cancelButton.clicked.connect(self.cancel)
@@ -107,10 +108,16 @@ class Running:
             time.sleep(0.005)
 
     def _turn(self) -> None:
-        if self._steps is not None:
-            self._step()
-        elif self._jobs:
-            self._poll()
+        if self._turning:  # what a step wakes up may let the timer in
+            return
+        self._turning = True
+        try:
+            if self._steps is not None:
+                self._step()
+            elif self._jobs:
+                self._poll()
+        finally:
+            self._turning = False
 
     def _step(self) -> None:
         try:
@@ -160,7 +167,7 @@ class Running:
         if event["event"] == "progress":
             self._show(self._title, event)
         else:
-            self._ui.jobText.appendPlainText(_in_panel(event.get("text", event["event"])))
+            self._ui.jobText.appendPlainText(shown(_in_panel(event.get("text", event["event"]))))
         self._told(event)
 
     def _show(self, title: str, progress: dict | None) -> None:
@@ -174,7 +181,7 @@ class Running:
             title=title, time=duration(left))
 
     def _fail(self, reason: str) -> None:
-        reason = _in_panel(reason)
+        reason = shown(_in_panel(reason))
         self._finish(_("{title} failed.").format(title=self._title))
         self._ui.jobText.appendPlainText(reason)
         slicer.util.errorDisplay(f"{self._ui.jobTitle.text}\n\n{reason}")

@@ -7,6 +7,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from PlaneSSLLib import PlaneSSLError
+
 
 class Section:
     """A part of the panel. panel: the PlaneSSLWidget; its logic, widgets by name (ui) and running work are shared."""
@@ -53,27 +55,36 @@ class Section:
             "The segmentation that is in the scene, with all that was corrected in it by hand, is taken away. Export "
             "or save it first if it is to be kept."))
 
-    def onClick(self, button, failed: str, action, waits: bool = False) -> None:
+    def onClick(self, button, failed: str, action) -> None:
         """Connect a button: an error in the action is shown under `failed`, and the panel is brought up to date."""
 
         def clicked() -> None:
             try:
-                with slicer.util.tryWithErrorDisplay(failed, waitCursor=waits):
-                    action()
+                with slicer.util.tryWithErrorDisplay(failed):
+                    try:
+                        action()
+                    except PlaneSSLError as error:
+                        raise PlaneSSLError(shown(str(error))) from error
             finally:
                 self.panel.refresh()
 
         button.clicked.connect(clicked)
 
 
+def shown(text: str) -> str:
+    """A text without what is no UTF-8, of which names of files may be, and which PythonQt cannot hand to Qt."""
+    return text.encode(errors="replace").decode()
+
+
 def allow(button, missing: str, tip: str) -> None:
     """Let a button be clicked if nothing is missing; its tooltip says what is, or what it does."""
     button.enabled = not missing
-    button.toolTip = missing or tip
+    button.toolTip = shown(missing or tip)
 
 
 def fill(box, items: list[tuple[str, object]], current: object) -> None:
     """Offer (text, value) items in a combo box, without telling anybody; the current value stays chosen if it can."""
+    items = [(shown(text), value) for text, value in items]
     if [(box.itemText(i), box.itemData(i)) for i in range(box.count)] == items and chosen(box) == current:
         return
     blocked = box.blockSignals(True)
@@ -113,5 +124,5 @@ def fill_table(table, headings: list[str], rows: list[list[str]]) -> None:
     table.setRowCount(len(rows))
     for row, texts in enumerate(rows):
         for column, text in enumerate(texts):
-            table.setItem(row, column, qt.QTableWidgetItem(text))
+            table.setItem(row, column, qt.QTableWidgetItem(shown(text)))
     table.resizeColumnsToContents()

@@ -32,13 +32,20 @@ def dicomStudies() -> list[tuple[str, str]]:
 
 
 def gatherDicom(study: str) -> Path:
-    """A folder with links to all files of a study of the DICOM database."""
+    """A folder with links to all files of a study of the DICOM database.
+
+    PlaneSSLError where images are known from a server, and are not on this computer.
+    """
     database = slicer.dicomDatabase
+    of_series = {series: database.filesForSeries(series) for series in database.seriesForStudy(study)}
+    if absent := sum(not file for files in of_series.values() for file in files):
+        raise PlaneSSLError(f"{absent} images of this study are on a server alone: retrieve them in the DICOM module "
+                            "first.")
     folder = _empty_folder(study)
-    for number, series in enumerate(database.seriesForStudy(study)):
+    for number, files in enumerate(of_series.values()):
         (folder / str(number)).mkdir()
-        for i, file in enumerate(database.filesForSeries(series)):
-            _link(Path(file), folder / str(number) / f"{i}{Path(file).suffix}")
+        for i, file in enumerate(files):
+            _link(Path(slicer.util.longPath(file)), folder / str(number) / f"{i}{Path(file).suffix}")
     return folder
 
 
@@ -83,7 +90,7 @@ def _empty_folder(key: str) -> Path:
     folder = gathered_folder(key)
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, mode=0o700)
     except FileExistsError:
         raise PlaneSSLError(f"{folder} is in use: close whatever has its files open, another Slicer perhaps, and read "
                             "the study again.") from None
@@ -106,4 +113,4 @@ def _link(file: Path, to: Path) -> None:
             return
         except OSError:  # not every disk and every user may make links
             continue
-    raise PlaneSSLError(f"{file} cannot be read.")
+    to.touch()  # it is gone, or may not be read: one image that the reader says it could not read

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from PlaneSSLLib import PlaneSSLError
 
 from . import choices
-from .section import Section, allow, chosen, fill, fill_table, remember
+from .section import Section, allow, chosen, fill, fill_table, remember, shown
 from .sources import DICOM, FOLDER, VOLUMES, gathered_folder
 
 _VIEW, _SURE = 1, 2  # the column that can be corrected, and the one that says how sure it is, and why
@@ -134,7 +134,8 @@ class StudySection(Section):
 
     def _show(self) -> None:
         table = self.ui.stackTable
-        self._shown = stacks = sorted(self.logic.stacks(self.study), key=lambda stack: stack["localizer"])
+        stacks = sorted(self.logic.stacks(self.study), key=lambda stack: stack["localizer"])
+        self._shown = []  # until there is a box for each of them
         headings = [_("Stack"), _("View"), _("Sure"), _("Sequence"), _("Slices"), _("Phases"), _("Pixels"),
                     _("Description")]
         fill_table(table, headings, [
@@ -144,12 +145,13 @@ class StudySection(Section):
         for row, stack in enumerate(stacks):
             table.setCellWidget(row, _VIEW, self._view_box(stack["id"], stack["view"], views))
             table.item(row, _SURE).setToolTip("\n".join(stack["reasons"]))
+        self._shown = stacks
         table.resizeColumnsToContents()
         self._tell(self.logic.problems(self.study))
 
     def _tell(self, problems: list[str]) -> None:
         self.ui.problemsBox.title = _("Notes and problems ({count})").format(count=len(problems))
-        self.ui.problemsText.setPlainText("\n".join(problems) or _("None."))
+        self.ui.problemsText.setPlainText(shown("\n".join(problems)) or _("None."))
 
     def _view_box(self, stack: str, view: str, views: list[str]):
         box = qt.QComboBox()

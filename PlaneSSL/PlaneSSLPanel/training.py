@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from PlaneSSLLib.files import ExistsAlready
 
 from . import choices
-from .section import Section, allow, chosen, fill_table, remember
+from .section import Section, allow, chosen, fill_table, remember, shown
 
 
 class TrainSection(Section):
@@ -23,7 +23,7 @@ class TrainSection(Section):
         self.onClick(ui.devicesButton, _("The devices could not be listed."), self._look_for_devices)
         self.onClick(ui.pretrainButton, _("Pretraining could not be started."), self._pretrain)
         self.onClick(ui.finetuneButton, _("Finetuning could not be started."), self._finetune)
-        self.onClick(ui.keepButton, _("The outlines could not be saved."), self._keep, waits=True)
+        self.onClick(ui.keepButton, _("The outlines could not be saved."), self._keep)
         self.onClick(ui.curvesButton, _("The curves could not be shown."),
                      lambda: self.logic.showCurves(self._selected().name))
         self.onClick(ui.resumeButton, _("The training could not be resumed."), self._resume)
@@ -137,7 +137,7 @@ class TrainSection(Section):
 
         def told(event: dict) -> None:
             if event["event"] == "progress" and event.get("metrics"):
-                self.refresh()
+                self.panel.refresh()  # a run that has begun is listed with its figures
                 if self.logic.showCurves(name, not shown):
                     shown.append(name)
 
@@ -148,7 +148,9 @@ class TrainSection(Section):
         what = (settings.labelledVolume, settings.labelledSegmentation, settings.labelledFolder,
                 settings.trainingAnatomy, chosen(self.ui.labelledView) or None)
         try:
-            self.logic.keepOutlines(*what)
+            with slicer.util.WaitCursor():  # not over the question
+                self.logic.keepOutlines(*what)
         except ExistsAlready as kept:
-            if slicer.util.confirmOkCancelDisplay(str(kept)):
-                self.logic.keepOutlines(*what, overwrite=True)
+            if slicer.util.confirmOkCancelDisplay(shown(str(kept))):
+                with slicer.util.WaitCursor():
+                    self.logic.keepOutlines(*what, overwrite=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import traceback
 from collections.abc import Iterable, Mapping
 from concurrent.futures import as_completed
 from dataclasses import replace
@@ -189,6 +190,10 @@ def _prepare_one(item: tuple) -> dict:
                 "named": bool({stack.view for stack in read.stacks} & {view.name for view in chosen.views})}
     except (PlaneSSLError, OSError) as error:  # the latter of its own files: what the cohort's refuse is the former
         return {"study": str(path), "reason": str(error)}
+    except Exception as error:  # one study that nobody has foreseen must not end the work on a thousand others
+        last = traceback.extract_tb(error.__traceback__)[-1]  # not the error's own words: they may hold a name
+        where = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
+        return {"study": str(path), "reason": f"It cannot be prepared, for a reason that nobody has foreseen: {where}."}
 
 
 def _require_fit(path: Path, chosen: anatomy.Anatomy) -> None:

@@ -51,6 +51,11 @@ class PreparedStack:
         return mean_step(self.planes)
 
     @property
+    def is_cine(self) -> bool:
+        """Does it show several phases?"""
+        return len(self.pixels_at[0]) > 1
+
+    @property
     def labelled(self) -> list[tuple[int, int]]:
         """(slice, phase) of every frame that has labels."""
         return [(i, k) for i, starts in enumerate(self.labels_at) for k, at in enumerate(starts) if at >= 0]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import as_completed
 from contextlib import suppress
@@ -71,8 +72,8 @@ def _require_able(grid: Grid, cohort: Cohort, others: Cohort, report: Report) ->
         raise PlaneSSLError(f"{len(both)} subjects of {grid.evaluate_on} are among those that are drawn from "
                             f"{grid.cohort} to train on: evaluate on a cohort of others.")
     if grid.task == "classification" and len(constant(others, evaluated)) == len(others.plan.classes):
-        raise PlaneSSLError(f"Nobody in {grid.evaluate_on} tells right from wrong: of no class are there subjects with "
-                            "and without it.")
+        raise PlaneSSLError(f"In {grid.evaluate_on} no class has subjects with and without it, so that no area under "
+                            "the curve can be computed.")
 
 
 def _telling(grid: Grid, cohort: Cohort, cells: Sequence[tuple[str, int, int]],
@@ -216,8 +217,8 @@ def summarise(grid: Grid, out: Path) -> dict:
     figures = {cell: _figures(document, classes) for cell, document in done.items()}
     figures = {cell: found for cell, found in figures.items() if not np.isnan(found).all()}
     if done and not figures:
-        raise PlaneSSLError(f"Nobody in {grid.evaluate_on} tells right from wrong: a figure needs subjects with and "
-                            "without a class, or with outlines.")
+        raise PlaneSSLError(f"No figure can be computed on {grid.evaluate_on}: it needs subjects with and without a "
+                            "class, or with outlines.")
     rows = []
     for start in grid.starts:
         for subjects in grid.subjects:
@@ -229,7 +230,7 @@ def summarise(grid: Grid, out: Path) -> dict:
                    "sd": float(np.std(means, ddof=1)) if len(seeds) > 1 else 0.0}
             paired = [_paired(out, figures, (start, subjects, seed), (SCRATCH, subjects, seed))
                       for seed in seeds if start != SCRATCH and (SCRATCH, subjects, seed) in figures]
-            if paired:
+            if paired and not np.isnan(paired).all():
                 row |= {"gain": float(np.nanmean(paired))}
                 if grid.task == "segmentation":  # one figure a class is no sample of anything
                     row |= {"gain_interval": paired_interval(np.array(paired))}
@@ -262,14 +263,17 @@ def _figures(evaluation: dict, classes: Sequence[str]) -> np.ndarray:
 def paired_interval(differences: np.ndarray, seed: int = 0, rounds: int = 4000) -> tuple[float, float]:
     """95 % interval of the mean of (draws, subjects) differences, resampling draws and subjects.
 
-    The subjects are the same in every draw, and so they are resampled. Each start is pretrained once: how much another
-    pretraining would give, the interval does not tell.
+    The subjects are the same in every draw, and so they are resampled; NaN is left out, and so is a subject that has
+    nothing else. Each start is pretrained once: how much another pretraining would give, the interval does not tell.
     """
     rng = np.random.default_rng(seed)
+    differences = differences[:, ~np.isnan(differences).all(0)]
     draws, subjects = differences.shape
-    means = [np.nanmean(differences[rng.integers(draws, size=draws)][:, rng.integers(subjects, size=subjects)])
-             for _ in range(rounds)]
-    low, high = np.percentile(means, [2.5, 97.5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of resamples in which all is NaN
+        means = [np.nanmean(differences[rng.integers(draws, size=draws)][:, rng.integers(subjects, size=subjects)])
+                 for _ in range(rounds)]
+    low, high = np.nanpercentile(means, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -155,7 +155,10 @@ def require_replaceable(folder: Path) -> None:
 
 
 def write_dicom_seg(segmented: SegmentedStack, source: Source, author: Author, folder: Path) -> list[Path]:
-    """Write STACK_phaseNN.dcm into a folder, one per phase, all of one new series; returns the files."""
+    """Write STACK_phaseNN.dcm into a folder, one per phase, all of one new series; returns the files.
+
+    Their instance numbers are those of the phases, from 1.
+    """
     import highdicom
 
     series, stack = highdicom.UID(), segmented.stack
@@ -166,7 +169,7 @@ def write_dicom_seg(segmented: SegmentedStack, source: Source, author: Author, f
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about names and the like that the source already has
-                made = _segmentation(stack, images, labels, author, series, n + 1, descriptions)
+                made = _segmentation(stack, images, labels, author, series, phase + 1, descriptions)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise PlaneSSLError(f"A DICOM SEG of {stack.id} cannot be made: {str(error).rstrip('.')}; "
                                 f"{_OTHER_FORMS}.") from None

@@ -16,7 +16,7 @@ from .cleaning import largest_pieces
 from .metrics import agreement, bootstrap_interval
 from .pretext import evaluate_pretext
 from .segmenting import Segmenter
-from .studies import with_other_views
+from .studies import as_learnt
 
 Learnt = Mapping[str, Sequence[str]]  # view -> sequences, see `Run.learnt`
 METRICS = ("dice", "hd95_mm", "assd_mm")
@@ -64,7 +64,7 @@ def evaluate(
                        "them do not estimate performance on unseen patients.")
     if counts["selected_on"]:
         notice(report, f"The run's weights were chosen on {counts['selected_on']} of these {len(names)} subjects: "
-                       "figures on them flatter it.")
+                       "figures on them are optimistic.")
     if counts["seen"]:
         notice(report, f"The run has learnt from the images of {counts['seen']} of these {len(names)} subjects, "
                        "without their labels.")
@@ -98,36 +98,31 @@ def _measured(run: Run, cohort: Cohort, names: Sequence[str], clean: bool, devic
     patients = cohort.by_patient(names)
     segmenter = Segmenter(run, device, report=report)
     measured, learnt = [], run.learnt
-    able = {study: _able(learnt, study) for study in (cohort.studies[name] for name in names)}
-    _tell_of_stacks(learnt, able, report)
+    taken = {study: _taken(learnt, study) for study in (cohort.studies[name] for name in names)}
+    _tell_of_stacks(learnt, taken, report)
     for i, studies in enumerate(patients, start=1):
-        stacks = [(study, stack) for study in (cohort.studies[name] for name in studies) for stack in able[study]]
+        stacks = [(study, stack) for study in (cohort.studies[name] for name in studies) for stack in taken[study][0]]
         measured.append(_measure(segmenter, stacks, clean))
         progress(report, "evaluate", i, len(patients))
     return _table(measured, [name for _, name in run.plan.labels])
 
 
-def _able(learnt: Learnt, study: PreparedStudy) -> list[PreparedStack]:
-    """The outlined stacks of a study that a run is measured on, as `stacks_to_segment` takes them view by view; all of
-    a study that has none of the run's views.
+def _taken(learnt: Learnt, study: PreparedStudy) -> tuple[list[PreparedStack], list[PreparedStack]]:
+    """The outlined stacks of a study that a run is measured on, as `stacks_to_segment` takes them, and those of them
+    that are like what it has learnt; all of a study that has none of the run's views.
     """
     outlined = [stack for stack in study.stacks if stack.labelled]
-    able = [stack for stack in outlined if stack.view in learnt] or outlined
-    return with_other_views(able, [stack for stack in able if _has_learnt(learnt, stack)])
+    _, alike, taken = as_learnt([stack for stack in outlined if stack.view in learnt] or outlined, learnt)
+    return taken, alike
 
 
-def _has_learnt(learnt: Learnt, stack: PreparedStack) -> bool:
-    """Has a run learnt to segment such stacks, as far as anybody knows?"""
-    sequences = learnt.get(stack.view)
-    return sequences is not None and (
-        not sequences or "" in sequences or not stack.sequence or stack.sequence in sequences)
-
-
-def _tell_of_stacks(learnt: Learnt, able: Mapping[PreparedStudy, Sequence[PreparedStack]], report: Report) -> None:
+def _tell_of_stacks(learnt: Learnt, taken: Mapping[PreparedStudy, tuple[list[PreparedStack], list[PreparedStack]]],
+                    report: Report) -> None:
     """Notices of outlined stacks that are not measured, or are though the run has not learnt them."""
-    left = [stack for study, measured in able.items() for stack in study.stacks
+    left = [stack for study, (measured, _) in taken.items() for stack in study.stacks
             if stack.labelled and stack not in measured]
-    strange = [stack for measured in able.values() for stack in measured if not _has_learnt(learnt, stack)]
+    strange = [stack for measured, alike in taken.values() for stack in measured
+               if stack not in alike and (stack.sequence or stack.view not in learnt)]
     known = _kinds((view, name) for view, sequences in learnt.items() for name in sequences or [""])
     for stacks, text in ((left, f"Not measured, since the run has learnt {known}"), (
             strange, f"The run has learnt {known}, and is measured on others where a study has no such outlines")):

@@ -16,6 +16,7 @@ from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
 from ..study import Frame, Naming, Stack, Study, read_all_labels, read_patient
 from ..study.identity import with_ids
+from ..study.labels import lay_over
 from ..study.layouts import cases
 from ..study.likeness import SAME_PLACE_MM
 from ..study.meanings import BACKGROUND, label_values, named_values, segments_of, structure_of
@@ -136,21 +137,25 @@ def _stack_and_view(description: str) -> tuple[str, str]:
 
 
 def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -> SegmentedStack:
-    """Named as it was when it was segmented, or after its series."""
+    """Named as it was when it was segmented, its phases as well; others' is named after its series."""
     phases: list[dict[tuple, tuple[Plane, np.ndarray]]] = []
+    numbers: list[int] = []
     held: set[tuple[str, str]] = set()
     for seg in segs:
         names = {_name_and_code(segment) for segment in seg.SegmentSequence}
         if not phases or names & held:  # what the last phase has already comes again in the next one
             phases.append({})
+            numbers.append(int(seg.get("InstanceNumber") or 0) - 1)  # ours, see `dicom_seg.write_dicom_seg`
             held = set()
         held |= names
         for key, (plane, labels) in _slices(seg, anatomy, source):
             _lay_over(phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source, _is_fraction(seg))
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
-    measures = segs[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures = _group(segs[0], segs[0].PerFrameFunctionalGroupsSequence[0], "PixelMeasuresSequence")
     description = str(segs[0].get("SeriesDescription") or "")
     name, view = _stack_and_view(str(segs[0].get("ContentDescription") or ""))
+    if not name or numbers != sorted({*numbers} - {-1}):
+        numbers = list(range(len(phases)))
     if not name:
         places = _with_empty_ones(places)
         for phase in phases:
@@ -161,10 +166,11 @@ def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -
     stack = Stack(
         id=name or re.sub(r"[^A-Za-z0-9_-]+", "-", description).strip("-") or "seg",
         planes=tuple(places[key] for key in keys),
-        frames=tuple((Frame(None),) * len(phases) for _ in keys), naming=Naming(view, 1.0 if view else 0.0),
+        frames=((Frame(None),) * (numbers[-1] + 1),) * len(keys),
+        naming=Naming(view, 1.0 if view else 0.0),
         series_uid=str(segs[0].SeriesInstanceUID), description=description,
         thickness_mm=float(measures.SliceThickness) if measures.get("SliceThickness") else None)
-    return SegmentedStack(stack, tuple(range(len(phases))), tuple(
+    return SegmentedStack(stack, tuple(numbers), tuple(
         tuple(phase[key][1] if key in phase else None for key in keys) for phase in phases))
 
 
@@ -196,24 +202,26 @@ def _name_and_code(segment: pydicom.Dataset) -> tuple[str, str]:
 def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[tuple, tuple[Plane, np.ndarray]]]:
     """Place of a slice -> its plane and its labels."""
     meaning = {int(s.SegmentNumber): structure_of(anatomy, *_name_and_code(s), source) for s in seg.SegmentSequence}
-    shared = seg.SharedFunctionalGroupsSequence[0]
     found: dict[tuple, tuple[Plane, np.ndarray]] = {}
     # A fraction, or a probability, of a half and more is the structure's.
     least = int(seg.MaximumFractionalValue) / 2 if _is_fraction(seg) else 1
     pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     for groups, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
         position = groups.PlanePositionSequence[0].ImagePositionPatient
-        orientation = (groups if "PlaneOrientationSequence" in groups else shared).PlaneOrientationSequence[0]
-        spacing = (groups if "PixelMeasuresSequence" in groups else shared).PixelMeasuresSequence[0].PixelSpacing
-        directions = orientation.ImageOrientationPatient
+        directions = _group(seg, groups, "PlaneOrientationSequence").ImageOrientationPatient
+        spacing = _group(seg, groups, "PixelMeasuresSequence").PixelSpacing
         key = tuple(round(float(x), 3) for x in position)
         if key not in found:
             plane = Plane(position, directions[:3], directions[3:], tuple(spacing), (seg.Rows, seg.Columns))
             found[key] = plane, np.zeros(plane.shape, np.uint8)
-        identified = groups if "SegmentIdentificationSequence" in groups else shared
-        number = identified.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        number = _group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber
         _lay_over(found[key][1], np.where(mask >= least, meaning[int(number)], 0), source, _is_fraction(seg))
     yield from found.items()
+
+
+def _group(seg: pydicom.Dataset, of_frame: pydicom.Dataset, name: str) -> pydicom.Dataset:
+    """The functional group of this name, of a frame or of all."""
+    return (of_frame if name in of_frame else seg.SharedFunctionalGroupsSequence[0])[name][0]
 
 
 def _is_fraction(seg: pydicom.Dataset) -> bool:
@@ -221,14 +229,11 @@ def _is_fraction(seg: pydicom.Dataset) -> bool:
 
 
 def _lay_over(labels: np.ndarray, more: np.ndarray, source: Path, fraction: bool) -> None:
-    """Add label values to others of the same pixels; PlaneSSLError where they overlap.
-
-    Not where two structures have half of a pixel each.
-    """
-    if not fraction and ((labels > 0) & (more > 0) & (labels != more)).any():
-        raise PlaneSSLError(f"{source} holds segments that overlap, which no label map can: remove the overlap, for "
-                            "example in 3D Slicer's Segment Editor.")
-    np.copyto(labels, more, where=more > 0, casting="unsafe")
+    """`lay_over`, but two structures may have half of a pixel each: then it is the later one's."""
+    if fraction:
+        np.copyto(labels, more, where=more > 0, casting="unsafe")
+    else:
+        lay_over(labels, more, source)
 
 
 def _anatomy_of(segments: Sequence[tuple[str, str]], source: Path) -> Anatomy:

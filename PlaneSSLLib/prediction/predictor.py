@@ -1,67 +1,15 @@
-"""A run's network at work: on a device, a batch at a time, and with less memory where there is not enough."""
+"""A run at work."""
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import torch
-from torch import Tensor
-
-from .. import PlaneSSLError
-from ..events import Report, notice, silent
-from ..training.memory import Result, free_cached_memory, keep_freed_memory, while_memory_lasts
+from ..events import Report, silent
+from ..training.inference import Inference
 from ..training.run import Run
 from ..training.settings import choose_device
 
 
-class Predictor:
-    """What segments, classifies and finds lines alike.
-
-    Out of memory, it goes on with smaller batches, then on the CPU, and says so in a notice to `report`.
-    """
+class Predictor(Inference):
+    """A run's network, and what it was trained with. device: see `choose_device`."""
 
     def __init__(self, run: Run, device: str = "auto", batch: int = 16, report: Report = silent) -> None:
-        self.plan, self.anatomy, self.batch, self.report = run.plan, run.anatomy, batch, report
-        self.device = choose_device(device)
-        keep_freed_memory()
-        self.network = run.network().to(self.device, memory_format=torch.channels_last)
-
-    def in_batches(self, images: Tensor, answer: Callable[[Tensor], Result]) -> list[Result]:
-        """What `answer` says of (n, 1, rows, columns) images on the device, so many at a time as there is memory for.
-
-        It must not keep anything on the device: where that is left, in the end, for the CPU, the parts lie apart.
-        """
-        answers, done = [], 0
-
-        def of_next_ones() -> tuple[int, Result]:
-            part = images[done: done + self.batch]
-            return len(part), answer(part.to(self.device))
-
-        while done < len(images):
-            count, found = self.while_memory_lasts(of_next_ones)
-            answers.append(found)
-            done += count
-        return answers
-
-    @torch.inference_mode()
-    def outputs(self, images: Tensor) -> dict[str, Tensor]:
-        """{head: (n, ...)} in float32, on the CPU, of (n, 1, rows, columns) images on the working grid."""
-        parts = self.in_batches(images, lambda part: {
-            name: out.float().cpu() for name, out in self.network(part).items()})
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-    def while_memory_lasts(self, work: Callable[[], Result]) -> Result:
-        """Do it, again and with less memory where there is not enough. PlaneSSLError where nothing less is left."""
-        return while_memory_lasts(work, self._make_do_with_less)
-
-    def _make_do_with_less(self) -> None:
-        if self.batch > 1:
-            self.batch //= 2
-            text = f"Out of memory on {self.device}: going on with {self.batch} images at a time."
-        elif self.device.type != "cpu":
-            text = f"Out of memory on {self.device} with a single image: going on on the CPU."
-            self.device = torch.device("cpu")
-            self.network = self.network.to(self.device)
-        else:
-            raise PlaneSSLError("There is not enough memory to look at even one image at a time; close other programs.")
-        free_cached_memory()
-        notice(self.report, text)
+        super().__init__(run.network(), choose_device(device), batch, report)
+        self.plan, self.anatomy = run.plan, run.anatomy

@@ -30,7 +30,7 @@ class Segmenter(Predictor):
         super().__init__(run, device, batch, report)
         self.views = tuple(run.config["views"])
         guide = run.guide()
-        self.guide = None if guide is None else Guide(guide, self.plan, self.anatomy, self.device)
+        self.guide = None if guide is None else Guide(guide, self.plan, self.anatomy, self.device, report=report)
         self._values = np.array([0, *(value for value, _ in self.plan.labels)], dtype=np.uint8)
 
     def segment(self, images: Sequence[np.ndarray], planes: Sequence[Plane], view: str = "",
@@ -46,7 +46,7 @@ class Segmenter(Predictor):
         """
         if view not in self.views and len(self.views) == 1:
             view = self.views[0]
-        poses = self.while_memory_lasts(lambda: self.guide.poses(view, images, planes)) if self.guide else {}
+        poses = self.guide.poses(view, images, planes) if self.guide else {}
         if poses:
             return self._laid_alike(images, planes, poses, progress)
         if self.guide and self.anatomy.pose_of(view):
@@ -124,13 +124,6 @@ class Segmenter(Predictor):
             structures = turned(probabilities[:, 1:], np.linalg.inv(matrices) @ part, size)
             labels[:, rows, columns] = self._values[_strongest(structures).cpu().numpy()]
         return labels
-
-    def _make_do_with_less(self) -> None:
-        super()._make_do_with_less()
-        if self.guide is not None:
-            self.guide.batch = min(self.guide.batch, self.batch)
-            if self.guide.device != self.device:
-                self.guide.move(self.device)
 
 
 def _batch(images: Sequence[np.ndarray]) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
+from ..cohort import PreparedStack
 from ..cohort.plan import scaled_phase
 from ..cohort.upright import upright_slices
 from ..events import Report, notice, silent
@@ -16,7 +17,7 @@ from .cleaning import largest_pieces
 from .results import SegmentedStack
 from .segmenting import Segmenter
 
-OfView = TypeVar("OfView")
+OfView = TypeVar("OfView", Stack, PreparedStack)
 
 
 def stacks_to_segment(
@@ -39,28 +40,30 @@ def stacks_to_segment(
         there = ", ".join(f"{stack.id} ({stack.view})" for stack in study.stacks)
         raise PlaneSSLError(f"The run was trained on {', '.join(learnt)}; the study has {there}. "
                             "Name a stack with --stack to segment it all the same.")
-    able = [stack for stack in able if not stack.localizer] or able
-    alike = [stack for view, sequences in learnt.items()
-             for stack in _alike([stack for stack in able if stack.view == view], sequences)]
-    taken = with_other_views(able, alike)
+    able, alike, taken = as_learnt(able, learnt)
     if left := [stack for stack in able if stack not in taken]:
-        notice(report, f"Not segmented, since the run has learnt {_told(learnt, left)}: "
-                       f"{_listed(left)}. Name them with --stack to have them all the same.")
+        notice(report, f"Not segmented, since the run has learnt {_told(learnt, left)}: {_listed(left)}. Name them "
+                       "with --stack to have them all the same.")
     if strange := [stack for stack in taken if stack not in alike and stack.sequence]:
-        notice(report, f"The run has learnt {_told(learnt, strange)}, and is tried on others, as "
-                       f"there is nothing else: {_listed(strange)}. Look well at what it finds.")
+        notice(report, f"The run has learnt {_told(learnt, strange)}, and is tried on others, as there is nothing "
+                       f"else: {_listed(strange)}. Check the result carefully.")
     return taken
 
 
-def with_other_views(able: Sequence[OfView], alike: Sequence[OfView]) -> list[OfView]:
-    """Of the stacks that a run is able to take, those that are like what it has learnt, and all of a view that none of
-    these show. Anything that has a view.
+def as_learnt(
+    stacks: Sequence[OfView], learnt: Mapping[str, Sequence[str]],
+) -> tuple[list[OfView], list[OfView], list[OfView]]:
+    """Of stacks of a run's views, or what has been prepared of them: those that it may take, those of them that are
+    like what it has learnt, and those that it takes: these, and all of a view that none of these show.
     """
+    able = [stack for stack in stacks if not stack.localizer] or list(stacks)
+    alike = [stack for view, sequences in learnt.items()
+             for stack in _alike([stack for stack in able if stack.view == view], sequences)]
     seen = {stack.view for stack in alike}
-    return [stack for stack in able if stack in alike or stack.view not in seen]
+    return able, alike, [stack for stack in able if stack in alike or stack.view not in seen]
 
 
-def _alike(stacks: Sequence[Stack], sequences: Sequence[str]) -> list[Stack]:
+def _alike(stacks: Sequence[OfView], sequences: Sequence[str]) -> list[OfView]:
     """Those of a view's stacks that are of these sequences. Where nobody knows what was learnt, cines, or else all."""
     if not sequences:
         return list(stacks)

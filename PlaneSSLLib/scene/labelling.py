@@ -16,6 +16,7 @@ from .. import anatomy as anatomies
 from ..anatomy import Anatomy, Label
 from ..files import read_json, write_json
 from ..study import Stack, Study
+from ..study.labels import lay_over
 from ..study.writing import study_from, write_labelled_study
 from . import nodes
 from .coordinates import array_of, matrix_of, to_lps
@@ -199,7 +200,10 @@ def _pixels(volume) -> np.ndarray:
 
 
 def _labels(node, volume, shape: tuple[int, int, int], anatomy: Anatomy) -> np.ndarray:
-    """(slices, rows, columns) label values on the voxels of the volume, wherever the segments have theirs."""
+    """(slices, rows, columns) label values on the voxels of the volume, wherever the segments have theirs.
+
+    PlaneSSLError for segments that overlap, as those in layers of their own may.
+    """
     grid = slicer.vtkOrientedImageData()
     grid.SetExtent(0, shape[2] - 1, 0, shape[1] - 1, 0, shape[0] - 1)
     grid.SetGeometryFromImageToWorldMatrix(matrix_of(volume))
@@ -217,7 +221,7 @@ def _labels(node, volume, shape: tuple[int, int, int], anatomy: Anatomy) -> np.n
         values = vtk_to_numpy(on_grid.GetPointData().GetScalars()).reshape(shape)
         inside = values == segment.GetLabelValue()
         if inside.any():
-            labels[inside] = _structure(segment, anatomy).value
+            lay_over(labels, np.where(inside, np.uint8(_structure(segment, anatomy).value), 0), node.GetName())
     return labels
 
 

@@ -112,7 +112,7 @@ def _on_grid(phase, stack: Stack) -> list[np.ndarray | None]:
         raise PlaneSSLError(f"The label map has {len(phase)} slices, and {stack.id} has {len(stack.planes)}.")
     for i, (image, plane) in enumerate(zip(phase, stack.planes, strict=True)):
         if image is not None and np.shape(image) != plane.shape:
-            raise PlaneSSLError(f"The label map of slice {i + 1} has {np.shape(image)} pixels, and {stack.id} has "
+            raise PlaneSSLError(f"The label map of slice {i} (from 0) has {np.shape(image)} pixels, and {stack.id} has "
                                 f"{plane.shape}.")
     return list(phase)
 

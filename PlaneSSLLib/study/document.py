@@ -8,7 +8,8 @@ from pathlib import Path, PureWindowsPath
 
 from .. import PlaneSSLError
 from ..files import read_json
-from .labels import label_phases
+from ..kinds import TABLE, WORD, Kind, shortly
+from .labels import label_phases, phases_of
 from .model import LabelFile, Problem, Stack
 from .volumes import ENDINGS
 
@@ -16,6 +17,20 @@ NAME = "study.json"
 KEYS = ("subject", "patient", "anatomy", "side", "views", "frames_of_reference", "corrected", "sequences", "labels",
         "label_values", "classes")
 SIDES = ("left", "right")
+
+
+def _object_of(what: str, key: Kind = WORD) -> Kind:
+    return Kind(lambda v: isinstance(v, dict) and all(key.holds(name) and isinstance(v[name], str) for name in v),
+                f"an object of {what}")
+
+
+_KINDS = {  # of what is read whole or not at all
+    "side": Kind(lambda v: v in ("", *SIDES), "left or right"),
+    "frames_of_reference": _object_of("files and names of frames"),
+    "corrected": _object_of("stacks and their views"),
+    "sequences": _object_of("stacks and their sequences"),
+    "label_values": _object_of("values in label maps and structures", Kind(str.isdecimal, "digits")),
+    "classes": Kind(TABLE.holds, "an object of classes and answers")}
 
 
 @dataclass(frozen=True)
@@ -57,41 +72,22 @@ def read_document(folder: Path) -> Document:
     if not isinstance(found, dict):
         return Document(problems=(Problem(file, "is no JSON object"),), readable=False)
     anatomy = found.get("anatomy")
-    labels, classes = found.get("labels", []), found.get("classes", {})
+    labels = found.get("labels", [])
     problems = [Problem(file, f"has '{key}', which is not read: '{meant[0]}' is") for key in found
                 if key not in KEYS and (meant := get_close_matches(key, KEYS, n=1))]
-    of_stacks = {}
-    for key, what in (("corrected", "views"), ("sequences", "sequences")):
-        of_stacks[key] = found.get(key, {})
-        if not isinstance(of_stacks[key], dict) or not all(isinstance(one, str) for one in of_stacks[key].values()):
-            problems.append(Problem(file, f'"{key}" is no object of stacks and their {what}'))
-            of_stacks[key] = {}
-    if not isinstance(classes, dict):
-        problems.append(Problem(file, '"classes" is no object of classes and answers'))
-        classes = {}
-    values = found.get("label_values", {})
-    if not isinstance(values, dict) or not all(
-            one.isdecimal() and isinstance(name, str) for one, name in values.items()):
-        problems.append(Problem(file, '"label_values" is no object of values in label maps and structures'))
-        values = {}
-    side, frames = found.get("side", ""), found.get("frames_of_reference", {})
-    if side not in ("", *SIDES):
-        problems.append(Problem(file, f"says that the side is {side!r}, not {' or '.join(SIDES)}"))
-        side = ""
-    if not isinstance(frames, dict) or not all(isinstance(frame, str) for frame in frames.values()):
-        problems.append(Problem(file, '"frames_of_reference" is no object of files and names of frames'))
-        frames = {}
+    for key, kind in _KINDS.items():
+        if key in found and not kind.holds(found[key]):
+            problems.append(Problem(file, f'"{key}" is {shortly(found.pop(key))}, not {kind.words}'))
+    classes = found.get("classes", {})
     problems += [Problem(file, f"answers {value!r} to the class {name}, not 0 or 1") for name, value in classes.items()
                  if value not in (0, 1)]
     return Document(
         **{who: str(found[who]) for who in ("subject", "patient") if isinstance(found.get(who), str | int)},
         anatomy=_as_it_is_spelt(anatomy) if isinstance(anatomy, str) and anatomy else None,
-        side=side,
         views=found.get("views"),
-        frames_of_reference=frames,
-        **of_stacks,
+        **{key: found[key] for key in ("side", "frames_of_reference", "corrected", "sequences") if key in found},
         labels=tuple(labels if isinstance(labels, list) else [labels]),
-        label_values={int(value): name for value, name in values.items()},
+        label_values={int(value): name for value, name in found.get("label_values", {}).items()},
         classes={name: int(value) for name, value in classes.items() if value in (0, 1)},
         problems=tuple(problems))
 
@@ -130,17 +126,18 @@ def label_files(folder: Path, document: Document, stacks: Sequence[Stack]) -> tu
         elif len(owners) != 1:
             problems.append(Problem(file, f"is a label map of '{series}', which names {len(owners) or 'none'} of the "
                                           f"stacks {', '.join(stack.id for stack in stacks)}"))
-        elif phase is None:
+        elif phase is not None and (type(phase) is not int or not 0 <= phase < owners[0].phases):
+            problems.append(Problem(file, f"is a label map of phase {phase!r}, and its stack has {owners[0].phases}"))
+        else:
             try:
                 outlined = label_phases(file, owners[0].phases)
             except ValueError as error:
                 problems.append(Problem(file, str(error)))
-            else:
+                continue
+            if phase is None:
                 labels += [LabelFile(file, owners[0].id, k, k) for k in outlined]
-        elif not isinstance(phase, int) or not 0 <= phase < owners[0].phases:
-            problems.append(Problem(file, f"is a label map of phase {phase!r}, and its stack has {owners[0].phases}"))
-        else:
-            labels.append(LabelFile(file, owners[0].id, phase))
+            else:  # of a map of a whole cine, that one of its phases
+                labels.append(LabelFile(file, owners[0].id, phase, phase if (phases_of(file) or 1) > 1 else 0))
     return labels, problems
 
 

@@ -31,11 +31,20 @@ def label_phases(file: Path, phases: int) -> list[int]:
     return np.flatnonzero(outlined).tolist()
 
 
-def is_of_one_phase(file: Path) -> bool:
+def phases_of(file: Path) -> int | None:
+    """How many phases a label map has; None for a damaged one, which is found out by who reads its labels."""
     try:
-        return VolumeFile(file).phases == 1
-    except ValueError:  # a damaged map is found out by who reads its labels
-        return False
+        return VolumeFile(file).phases
+    except ValueError:
+        return None
+
+
+def lay_over(labels: np.ndarray, more: np.ndarray, source: str | Path) -> None:
+    """Add label values to others of the same pixels; PlaneSSLError that names the source where they overlap."""
+    if ((labels > 0) & (more > 0) & (labels != more)).any():
+        raise PlaneSSLError(f"{source} holds segments that overlap, which no label map can: remove the overlap, for "
+                            "example in 3D Slicer's Segment Editor.")
+    np.copyto(labels, more, where=more > 0, casting="unsafe")
 
 
 def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) -> np.ndarray:

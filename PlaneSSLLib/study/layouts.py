@@ -13,7 +13,7 @@ from .document import NAME, inside
 from .filenames import (
     LABEL_FOLDER, PHASE, by_weighting, dimension_of, ending_of, is_label, label_beside, numberless, stem,
 )
-from .labels import is_of_one_phase, label_phases
+from .labels import label_phases, phases_of
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
 from .patients import are_many, lie_apart, named_apart, of_how_many, several_cycles
@@ -93,7 +93,7 @@ class Volumes:
             self.problems.append(Problem(file, str(error)))
             return
         self.labels += [LabelFile(file, stack, first + phase, phase) for phase in outlined]
-        if outlined == [0] and phases > 1 and is_of_one_phase(file):
+        if outlined == [0] and phases > 1 and phases_of(file) == 1:
             self.problems.append(Problem(file, (
                 f"outlines one phase of {phases}, and is taken for the first; if it is another, let {NAME} say so "
                 f'("labels": [{{"file": ..., "series": "{stack}", "phase": ...}}])')))

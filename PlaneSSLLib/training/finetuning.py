@@ -112,8 +112,8 @@ def _poses(guide: Run | None, cohort: Cohort, split: Split, settings: Settings, 
     if guide is None:
         return {}
     device = own(choose_device(settings.device))
-    seeing = Guide(guide.guiding_network(), cohort.plan, cohort.anatomy, device)
-    return seeing.of_outlined([cohort.studies[name] for name in (*split.train, *split.validation)], report)
+    seeing = Guide(guide.guiding_network(), cohort.plan, cohort.anatomy, device, report=report)
+    return seeing.of_outlined([cohort.studies[name] for name in (*split.train, *split.validation)])
 
 
 def target_task(name: str, cohort: Cohort, split: Split, poses: Poses = MappingProxyType({})) -> Task:
@@ -147,6 +147,11 @@ def guiding_run(start: Run, cohort: Cohort, split: Split, report: Report) -> Run
     """The run itself where it can be a `Guide` to images of the views that are outlined; else None."""
     posed = any(map(cohort.anatomy.pose_of, labelled_views(cohort, split.train)))
     if not posed or "lines" not in start.config["heads"]:
+        return None
+    if start.config["stage"] == "finetuning" and "guide" not in start.config:
+        notice(report, (
+            f"The lines that {start.folder} predicts were not measured when it was finetuned: training goes on without "
+            "alignment. Start from a pretrained run, or from one that was finetuned with alignment."))
         return None
     off_deg = read_figures(start.folder).get("angle_deg_median", 0.0)  # 0 where nobody validates
     if off_deg > POSED.rotation_deg:

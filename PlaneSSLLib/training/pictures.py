@@ -68,7 +68,7 @@ def draw_predicted_outlines(run: Run, cohort: Cohort, out: Path) -> Path | None:
     poses = {}
     if (network := run.guide()) is not None:
         guide = Guide(network, run.plan, run.anatomy, torch.device("cpu"))
-        poses = guide.of_outlined([cohort.studies[name] for name in subjects], report=lambda event: None)
+        poses = guide.of_outlined([cohort.studies[name] for name in subjects])
     colors = {label.value: label.color for label in run.anatomy.labels}
 
     def draw(axes, sample: dict, answer: dict) -> str:
@@ -109,7 +109,7 @@ def _page(run: Run, cohort: Cohort, task: Task, subjects, draw: Callable, out: P
         axes.imshow(sample["image"][0], cmap="gray", vmin=0, vmax=1)
         added = draw(axes, sample, {name: answer[i] for name, answer in answers.items()})
         view = cohort.studies[place.study].stacks[place.stack].view
-        axes.set_title(f"{view}, slice {place.slice + 1}, phase {place.phase + 1}{added}", fontsize=9)
+        axes.set_title(f"{view}, slice {place.slice}, phase {place.phase}{added}", fontsize=9)
         axes.set(xlim=(-0.5, run.plan.size[1] - 0.5), ylim=(run.plan.size[0] - 0.5, -0.5), xticks=[], yticks=[])
     meaning = [Line2D([], [], color=color, label=name) for name, color in colors.items()]
     meaning += [Line2D([], [], color="0.4", linestyle=style, label=name) for style, name in (("-", "true"),

@@ -14,7 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
 
-import filelock
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -24,6 +23,8 @@ from ..anatomy import Anatomy
 from ..cohort.plan import Plan
 from ..cohort.splits import Split
 from ..files import (
+    LOCK,
+    claim,
     is_side,
     make_folder,
     read_json,
@@ -36,8 +37,8 @@ from ..files import (
 )
 from .networks import Head, Network, build
 
-GUIDE, LOCK = "guide.safetensors", "training.lock"
-OWN = ("config.json", "plan.json", "anatomy.toml", "splits.json", "versions.json", "results.json", GUIDE, LOCK,
+GUIDE = "guide.safetensors"
+OWN = ("config.json", "plan.json", "anatomy.toml", "splits.json", "versions.json", "results.json", GUIDE,
        "weights.safetensors", "state.pt", "metrics.csv", "events.jsonl", "tensorboard", "report.html", "curves.png",
        "outlines.png", "lines.png")
 
@@ -52,6 +53,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self._lock = None  # while no other process may train here, see `files.claim`
 
     @classmethod
     def create(cls, folder: Path, config: dict, plan: Plan, anatomy_toml: str, split: Split, overwrite: bool,
@@ -61,7 +63,7 @@ class Run:
 
         A finished run that is to be replaced is kept in a folder within until `finish`. seen: see `Run.seen`; those who
         train need not be named. taught, patients: see `Run.taught`, `Run.patients`. guide: the run whose weights see
-        how images lie, see `Run.guide`.
+        how images lie, see `Run.guide`. No other process may train the run then, until `alone` ends.
         """
         run = cls(folder)
         if (run.folder / "config.json").is_file() and not run.finished and not overwrite:
@@ -70,10 +72,8 @@ class Run:
         refuse_existing(run.folder, overwrite or run._was_not_begun())
         if run.folder.exists() and not run._is_ours():
             raise PlaneSSLError(f"{folder} holds something else than a run; choose another folder.")
-        if (run.folder / LOCK).is_file():
-            with run.alone():  # refused while another process trains what is to be replaced
-                pass
         make_folder(run.folder)
+        run._claim()  # before anything is changed: another process may be training what is to be replaced
         run._put_aside()
         write_json(run.folder / "versions.json", _versions())  # the first: it says whose folder this is
         write_json(run.folder / "plan.json", plan.as_json())
@@ -167,15 +167,19 @@ class Run:
 
     def _is_ours(self) -> bool:
         """Is this folder a run, be it put aside for the next or broken off before it began, or is it empty?"""
-        return _is_signed(self.folder) or _is_signed(self.replaced) or not any(self.folder.iterdir())
+        return _is_signed(self.folder) or _is_signed(self.replaced) or self._names() <= {LOCK}
 
     def _was_not_begun(self) -> bool:
         """Was a run broken off between its first file and config.json, and is nothing else kept here?"""
-        return _is_signed(self.folder) and not (self.folder / "config.json").exists() and not self.replaced.exists()
+        return not self.replaced.exists() and (self._names() == {LOCK} or (
+            _is_signed(self.folder) and not (self.folder / "config.json").exists()))
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
 
     def _put_aside(self) -> None:
         """Keep a finished run until the next one is; what a broken-off one has left goes, pictures of it, too. What
-        others have put beside it stays.
+        others have put beside it stays, and so does the lock, which is held.
         """
         own = [path for path in self.folder.iterdir() if path.name in OWN or is_side(path)]
         if not self.finished:
@@ -191,21 +195,17 @@ class Run:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other process train this run meanwhile; PlaneSSLError where one does.
-
-        The system lets go of the lock when a process ends, however it does.
-        """
-        lock = filelock.FileLock(self.folder / LOCK, blocking=False)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise PlaneSSLError(f"Another process is training {self.folder}: wait for it, or cancel it.") from None
-        except (NotImplementedError, OSError):
-            pass  # a disk that knows no locks
+        """Let no other process train this run meanwhile; PlaneSSLError where one does."""
+        self._claim()
         try:
             yield
         finally:
-            lock.release()
+            self._lock.release(force=True)
+            self._lock = None
+
+    def _claim(self) -> None:
+        if self._lock is None:
+            self._lock = claim(self.folder, f"Another process is training {self.folder}: wait for it, or cancel it.")
 
     def finish(self, results: dict) -> None:
         """Write results.json, which says that the training has ended, and let go of the run that it replaces."""

@@ -17,7 +17,7 @@ from ..cohort import Cohort, Split
 from ..cohort.samples import FrameList, Interleaved, Place, RandomFrames, some_of
 from ..events import Report, notice, silent
 from .engine import Engine, Stage
-from .memory import keep_freed_memory
+from .memory import is_out_of_memory, keep_freed_memory
 from .networks import Network, build
 from .processes import Processes, joined, own
 from .run import Run
@@ -81,11 +81,10 @@ def run_training(
     device = own(choose_device(settings.device))
     with joined(device.type) as processes:
         if processes.count > 1 and not network.divisible:
-            raise PlaneSSLError("Studies are told apart by what a batch of them has in common, which no process knows "
-                                "of another's: classification trains in one process, without torchrun.")
+            raise PlaneSSLError("A classification normalises over the whole batch, which cannot be split between "
+                                "processes: train it in one, without torchrun.")
         if settings.precision == "bfloat16" and not settings.mixed(device) and processes.first:
-            notice(report, "This processor has no arithmetic of bfloat16, and would take several "
-                           "times as long to make do: float32 is used.")
+            notice(report, "This processor has no native bfloat16: float32 is used, which is faster on it.")
         if device.type == "cuda":
             torch.cuda.set_device(device)
         transfer = prepare_network(network)  # before a run is begun that could not go on
@@ -107,7 +106,13 @@ def run_training(
             Stage(end, one, drawn(one, end * settings.batch), FrameList(cohort, watched, one.sample), cost)
             for end, one, cost in ((settings.coarse_steps, _coarser(task, network.body.multiple), COARSE_COST),
                                    (settings.steps, task, 1.0)) if end]
-        engine = Engine(network, stages, settings, run, device, processes, report)
+        try:
+            engine = Engine(network, stages, settings, run, device, processes, report)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PlaneSSLError(f"There is no room for the network on {device}: close what else uses it, or choose "
+                                "another --device.") from None
         with run.alone() if processes.first else nullcontext():
             last, kept = engine.train()
         results = {"run": str(out), "epochs": last["epoch"], "kept_epoch": kept["epoch"],

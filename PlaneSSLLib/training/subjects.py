@@ -90,9 +90,9 @@ def _labelled_part(split: Split, cohort: Cohort, task: str, report: Report) -> S
         raise PlaneSSLError(f"None of the subjects to train on has labels for {task} in {cohort.folder}; "
                             f"{len(labelled)} others have.")
     if split.validation and labelled.isdisjoint(split.validation):
-        notice(report, f"None of the {len(split.validation)} subjects to validate on has labels "
-                       f"for {task}: it trains for a fixed time, and looks at nobody.")
+        notice(report, f"None of the {len(split.validation)} subjects to validate on has labels for {task}: training "
+                       "runs for a fixed number of epochs, without validation.")
     if left := len(split.train) - len(train):
-        notice(report, f"{left} of the {len(split.train)} subjects to train on have no labels for "
-                       f"{task}: it learns from {len(train)}.")
+        notice(report, f"{left} of the {len(split.train)} subjects to train on have no labels for {task}: it learns "
+                       f"from {len(train)}.")
     return replace(split, train=train)

@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,6 +73,9 @@ def test_packages_are_asked_for_as_slicer_wants():
              if line and not line.startswith("#")]
     assert lines
     assert [line for line in lines if ">=" not in line or "==" in line or line.startswith("torch")] == []
+    needed = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    of_slicer = ("numpy", "scipy", "SimpleITK", "slicer-core", "torch")
+    assert sorted(lines) == sorted(line for line in needed if not line.startswith(of_slicer))
 
 
 def test_ui_files_name_settings_that_exist(host):

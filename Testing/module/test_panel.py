@@ -392,3 +392,50 @@ def test_an_old_slicer_shows_the_panel_all_the_same(panel, monkeypatch):
     panel.refresh()
     with pytest.raises(PlaneSSLError, match=r"5\.12"):
         installing.installPackages()
+
+
+def test_what_is_installed_leaves_torch_as_it_is(panel, monkeypatch):
+    """The newest MONAI would bring the newest torch, and take the place of the one that fits this computer's GPU."""
+    from importlib.metadata import version
+
+    from PlaneSSLPanel import installing
+    from slicer import packaging
+
+    asked = []
+    monkeypatch.setattr(packaging, "pip_ensure", lambda lines, constraints, requester: asked.append(
+        (lines, Path(constraints).read_text())), raising=False)
+    installing.installPackages()
+    ((lines, constraints),) = asked
+    assert any(line.startswith("monai>=") for line in lines)
+    assert {f"torch=={version('torch')}", f"numpy=={version('numpy')}"} <= set(constraints.splitlines())
+
+
+def test_torch_that_is_installed_and_cannot_be_loaded_at_once_is_installed(panel, monkeypatch):
+    from types import SimpleNamespace
+
+    from PlaneSSLPanel import installing
+
+    def install(**_how) -> None:
+        raise OSError("a library of torch's is in use")
+
+    logic = SimpleNamespace(installTorch=install)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=lambda: logic))
+    installing.installTorch()
+    monkeypatch.setattr(installing, "_version", lambda _name: "")
+    with pytest.raises(OSError, match="in use"):
+        installing.installTorch()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are always text")
+def test_names_of_files_that_are_no_text_are_shown_all_the_same(panel, tmp_path, monkeypatch):
+    """PythonQt, unlike PySide, raises where a text cannot be written as UTF-8."""
+    import qt
+
+    write_study(tmp_path / "s", 0)
+    (tmp_path / "s" / "M\udcfcller.dcm").write_bytes(b"nothing")
+    (tmp_path / "s" / "study.json").unlink()
+    for kind, name in ((qt.QPlainTextEdit, "setPlainText"), (qt.QPlainTextEdit, "appendPlainText")):
+        there = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda self, text, there=there: there(self, text.encode().decode()))
+    draw(panel, tmp_path / "s")
+    assert "M?ller.dcm" in panel.ui.problemsText.toPlainText() and panel.logic.studies()

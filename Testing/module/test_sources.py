@@ -57,6 +57,30 @@ def test_a_study_of_the_database_is_read_from_links(sources, host, data, monkeyp
     assert sorted(stack.view for stack in found.stacks) == sorted(stack.view for stack in original.stacks)
 
 
+def test_images_that_are_on_a_server_alone_are_not_passed_over(sources, host, data, monkeypatch):
+    """Slicer knows them, and has no file of them, until they are retrieved: half a study is not read as a whole one."""
+    database = Database(read_study(data("heart-multiview")))
+    files = database.filesForSeries
+    monkeypatch.setattr(host, "dicomDatabase", database)
+    database.filesForSeries = lambda series: (*files(series), "") if series == "1" else files(series)
+    with pytest.raises(PlaneSSLError, match="1 images of this study are on a server alone: retrieve them"):
+        sources.gatherDicom("1.2.3")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_is_gone_from_the_database_is_one_image_that_is_told(sources, host, data, monkeypatch, links):
+    """Whether links can be made or not, as on Windows."""
+    database = Database(read_study(data("heart-multiview")))
+    files = database.filesForSeries
+    monkeypatch.setattr(host, "dicomDatabase", database)
+    database.filesForSeries = lambda series: (*files(series), "/nowhere/gone.dcm") if series == "1" else files(series)
+    if not links:
+        for name in ("symlink", "link"):
+            monkeypatch.setattr(f"os.{name}", lambda *_names: exec("raise OSError"))
+    found = read_study(sources.gatherDicom("1.2.3"))
+    assert len(found.stacks) > 1 and len(found.problems) == 1
+
+
 def test_without_a_database_there_is_nothing_to_choose(sources, host, monkeypatch):
     assert sources.dicomStudies() == []
     monkeypatch.delattr(host, "dicomDatabase")

@@ -88,6 +88,20 @@ def test_studies_that_are_left_out_are_told_in_the_details(panel, study_folder, 
     assert "bad: left out." in told and "good" not in told
 
 
+def test_a_run_is_listed_as_soon_as_it_has_figures(panel, study_folder, monkeypatch):
+    monkeypatch.setattr(panel.logic, "pretrainingJobs", lambda *_what, **_how: [])
+    told = []
+    monkeypatch.setattr(panel.running, "start", lambda _title, _jobs, _then, told=None: heard.append(told))
+    heard = told
+    panel.ui.pretrainingFolder.currentPath = str(study_folder)
+    panel.settings.pretrainingName = "new"
+    panel.ui.pretrainButton.click()
+    write_run(panel.logic.workspace.run("new"), stage="pretraining", task="lines,location", finished=False)
+    assert panel.ui.runsTable.rowCount == 0
+    heard[0]({"event": "progress", "metrics": {"loss_lines": 0.1}})
+    assert panel.ui.runsTable.rowCount == 1
+
+
 def test_a_run_of_another_kind_is_not_offered_for_segmenting(panel, study_folder, tmp_path):
     write_run(panel.logic.workspace.run("lines"), stage="pretraining", task="lines,location")
     draw(panel, study_folder)

@@ -61,6 +61,14 @@ def test_the_interval_is_that_of_paired_differences():
     assert 0.02 < low < 0.1 < high < 0.18
 
 
+def test_a_subject_of_whom_no_figure_can_be_taken_is_left_out_of_the_interval():
+    """Nothing is outlined in it and nothing was found, in some draws or in all."""
+    some = np.array([[0.1, np.nan, 0.2], [0.1, 0.3, 0.2]])
+    assert np.isfinite(paired_interval(some)).all()
+    none = np.array([[0.1, np.nan, 0.2]])
+    assert paired_interval(none) == paired_interval(none[:, [0, 2]])
+
+
 def test_a_class_that_a_draw_could_not_teach_is_compared_in_the_others_alone():
     """Ten patients may all give one answer to it; the draws are averaged class by class."""
     some, all_ = ({"classes": {name: {"auc": auc} for name, auc in aucs.items()}} for aucs in (
@@ -81,7 +89,7 @@ def test_a_draw_of_which_no_figure_can_be_taken_does_not_take_the_others_with_it
         write_json(folder / "evaluation.json", {"classes": {name: {"auc": auc} for name, auc in aucs.items()}})
 
     evaluated(2, thick=None)
-    with pytest.raises(PlaneSSLError, match="tells right from wrong"):
+    with pytest.raises(PlaneSSLError, match="No figure can be computed"):
         comparing.summarise(grid, tmp_path)
     evaluated(0, dilated=0.8)
     evaluated(1, dilated=0.7)
@@ -158,7 +166,7 @@ def test_nobody_who_tells_right_from_wrong_is_said_before_any_work(cohort_folder
     pool = answering(cohort_folder, tmp_path / "c", lambda n: {"dilated": n % 2})
     alike = answering(others, tmp_path / "o", lambda n: {"dilated": 1})
     grid = Grid(pool, alike, task="classification", subjects=(2,), draws=(1,))
-    with pytest.raises(PlaneSSLError, match="tells right from wrong"):
+    with pytest.raises(PlaneSSLError, match="no class has subjects"):
         compare(grid, tmp_path / "out")
 
 

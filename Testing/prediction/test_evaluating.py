@@ -45,12 +45,12 @@ def test_subjects_that_were_trained_on_are_counted_and_said(run, cohorts):
     assert [event["text"] for event in said if event["event"] == "notice"] == [
         ("2 of these 3 subjects were in the training set: figures on them do not estimate performance on unseen "
          "patients."),
-        "The run's weights were chosen on 1 of these 3 subjects: figures on them flatter it."]
+        "The run's weights were chosen on 1 of these 3 subjects: figures on them are optimistic."]
     said.clear()
     chosen_on = evaluate(run, cohorts[0], part="validation", report=said.append)
     assert (chosen_on["trained_on"], chosen_on["selected_on"], chosen_on["seen"]) == (0, 1, 0)
     assert [event["text"] for event in said if event["event"] == "notice"] == [
-        "The run's weights were chosen on 1 of these 1 subjects: figures on them flatter it."]
+        "The run's weights were chosen on 1 of these 1 subjects: figures on them are optimistic."]
 
 
 def test_a_patient_with_two_studies_counts_once_and_was_trained_on_by_either(run, cohorts, tmp_path):

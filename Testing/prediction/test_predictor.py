@@ -11,6 +11,7 @@ from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.prediction.classifying import Classifier, classify
 from PlaneSSLLib.prediction.lines import LinePredictor
 from PlaneSSLLib.study import read_study
+from PlaneSSLLib.training.inference import Inference
 from PlaneSSLLib.training.run import Run
 
 
@@ -63,3 +64,21 @@ def test_where_one_image_does_not_fit_a_sentence_says_so(study, tmp_path, monkey
     short_of_memory(predictor, 0, monkeypatch)
     with pytest.raises(PlaneSSLError, match="not enough memory"):
         answers(predictor, study)
+
+
+def test_where_others_have_filled_the_gpu_the_cpu_takes_over_at_once():
+    """A program beside this one holds nearly all of it: not even the network finds room."""
+    class Full(torch.nn.Module):
+        def to(self, device, memory_format=None):
+            if device.type != "cpu":
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return self
+
+        def forward(self, images):
+            return {"lines": 2 * images}
+
+    said = []
+    one = Inference(Full(), torch.device("meta"), report=said.append)
+    assert one.device == torch.device("cpu") and one.batch == 16
+    assert [event["text"] for event in said] == ["There is no room for the network on meta: going on on the CPU."]
+    torch.testing.assert_close(one.outputs(torch.ones(20, 1, 4, 4))["lines"], torch.full((20, 1, 4, 4), 2.0))

@@ -1,6 +1,9 @@
 """Results in the scene: on the voxels they were computed for, played with their cine, saved and opened again."""
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from Testing.prediction.geometries import SEEDS, volume
@@ -13,6 +16,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4  # noqa: E402
 from PlaneSSLLib import PlaneSSLError, anatomy, calls, scene  # noqa: E402
 from PlaneSSLLib.prediction import measuring  # noqa: E402
 from PlaneSSLLib.prediction.results import Results, SegmentedStack  # noqa: E402
+from PlaneSSLLib.scene import nodes  # noqa: E402
 from PlaneSSLLib.study import read_study  # noqa: E402
 
 HEART = anatomy.load("heart")
@@ -116,6 +120,24 @@ def test_volumes_over_time_are_plotted_in_the_colours_of_their_structures(tmp_pa
         np.testing.assert_allclose(values, document["volumes_ml"][label.name])
         np.testing.assert_allclose(vtk_to_numpy(table.GetColumnByName(node.GetXColumnName())), [0, 40, 80])
         assert node.GetColor() == pytest.approx(label.color)
+
+
+def test_what_is_shown_again_takes_nothing_else_away(tmp_path, monkeypatch):
+    """Whether its folder was named from here or in full, the study is the one in the scene."""
+    results = labelled_cine(tmp_path / "study", 0, phases=1)
+    drawing = calls.show(results, surface=False)
+    note = nodes.add_node("vtkMRMLTextNode", "beside it", "measures", drawing.key)
+    monkeypatch.chdir(tmp_path)
+    relative = replace(results, study=replace(results.study, folder=Path("study")))
+    assert calls.show(relative, surface=False) == drawing and slicer.mrmlScene.IsNodePresent(note)
+
+
+def test_a_study_that_was_drawn_as_something_else_is_drawn_anew(tmp_path):
+    results = labelled_cine(tmp_path / "study", 0, phases=1)
+    before = scene.draw_study(read_study(tmp_path / "study", anatomy="generic"))
+    assert {stack.id for stack in before.study.stacks} != {results.stacks[0].stack.id}
+    require_same(calls.show(results, surface=False), results.stacks[0], 0)
+    assert len(scene.drawings()) == 1
 
 
 def test_classes_and_the_slices_that_weighed_most_are_tables(tmp_path):

@@ -1,11 +1,15 @@
 """Which stacks of a study a run segments: those of the sequences that it has learnt."""
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from Testing.scene import made_up
 
 from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.cohort import PreparedStack
 from PlaneSSLLib.cohort.samples import RandomFrames, frames
+from PlaneSSLLib.prediction.evaluating import _taken
 from PlaneSSLLib.prediction.studies import stacks_to_segment, with_phase
 from PlaneSSLLib.prediction.volumes import best_stack
 from PlaneSSLLib.training.finetuning import labelled_sequences
@@ -43,6 +47,23 @@ def test_what_is_segmented_is_what_was_learnt(learnt, stacks, taken, said):
     found, notices = chosen(stacks, learnt)
     assert found == taken
     assert len(notices) == len(said) and all(words in text for words, text in zip(said, notices, strict=True))
+
+
+def prepared(stack, outlined=True):
+    """What a cohort holds of a stack."""
+    at = ((0,) * stack.phases,) * len(stack.planes)
+    return PreparedStack(stack.id, stack.view, stack.localizer, stack.sequence, "", 0, stack.planes, at,
+                         at if outlined else ((-1,) * stack.phases,) * len(stack.planes))
+
+
+@pytest.mark.parametrize("learnt", [{"SAX": ["cine"]}, {"SAX": ["LGE", "cine"]}, {"SAX": [""]}, {"SAX": []},
+                                    {"SAX": ["cine"], "4CH": ["cine"]}, {"4CH": [""]}])
+@pytest.mark.parametrize("stacks", [
+    [SCOUT, CINE, LGE, LONG], [SCOUT, LGE, LONG], [STILL, LGE, LONG], [CINE, STILL, LGE, LONG], [SCOUT, LONG]])
+def test_a_run_is_measured_on_what_it_would_segment(learnt, stacks):
+    taken, _ = chosen(stacks, learnt)
+    measured, _ = _taken(learnt, SimpleNamespace(stacks=[*map(prepared, stacks), prepared(PERFUSION, outlined=False)]))
+    assert {stack.id for stack in measured} == set(taken)
 
 
 def test_whoever_names_stacks_has_them():

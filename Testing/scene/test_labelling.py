@@ -343,3 +343,20 @@ def test_what_was_segmented_slice_by_slice_is_whole_where_some_slices_are_empty(
     nodes[0].SetAndObserveTransformNodeID(transform.GetID())
     with pytest.raises(PlaneSSLError, match="harden"):
         list(scene.outlines(drawing, stack, anatomy.load("heart")))
+
+
+def test_segments_that_overlap_are_refused_rather_than_one_of_them_lost(tmp_path):
+    """As in layers of their own they may: a filled myocardium lies over the cavity, in whatever order they come."""
+    volume, _ = drawn_and_outlined()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "by hand")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    columns, rows, slices = volume.GetImageData().GetDimensions()
+    for name, margin in (("Left ventricle", 22), ("Left ventricular myocardium", 12)):
+        segment = node.GetSegmentation().AddEmptySegment("", name)
+        mask = np.zeros((slices, rows, columns), np.uint8)
+        mask[1, margin:-margin, margin:-margin] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment, volume)
+    node.GetSegmentation().SeparateSegmentLabelmap(node.GetSegmentation().GetNthSegmentID(0))
+    with pytest.raises(PlaneSSLError, match="by hand holds segments that overlap"):
+        scene.save_labelled_study(tmp_path / "s", volume, node)
+    assert not (tmp_path / "s").exists()

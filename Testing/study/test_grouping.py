@@ -287,11 +287,29 @@ def test_a_series_is_named_by_its_uid_its_number_or_its_stack(tmp_path, series):
     volume.SetDirection([0, 0, 1, 0, 1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 1])
     (folder / "labels").mkdir()
     sitk.WriteImage(volume, str(folder / "labels" / "cine.nii.gz"))
-    (folder / "study.json").write_text(json.dumps({"labels": [{"file": "labels/cine.nii.gz", "series": series}]}))
-    study = read_study(folder, "knee")
-    assert [label.phase for label in study.labels] == [1, 2], study.problems
-    for label in study.labels:
-        np.testing.assert_array_equal(read_labels(label, study.stacks[0]), values[label.phase])
+    for phase, outlined in (({}, [1, 2]), ({"phase": 2}, [2]), ({"phase": 1}, [1])):  # all that it outlines, or one
+        entry = {"file": "labels/cine.nii.gz", "series": series, **phase}
+        (folder / "study.json").write_text(json.dumps({"labels": [entry]}))
+        study = read_study(folder, "knee")
+        assert [label.phase for label in study.labels] == outlined, study.problems
+        for label in study.labels:
+            np.testing.assert_array_equal(read_labels(label, study.stacks[0]), values[label.phase])
+
+
+@pytest.mark.parametrize("phase", [True, -1, 3, "1", 1.0])
+def test_a_phase_that_a_stack_has_not_is_said(tmp_path, phase):
+    for k in (0, 1, 2):
+        write(image(1, TriggerTime=30 * k, InstanceNumber=k + 1), tmp_path / f"{k}.dcm")
+    (tmp_path / "labels").mkdir()
+    sitk.WriteImage(sitk.Image(6, 8, 1, sitk.sitkUInt8), str(tmp_path / "labels" / "x.nii.gz"))
+    (tmp_path / "study.json").write_text(json.dumps({"labels": [
+        {"file": "labels/x.nii.gz", "series": "1.9.1", "phase": phase}]}))
+    study = read_study(tmp_path, "knee")
+    (stack,) = study.stacks
+    (tmp_path / "study.json").write_text(json.dumps({"labels": [
+        {"file": "labels/x.nii.gz", "series": stack.id, "phase": phase}]}))
+    study = read_study(tmp_path, "knee")
+    assert not study.labels and any(f"of phase {phase!r}, and its stack has 3" in p.reason for p in study.problems)
 
 
 def test_several_studies_in_one_folder_are_said(study_of):

@@ -236,9 +236,9 @@ def test_a_study_json_says_which_knee_it_is(tmp_path, said, first):
 
 
 @pytest.mark.parametrize(("said", "reason"), [
-    ({"side": "R"}, "says that the side is 'R', not left or right"),
-    ({"frames_of_reference": ["a"]}, "is no object of files and names of frames"),
-    ({"frames_of_reference": {"sax.nii.gz": 3}}, "is no object of files and names of frames"),
+    ({"side": "R"}, "\"side\" is 'R', not left or right"),
+    ({"frames_of_reference": ["a"]}, "is ['a'], not an object of files and names of frames"),
+    ({"frames_of_reference": {"sax.nii.gz": 3}}, "is {'sax.nii.gz': 3}, not an object of files"),
 ])
 def test_sides_and_frames_that_make_no_sense_are_problems(tmp_path, said, reason):
     volume(tmp_path / "sax.nii.gz")

@@ -14,6 +14,7 @@ from PlaneSSLLib import PlaneSSLError, anatomy
 from PlaneSSLLib.cohort import Plan, Split
 from PlaneSSLLib.cohort.placing import placement, resample
 from PlaneSSLLib.cohort.samples import Place
+from PlaneSSLLib.files import write_json
 from PlaneSSLLib.geometry import heatmaps, lines_in_image, move_lines, pose
 from PlaneSSLLib.prediction.segmenting import Segmenter
 from PlaneSSLLib.training.finetuning import finetune, guiding_run
@@ -140,6 +141,16 @@ def test_lines_that_are_far_off_lay_no_images(start, cohort):
     start.write_metrics([{"epoch": 1, "angle_deg_median": 12.0}, {"epoch": 3, "angle_deg_median": 41.0}])
     assert guiding_run(start, cohort, split, told.append) is None
     assert "start are off by a median of 41 degrees" in told[0]["text"].replace(str(start.folder.parent) + "/", "")
+
+
+def test_a_finetuned_run_lays_images_only_if_it_was_laid_itself(start, cohort):
+    """Of one that was not, because its lines were far off perhaps, nobody has measured them since."""
+    split = Split(cohort.pseudonyms[:2], (), ())
+    for more, guides in (({}, False), ({"guide": start.guide_config}, True)):
+        write_json(start.folder / "config.json", {**start.config, "stage": "finetuning", **more})
+        told = []
+        assert (guiding_run(start, cohort, split, told.append) is start) == guides
+        assert ["without alignment" in event["text"] for event in told] == [True] * (not guides)
 
 
 @pytest.mark.usefixtures("short_epochs")

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from PlaneSSLLib import PlaneSSLError
+from PlaneSSLLib.files import LOCK, claim
 from PlaneSSLLib.training.finetuning import finetune
 from PlaneSSLLib.training.pretraining import pretrain
 from PlaneSSLLib.training.run import Run
@@ -142,7 +143,7 @@ def test_a_run_is_known_as_one_wherever_putting_it_aside_was_broken_off(pretrain
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", interrupted)
-    left = sum(path.is_file() for path in run.folder.iterdir())
+    left = sum(path.is_file() and path.name != LOCK for path in run.folder.iterdir())
     for _ in range(left):
         with pytest.raises(KeyboardInterrupt):
             run._put_aside()
@@ -161,3 +162,30 @@ def test_weights_that_are_kept_have_their_figures_in_the_checkpoint(cohort_folde
     monkeypatch.setattr("PlaneSSLLib.training.engine.time.monotonic", lambda: 0.0)  # no time for a checkpoint
     pretrain(cohort_folder, tmp_path / "run", settings=replace(QUICK, epochs=3, batch=1))
     assert len(kept) > 1 and len(set(saved)) == len(kept)
+
+
+def test_of_two_that_begin_one_run_the_later_one_changes_nothing(pretrained, tmp_path):
+    """Both have found it free; what the first has written is what it trains by."""
+    of = Run(pretrained)
+    def begin(task):
+        return Run.create(tmp_path / "run", {**of.config, "task": task}, of.plan, "", of.split, overwrite=True)
+
+    first = begin("lines")
+    with pytest.raises(PlaneSSLError, match="Another process is training"):
+        begin("location")
+    assert first.config["task"] == "lines"
+    with first.alone():
+        pass
+    assert begin("location").config["task"] == "location"
+
+
+def test_a_run_that_was_broken_off_before_its_first_file_is_begun_again(pretrained, tmp_path):
+    of = Run(pretrained)
+    claim(make(tmp_path / "run"), "").release()
+    made = Run.create(tmp_path / "run", of.config, of.plan, "", of.split, overwrite=False)
+    assert made.config == of.config
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

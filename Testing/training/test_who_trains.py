@@ -93,7 +93,7 @@ def test_a_split_of_which_nobody_to_validate_on_is_labelled_trains_for_a_fixed_t
     told = finetune(answered, tmp_path / "run", "classification", split=Split(names[:4], names[6:]), settings=SHORT,
                     report=said.append)
     assert told["validation"] == {} and told["kept_epoch"] == told["epochs"]
-    assert any("looks at nobody" in event.get("text", "") for event in said)
+    assert any("without validation" in event.get("text", "") for event in said)
 
 
 def test_a_run_goes_on_with_the_split_that_it_was_given_whoever_got_labels_since(answered, tmp_path):
