@@ -4,7 +4,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import traceback
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,16 @@ from ..events import Report, progress, silent
 from ..files import beginning_folder, read_json, replacing_folder, write_json, write_text
 from ..geometry import Plane
 from ..pools import processes
+from ..anatomy.wording import says
 from ..study.document import read_document
+from ..study.filenames import patient_of, stem, without_visit
 from ..study.recognition import FALLBACK
 from .classes import settled, table_notes
 from .plan import Plan, scaled_phase
 from .sameness import NAME_THEM, is_same, marks_of, name_in, of_one_patient, one_each, under_two_names
 from .store import Cohort, namings, pseudonym
 from .upright import upright_slices
+from .whose import by_folders
 
 MOST_BEYOND = 0.02  # of what is outlined: more beyond the working grid is told
 FEWEST_VALUES = 16  # of an image; label maps hold fewer, and a network trained on one learns the answers by heart
@@ -54,12 +58,15 @@ def prepare(
     below = {folder: study.find_studies(folder, damaged=True) for folder in folders}
     found = [path for paths in below.values() for path in paths]
     if not found:
-        raise PlaneSSLError(f"No study was found below {', '.join(map(str, below))}.")
+        beside = [told for folder in below for told in study.not_looked_into(folder)]
+        raise PlaneSSLError(f"No study was found below {', '.join(map(str, below))}"
+                            f"{''.join(f'; {told}' for told in beside)}.")
     plan, salt = _open(out, chosen, names_of)
     nothing = [f"{folder}: holds no image, and nothing was taken from it" for folder, paths in below.items()
                if not paths and shard[0] == 0]
     mine = found[shard[0]::shard[1]]
-    work = [(path, chosen, plan, salt, out, classes or {}, unnamed, label_values) for path in mine]
+    whose = {path: who for folder, paths in below.items() for path, who in by_folders(folder, paths).items()}
+    work = [(path, whose[path], chosen, plan, salt, out, classes or {}, unnamed, label_values) for path in mine]
 
     outcomes: list[dict] = []
     for outcome in _run(work, jobs):
@@ -73,6 +80,8 @@ def prepare(
         nothing.append(f"{unnamed} of {len(taken)} studies have no view of the anatomy '{chosen.name}' "
                        f"({', '.join(view.name for view in chosen.views)}), as it seems: look whether they are of it, "
                        "and name their views, in study.json or all alike by --unnamed")
+    if shard[0] == 0:
+        nothing += [f"{folder}: {told}" for folder in below for told in study.not_looked_into(folder)]
     if taken and shard == (0, 1) and not any(outcome["labelled"] for outcome in taken):
         left = [Path(outcome["study"]) for outcome in outcomes if "reason" in outcome]
         idle = [labels for folder in below if folder.is_dir() for labels in study.label_folders(folder)
@@ -137,17 +146,29 @@ def _run(work: list[tuple], jobs: int) -> Iterable[dict]:
     if jobs <= 1 or len(work) == 1:
         yield from map(_prepare_one, work)
         return
+    of_one = defaultdict(list)
+    for item in work:  # one after the other, so that of several files of a subject it is always the first that is taken
+        path = item[0]
+        of_one[(path.parent, patient_of(stem(path))) if path.is_file() else path].append(item)
     with processes(jobs) as pool:
-        for done in as_completed([pool.submit(_prepare_one, item) for item in work]):
-            yield done.result()
+        for done in as_completed([pool.submit(_prepare_all, items) for items in of_one.values()]):
+            yield from done.result()
+
+
+def _prepare_all(items: list[tuple]) -> list[dict]:
+    return list(map(_prepare_one, items))
 
 
 def _prepare_one(item: tuple) -> dict:
     """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
-    path, chosen, plan, salt, out, classes, unnamed, label_values = item
+    path, (subject, patient), chosen, plan, salt, out, classes, unnamed, label_values = item
     try:
         _require_fit(path, chosen)
         read = study.read_patient(path, anatomy=chosen)
+        if not read.identifier and not read_document(path).subject:  # else somebody has said whose it is
+            read = replace(read, subject=subject or read.subject,
+                           patient=patient or (read.patient if read.patient != read.subject else
+                                               without_visit(read.subject)))
         marks = marks_of(read, salt)
         name = name_in(out, read, salt, marks)
         folder = out / "studies" / name
@@ -156,7 +177,8 @@ def _prepare_one(item: tuple) -> dict:
         label_values = label_values or {int(value): name for value, name in (document or {}).get("label_values", ())}
         as_read = read
         if unnamed and not any(chosen.view(stack.view) or stack.series_uid for stack in read.stacks):
-            read = study.read_patient(path, anatomy=chosen, views={stack.id: unnamed for stack in read.stacks})
+            named = study.read_patient(path, anatomy=chosen, views=dict(_unnamed(read.stacks, chosen, unnamed)))
+            read = replace(named, subject=read.subject, patient=read.patient)
         if label_values:
             read = replace(read, labels=tuple(
                 label if label.names else replace(label, names=label_values) for label in read.labels))
@@ -194,6 +216,14 @@ def _prepare_one(item: tuple) -> dict:
         last = traceback.extract_tb(error.__traceback__)[-1]  # not the error's own words: they may hold a name
         where = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
         return {"study": str(path), "reason": f"It cannot be prepared, for a reason that nobody has foreseen: {where}."}
+
+
+def _unnamed(stacks: Iterable[study.Stack], chosen: anatomy.Anatomy, unnamed: str) -> Iterator[tuple[str, str]]:
+    """The views of stacks of made-up headers by their ids: those that names tell, and of the others this one."""
+    for stack in stacks:
+        said = [view.name for view in chosen.views if says(view.words, stack.description)]
+        if len(said) < 2:  # of a file that names several, nobody knows which slice shows which
+            yield stack.id, said[0] if said else unnamed
 
 
 def _require_fit(path: Path, chosen: anatomy.Anatomy) -> None:

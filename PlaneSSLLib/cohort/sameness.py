@@ -29,14 +29,15 @@ def name_in(out: Path, read: Study, salt: str, marks: dict) -> str:
 
 def marks_of(read: Study, salt: str) -> dict:
     """What tells a study from others, and whether images, what is said of them, or labels changed, wherever it lies."""
-    def place(file: Path) -> str:
-        return os.path.relpath(file, read.folder)
-
-    def stamp(file: Path) -> tuple[str, int, int]:
-        told = file.stat()
-        return place(file), told.st_size, told.st_mtime_ns
-
     of_volumes = not any(stack.series_uid for stack in read.stacks)
+
+    def place(file: Path) -> str:
+        return file.name if file == read.folder else os.path.relpath(file, read.folder)
+
+    def stamp(file: Path) -> tuple[str, str, int]:
+        told = file.stat()
+        return place(file), f"{told.st_size}{_sample(file, told.st_size) if of_volumes else ''}", told.st_mtime_ns
+
     images = sorted(map(stamp, {frame.source.file for stack in read.stacks for frame in stack.every_frame}))
     views = [(stack.view, stack.sequence, place(next(stack.every_frame).source.file)) for stack in read.stacks]
     sides = [(stack.id, stack.side) for stack in read.stacks if stack.side]  # images are laid by it
@@ -48,6 +49,13 @@ def marks_of(read: Study, salt: str) -> dict:
             "files": [digest(salt, f"{name} {size}")[:16] for name, size, _ in images] if of_volumes else [],
             "identifier": digest(salt, read.identifier)[:16] if read.identifier else "",
             "content": digest(salt, *map(str, (*images, *views, *labels, *sides, *filter(None, frames))))[:16]}
+
+
+def _sample(file: Path, size: int) -> str:
+    """Some bytes from the middle of a file: volumes of one matrix that are not compressed are all of one size."""
+    with open(file, "rb") as stream:
+        stream.seek(size // 2)
+        return stream.read(4096).hex()
 
 
 def is_same(document: dict, marks: dict) -> bool:

@@ -1,8 +1,10 @@
 """What the names of volume files tell: images and label maps, patients, phases, series and contrasts."""
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from .volumes import ENDINGS, VolumeFile
@@ -11,11 +13,16 @@ LABEL_WORDS = "contours?|dseg|gt|labels?|labelmap|manual|masks?|segs?|segmentati
 LABEL_NAMES = re.compile(rf"(?:(?:^|[-_. ])(?:{LABEL_WORDS}))+$", re.IGNORECASE)  # also segmentation_masks
 LABEL_PREFIX = re.compile(rf"^(?:{LABEL_WORDS})[-_. ]", re.IGNORECASE)
 LABEL_FOLDER = re.compile(rf"(?:{LABEL_WORDS})(?:[-_. ](?:{LABEL_WORDS}))*", re.IGNORECASE)
+IMAGE_NAMES = re.compile(r"[-_. ](?:image|img|im)$", re.IGNORECASE)
 IMAGE_FOLDERS = {"image", "images", "img", "imgs"}  # beside which a folder of label maps may lie
 _NUMBERED = r"(?:^|[^a-z])(?:case|id|pat|patient|sub|subj|subject|volunteer)[-_ ]?"
 PATIENT = re.compile(rf"{_NUMBERED}$", re.IGNORECASE)
 PATIENTS_NUMBER = re.compile(rf".*?{_NUMBERED}\d+", re.IGNORECASE)
 PHASE = re.compile(r"[-_ ](?:(?:frame|phase)[-_ ]?\d+|ed|es)$", re.IGNORECASE)  # of a case: patient001_frame12, A1_ED
+_VISITS = (r"v(?:isit)?[-_ ]?\d+|ses(?:sion)?[-_ ]?\w+|mr\d+|tp\d+|baseline|follow[-_ ]?up\d*|l|r|left|right|"
+           r"(?:19|20)\d\d-?[01]\d-?[0-3]\d")
+VISIT = re.compile(rf"(?<=.)[-_ ](?:{_VISITS})$", re.IGNORECASE)
+VISIT_FOLDER = re.compile(_VISITS, re.IGNORECASE)
 # What a number in a name counts by the word before it; a number that nothing says this of may be a phase's.
 _WORD = r"(?:^|[^a-z])(?:{})[-_ ]?$"
 # (An s alone may stand for subjects, and each of them for a scan.)
@@ -55,13 +62,20 @@ def label_beside(image: Path) -> Path | None:
     folders = [image.parent, *(folder for parent in around for folder in sorted(parent.iterdir())
                                if LABEL_FOLDER.fullmatch(folder.name) and folder.is_dir())]
     name = stem(image)
+    bare = IMAGE_NAMES.sub("", name)  # case1_image and case1_label
     for folder in folders:
         # Of thousands of files few have the image's name in theirs; only those are looked at more closely.
-        for file in sorted(file for file in folder.iterdir() if name in file.name and file != image):
-            if file.name.lower().endswith(ENDINGS) and is_label(file) and name in (
-                    stem(file), LABEL_NAMES.sub("", stem(file)), LABEL_PREFIX.sub("", stem(file))):
+        for file in [folder / there for there in _names_in(folder, folder.stat().st_mtime_ns) if bare in there]:
+            if file != image and file.name.lower().endswith(ENDINGS) and is_label(file) and {name, bare} & {
+                    stem(file), LABEL_NAMES.sub("", stem(file)), LABEL_PREFIX.sub("", stem(file))}:
                 return file
     return None
+
+
+@lru_cache(maxsize=16)
+def _names_in(folder: Path, _changed_ns: int) -> tuple[str, ...]:
+    """What a folder holds, by name: it is asked for each of its images."""
+    return tuple(sorted(os.listdir(folder)))
 
 
 def patient_of(name: str) -> str:
@@ -73,8 +87,16 @@ def patient_of(name: str) -> str:
     return found.group() if found else name
 
 
+def without_visit(name: str) -> str:
+    """A name without what says which of a patient's visits, sessions or sides it is of: 9001104 for 9001104_V01."""
+    while (shorter := VISIT.sub("", name)) != name:
+        name = shorter
+    return name
+
+
 def numberless(file: Path) -> str:
-    return re.sub(r"\d+", "0", phaseless(file))
+    """But for what begins a word: 2ch and 4ch, T1w and T2w differ in more than a number."""
+    return re.sub(r"\d+(?![^\W\d_])|\d{2,}", "0", phaseless(file))
 
 
 def phaseless(file: Path) -> str:

@@ -5,6 +5,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from .. import PlaneSSLError
@@ -15,7 +16,7 @@ from .layouts import cases
 from .model import Problem, Study
 from .patients import one_each
 from .reading import read_study
-from .scanning import DISC_CONTENTS, SKIPPED_FOLDERS, files_below
+from .scanning import DISC_CONTENTS, FOREIGN, PACKED, SKIPPED_FOLDERS, files_below
 from .volumes import ENDINGS
 
 OURS = "plan.json", "anatomy.toml"  # by which a cohort, or a run, is known: what lies in it is no study
@@ -41,11 +42,11 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
     """The studies in a folder, in order: paths that `read_study` takes.
 
     A folder with a study.json is one. Folders of DICOM belong together, in their common parent, if they are of one
-    patient and one study; where the study's UID is blank, if no series occurs twice. A folder of volume files is one,
-    but every file if each seems to be another patient's, or if it is the root and several studies lie below, and in the
-    nnU-Net layout every case. What lies in a cohort or in a run is none. Of DICOM, one header is read of each folder.
-    damaged: also folders none of whose images can be read, and below which there is no study, so that reading them
-    tells why.
+    patient and one study, and their series are not numbered alike; where the study's UID is blank, if no series occurs
+    twice. A folder of volume files is one, but every file if each seems to be another patient's, or if it is the root
+    and several studies lie below, and in the nnU-Net layout every case. What lies in a cohort or in a run is none. Of
+    DICOM, one header is read of each folder. damaged: also folders none of whose images can be read, and below which
+    there is no study, so that reading them tells why.
     PlaneSSLError if there is no folder.
     """
     root = Path(root)
@@ -87,6 +88,19 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
         studies += loose if sum(root in study.parents for study in studies) > 1 else [root]
     studies += [folder for folder in unread if not any(folder in study.parents for study in studies)]
     return sorted(_outermost(studies))
+
+
+def not_looked_into(root: Path) -> list[str]:
+    """What lies below a folder of which no study was made, since it is packed, or of a format that is not read."""
+    files = files_below(root)[0] if root.is_dir() else []
+    ours = {file.parent for file in files if file.name in OURS}
+    files = [file for file in files if ours.isdisjoint(file.parents)]
+    told = []
+    for endings, what in ((PACKED, "packed files were not looked into: unpack them"),
+                          (FOREIGN, "files are of formats that are not read: convert them to NIfTI, NRRD or DICOM")):
+        if those := [file for file in files if file.name.lower().endswith(endings)]:
+            told.append(f"{len(those)} {what} ({those[0].relative_to(root)} first)")
+    return told
 
 
 def label_folders(root: Path) -> list[Path]:
@@ -149,10 +163,16 @@ def _one_study(found: list[_Found]) -> bool:
     (uid, count), *others = Counter(one.study_uid for one in found).most_common()
     if len(subjects) > 1 or (others and not (subjects and 2 * count > len(found))):
         return False
+    if any(len(_numbers(one) & _numbers(other)) > 1 for one, other in combinations(found, 2)):
+        return False  # anonymisers give all patients one identifier; their series are numbered alike
     if uid:
         return True
     names = [(series.number, series.description) for one in found for series in one.series]
     return len(set(names)) == len(names)
+
+
+def _numbers(found: _Found) -> set[str]:
+    return {series.number for series in found.series} - {""}
 
 
 def _outermost(paths: list[Path]) -> list[Path]:

@@ -12,7 +12,8 @@ from .images import Image
 from .model import Problem
 from .volumes import ENDINGS as VOLUME_ENDINGS
 
-PACKED = (".dcm.gz", ".ima.gz", ".zip", ".tar", ".tar.gz", ".tgz")
+PACKED = (".dcm.gz", ".ima.gz", ".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar", ".nii.bz2")
+FOREIGN = (".npy", ".npz", ".h5", ".hdf5", ".mat", ".hdr", ".img", ".im", ".seg", ".pck", ".pickle")
 DISC_CONTENTS = "DICOMDIR"  # whose files are found without it
 WORTH_WORKERS = 5000  # with fewer files, starting processes takes longer than reading
 # Label maps are looked for by name, not found by walking.

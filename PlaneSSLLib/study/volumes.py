@@ -52,9 +52,9 @@ class VolumeFile:
         voxels, size_in_bytes = int(np.prod(size, dtype=float)), file.stat().st_size
         if file.suffix.lower() not in DETACHED and voxels > MOST_VOXELS_PER_BYTE * size_in_bytes:
             raise ValueError(f"claims {voxels} voxels, which its {size_in_bytes} bytes cannot hold")
-        if reader.HasMetaDataKey("bitpix") and _is_cut_off(
+        if file.name.lower().endswith((".nii", ".nii.gz")) and reader.HasMetaDataKey("bitpix") and _is_cut_off(
                 file, int(float(reader.GetMetaData("vox_offset"))) + voxels * int(reader.GetMetaData("bitpix")) // 8):
-            raise ValueError("is cut off: it ends before its last voxel")
+            raise ValueError("is cut off: it ends before its last voxel")  # (other formats keep NIfTI's keys, too)
         spatial = min(dimension, 3)
         direction, origin = np.eye(3), np.zeros(3)
         direction[:spatial, :spatial] = np.reshape(reader.GetDirection(), (dimension, dimension))[:spatial, :spatial]

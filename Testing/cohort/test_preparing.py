@@ -12,7 +12,7 @@ from Testing.made_up_study import write_study
 from Testing.prediction.geometries import volume
 
 from PlaneSSLLib import PlaneSSLError
-from PlaneSSLLib.cohort import Cohort, prepare, preparing
+from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.plan import intensity_range, scale
 from PlaneSSLLib.cohort.samples import frames
 from PlaneSSLLib.cohort.store import PreparedStudy
@@ -224,20 +224,6 @@ def test_a_broken_study_is_left_out_and_named(studies, tmp_path):
     [left] = told["left_out"]
     assert left["study"].endswith("broken")
     assert "sax_0.nii.gz" in left["reason"]
-
-
-def test_a_study_that_fails_as_nobody_has_foreseen_stops_no_other_and_names_nobody(studies, tmp_path, monkeypatch):
-    read = preparing.study.read_patient
-
-    def fails(path, **more):
-        if path.name == "s1":
-            raise ValueError("Jane Doe")
-        return read(path, **more)
-
-    monkeypatch.setattr(preparing.study, "read_patient", fails)
-    told = prepare([studies], "heart", tmp_path / "c", jobs=1)
-    (left,) = told["left_out"]
-    assert told["prepared"] > 1 and "ValueError in test_preparing.py" in left["reason"] and "Doe" not in left["reason"]
 
 
 def test_a_study_of_another_anatomy_is_left_out_with_both_names(studies, tmp_path):

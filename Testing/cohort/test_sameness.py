@@ -105,7 +105,9 @@ def test_folders_of_one_name_are_no_patient(visits, tmp_path):
         (tmp_path / "anonymous" / name).mkdir(parents=True)
         (visits / name).rename(tmp_path / "anonymous" / name / "MRI")
     told = prepare([tmp_path / "anonymous"], "heart", tmp_path / "c")
-    assert told["prepared"] == 1 and "another study of the same subject" in told["left_out"][0]["reason"]
+    assert (told["prepared"], told["left_out"]) == (2, [])
+    cohort = Cohort(tmp_path / "c")
+    assert [len(names) for names in cohort.by_patient(cohort.pseudonyms)] == [1, 1]
 
 
 def test_visits_that_study_json_names_apart_are_told_where_headers_know_one_patient(visits, tmp_path):

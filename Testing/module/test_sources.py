@@ -1,9 +1,13 @@
 """Studies that are in Slicer already: its DICOM database, volumes in the scene."""
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from Testing.made_up_study import write_study
+from Testing.module.using import draw
 from vtkmodules.vtkCommonCore import vtkCommand
 
 from PlaneSSLLib import PlaneSSLError
@@ -171,3 +175,18 @@ def test_a_path_that_is_remembered_is_not_forgotten_meanwhile(panel, study_folde
     assert told == ["", str(study_folder)], "what the edit's box tells, and nothing of the setting"
     edit.currentPath = "elsewhere"
     assert panel.settings.studyFolder == "elsewhere"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are always text")
+def test_names_of_files_that_are_no_text_are_shown_all_the_same(panel, tmp_path, monkeypatch):
+    """PythonQt, unlike PySide, raises where a text cannot be written as UTF-8."""
+    import qt
+
+    write_study(tmp_path / "s", 0)
+    (tmp_path / "s" / "M\udcfcller.dcm").write_bytes(b"nothing")
+    (tmp_path / "s" / "study.json").unlink()
+    for kind, name in ((qt.QPlainTextEdit, "setPlainText"), (qt.QPlainTextEdit, "appendPlainText")):
+        there = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda self, text, there=there: there(self, text.encode().decode()))
+    draw(panel, tmp_path / "s")
+    assert "M?ller.dcm" in panel.ui.problemsText.toPlainText() and panel.logic.studies()

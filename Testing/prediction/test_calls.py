@@ -87,37 +87,6 @@ def test_dicom_segmentations_are_measured_as_what_was_found(truthful_run, tmp_pa
     assert calls.measure(tmp_path / "seg" / f"{stack}_phase01.dcm")["stacks"][0]["phases"] == [1]
 
 
-def test_phases_of_dicom_segmentations_keep_their_numbers(truthful_run, tmp_path):
-    """End-diastole and end-systole alone, say; of another program's the first is the first."""
-    volume(OBLIQUE).write_dicom(tmp_path / "study", phases=4)
-    stack = read_study(tmp_path / "study").stacks[0].id
-    calls.segment(truthful_run, tmp_path / "study", tmp_path / "seg", stack=stack)
-    for phase in (0, 2):
-        (tmp_path / "seg" / f"{stack}_phase{phase:02}.dcm").unlink()
-    assert calls.measure(tmp_path / "seg")["stacks"][0]["phases"] == [1, 3]
-    for file in (tmp_path / "seg").iterdir():
-        other = pydicom.dcmread(file)
-        del other.ContentDescription
-        other.save_as(file)
-    assert calls.measure(tmp_path / "seg")["stacks"][0]["phases"] == [0, 1]
-
-
-def test_dicom_segmentations_may_say_for_each_frame_what_others_say_for_all(truthful_run, tmp_path):
-    volume(OBLIQUE).write_dicom(tmp_path / "study")
-    stack = read_study(tmp_path / "study").stacks[0].id
-    calls.segment(truthful_run, tmp_path / "study", tmp_path / "seg", stack=stack)
-    expected = calls.measure(tmp_path / "seg")
-    (file,) = (tmp_path / "seg").iterdir()
-    seg = pydicom.dcmread(file)
-    shared = seg.SharedFunctionalGroupsSequence[0]
-    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
-        for groups in seg.PerFrameFunctionalGroupsSequence:
-            setattr(groups, name, shared[name].value)
-        delattr(shared, name)
-    seg.save_as(file)
-    assert calls.measure(tmp_path / "seg") == expected
-
-
 def test_dicom_segmentations_keep_the_names_of_their_stacks(truthful_run, tmp_path):
     for n in (1, 2):
         volume(OBLIQUE).write_dicom(tmp_path / f"study{n}")

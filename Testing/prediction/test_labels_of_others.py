@@ -14,8 +14,10 @@ from Testing.prediction.geometries import volume
 
 from PlaneSSLLib import PlaneSSLError, calls
 from PlaneSSLLib.cohort import Cohort, prepare
+from PlaneSSLLib.study import read_study
 
 RV, MYO, LV = 1, 2, 3
+OBLIQUE = 0
 SHAPE = (4, 24, 20)
 
 
@@ -223,3 +225,34 @@ def test_a_segmentation_without_segments_is_told(seg, tmp_path):
     empty.save_as(tmp_path / "empty.dcm")
     with pytest.raises(PlaneSSLError, match="cannot be read as DICOM SEG"):
         calls.measure(tmp_path / "empty.dcm")
+
+
+def test_phases_of_dicom_segmentations_keep_their_numbers(truthful_run, tmp_path):
+    """End-diastole and end-systole alone, say; of another program's the first is the first."""
+    volume(OBLIQUE).write_dicom(tmp_path / "study", phases=4)
+    stack = read_study(tmp_path / "study").stacks[0].id
+    calls.segment(truthful_run, tmp_path / "study", tmp_path / "seg", stack=stack)
+    for phase in (0, 2):
+        (tmp_path / "seg" / f"{stack}_phase{phase:02}.dcm").unlink()
+    assert calls.measure(tmp_path / "seg")["stacks"][0]["phases"] == [1, 3]
+    for file in (tmp_path / "seg").iterdir():
+        other = pydicom.dcmread(file)
+        del other.ContentDescription
+        other.save_as(file)
+    assert calls.measure(tmp_path / "seg")["stacks"][0]["phases"] == [0, 1]
+
+
+def test_dicom_segmentations_may_say_for_each_frame_what_others_say_for_all(truthful_run, tmp_path):
+    volume(OBLIQUE).write_dicom(tmp_path / "study")
+    stack = read_study(tmp_path / "study").stacks[0].id
+    calls.segment(truthful_run, tmp_path / "study", tmp_path / "seg", stack=stack)
+    expected = calls.measure(tmp_path / "seg")
+    (file,) = (tmp_path / "seg").iterdir()
+    seg = pydicom.dcmread(file)
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+        for groups in seg.PerFrameFunctionalGroupsSequence:
+            setattr(groups, name, shared[name].value)
+        delattr(shared, name)
+    seg.save_as(file)
+    assert calls.measure(tmp_path / "seg") == expected

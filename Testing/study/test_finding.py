@@ -32,6 +32,13 @@ def test_series_folders_of_a_patient_and_a_study_belong_together(found):
         "p", "q"]
 
 
+@pytest.mark.parametrize("study", ["", "1.1"])
+def test_patients_whom_an_anonymiser_has_made_one_are_kept_apart(found, study):
+    """Blank, or with the same identifiers: whose series are numbered alike is another patient."""
+    assert found({f"{who}/{n}": {**of("", study), "SeriesNumber": n, "SeriesDescription": f"{who} {n}"}
+                  for who in ("ann", "ben") for n in (1, 2, 3)}) == ["ann", "ben"]
+
+
 def test_what_lies_in_a_cohort_or_a_run_is_no_study(found, tmp_path):
     for name in ("made/c/plan.json", "made/c/anatomy.toml", "made/c/studies/0a/study.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
