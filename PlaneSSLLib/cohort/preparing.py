@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import PlaneSSLError, anatomy, study
+from ..anatomy.wording import says
 from ..events import Report, progress, silent
 from ..files import beginning_folder, read_json, replacing_folder, write_json, write_text
 from ..geometry import Plane
 from ..pools import processes
-from ..anatomy.wording import says
 from ..study.document import read_document
 from ..study.filenames import patient_of, stem, without_visit
 from ..study.recognition import FALLBACK

@@ -96,7 +96,7 @@ def without_visit(name: str) -> str:
 
 def numberless(file: Path) -> str:
     """But for what begins a word: 2ch and 4ch, T1w and T2w differ in more than a number."""
-    return re.sub(r"\d+(?![^\W\d_])|\d{2,}", "0", phaseless(file))
+    return re.sub(r"\d{2,}|\d(?![^\W\d_])", "0", phaseless(file))
 
 
 def phaseless(file: Path) -> str:

@@ -28,7 +28,14 @@ def one_each(files: Sequence[Path]) -> list[Path]:
     volumes = [volume for file in images if (volume := _opened(file))]
     if len({numberless(file) for file in images}) == 1:
         return images if of_how_many(volumes)[0] else []
+    if len({*map(_ending, images)}) == 1 and named_apart(volumes):
+        return images
     return images if all(map(label_beside, images)) and lie_apart(volumes) else []
+
+
+def _ending(file: Path) -> str:
+    """How a name goes on after its first word."""
+    return "".join(re.split(r"[-_. ]", stem(file), maxsplit=1)[1:])
 
 
 def of_how_many(alike: Sequence[VolumeFile]) -> tuple[str, str]:
@@ -77,14 +84,16 @@ def lie_apart(labelled: Sequence[VolumeFile]) -> str:
 
 def named_apart(volumes: Sequence[VolumeFile]) -> str:
     """What volumes seem to be of whose names begin with several words and go on alike (ann_sa, ann_4ch, ben_sa,
-    ben_4ch), if those that go on alike lie apart; empty where they may be of one patient, as T1_sag and PD_sag are.
+    ben_4ch), or with codes (A0S9V9_sa, B1T2C3_sa), if those that go on alike lie apart; empty where they may be of one
+    patient, as T1_sag and PD_sag are.
     """
     by_end: dict[str, dict[str, VolumeFile]] = defaultdict(dict)
     for volume in volumes:
-        begin, *end = re.split(r"[-_. ]", stem(volume.file), maxsplit=1)
-        by_end["".join(end)][begin] = volume
+        end = _ending(volume.file)
+        by_end[end][stem(volume.file).removesuffix(end)] = volume
     several = [alike for alike in by_end.values() if len(alike) > 2]  # two may be left and right, or before and after
-    if len(several) < 2 or len({frozenset(alike) for alike in several}) > 1:
+    coded = len(by_end) == 1 and all(re.search(r"\d", begin) for alike in several for begin in alike)
+    if len({frozenset(alike) for alike in several}) != 1 or (len(several) < 2 and not coded):
         return ""
     for alike in several:
         _, places = _spread(list(alike.values()))

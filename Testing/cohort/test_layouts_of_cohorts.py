@@ -53,8 +53,9 @@ def test_visits_that_folders_tell_stay_together(tmp_path, folders, patients):
     assert sorted(len(names) for names in cohort.by_patient(cohort.pseudonyms)) == patients
 
 
-def test_numbers_that_come_again_may_be_patients_of_several_centres(tmp_path):
-    for seed, folder in enumerate(("centreA/1", "centreB/1")):
+@pytest.mark.parametrize("name", ["1", "P001"])
+def test_numbers_that_come_again_may_be_patients_of_several_centres(tmp_path, name):
+    for seed, folder in enumerate((f"centreA/{name}", f"centreB/{name}")):
         unnamed_study(tmp_path / "data" / folder, seed)
     told = prepare([tmp_path / "data"], "heart", tmp_path / "c")
     assert told["prepared"] == 1 and "another study of the same subject" in told["left_out"][0]["reason"]
