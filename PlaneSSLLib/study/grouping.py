@@ -53,13 +53,19 @@ def without_copies(images: Sequence[Image]) -> tuple[list[Image], list[Problem]]
 
 
 def _series(images: Iterable[Image]) -> list[list[Image]]:
-    """By UID, number and description; the folder decides only where there is no UID."""
-    found = defaultdict(list)
+    """By UID, number and description; the folder decides only where there is no UID.
+
+    Some anonymisers give every image a UID of its own: then UIDs tell nothing.
+    """
+    images = list(images)
+    by_uid, without = defaultdict(list), defaultdict(list)
     for image in images:
         series = image.series
-        place = () if series.uid else (series.study_uid, str(series.folder))
-        found[series.uid, series.number, series.description, place].append(image)
-    return list(found.values())
+        named = series.number, series.description
+        by_uid[series.uid, *named, () if series.uid else (series.study_uid, str(series.folder))].append(image)
+        without[*named, str(series.folder)].append(image)
+    one_each = len({image.series.uid for image in images}) == len(images) > 3 * len(without)
+    return list((without if one_each else by_uid).values())
 
 
 def _directions(images: list[Image]) -> list[list[Image]]:

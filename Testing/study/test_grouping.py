@@ -92,6 +92,15 @@ def test_a_perfusion_is_in_the_order_of_its_heartbeats(study_of):
     assert any("as many heartbeats" in note for note in study.stacks[0].notes)
 
 
+def test_where_every_image_has_a_series_of_its_own_uids_tell_nothing(study_of):
+    """As some anonymisers leave them, in any order; numbers and descriptions are still those of two series."""
+    uids = np.random.default_rng(0).permutation(16)
+    images = [image(1 + 4 * n + k, SeriesInstanceUID=f"1.9.{uids[8 * s + 4 * n + k]}", SeriesNumber=3 + s,
+                    ImagePositionPatient=[3.0 * n, 0, 0], TriggerTime=40 * k) for s in (0, 1) for n in (0, 1)
+              for k in range(4)]
+    assert shape(study_of(images)) == [("3", 2, 4, "phase"), ("4", 2, 4, "phase")]
+
+
 def test_images_that_nothing_tells_apart_are_kept_and_said(study_of):
     study = study_of([image(1, ImagePositionPatient=[0, 0, 0]) for _ in range(3)])
     assert shape(study) == [("3", 1, 3, "phase")]
