@@ -9,10 +9,8 @@ from torch import Tensor
 
 from .. import PlaneSSLError
 from ..cohort import Cohort, PreparedStudy
-from ..cohort.placing import NONE, resample
-from ..cohort.plan import scaled_phase
+from ..cohort.placing import NONE
 from ..cohort.samples import working_image
-from ..cohort.upright import upright_slices
 from ..events import Report, silent
 from ..study import Study
 from ..training.run import Run
@@ -76,11 +74,9 @@ def classify(classifier: Classifier, study: Study) -> dict:
     images, places = [], []
     for stack in stacks:
         frames = [(i, k) for i in range(len(stack.planes)) for k in stack.acquired(i)]
-        chosen, slices = _spread(frames, len(stacks)), upright_slices(stack, classifier.anatomy, classifier.plan)
-        scaled = {k: scaled_phase(stack, k, classifier.plan) for k in {k for _, k in chosen}}
-        for i, k in chosen:
-            images.append(resample(scaled[k][i], slices[i].placement(classifier.plan), classifier.plan.size))
-            places.append({"stack": stack.id, "slice": i, "phase": k})
+        chosen = _spread(frames, len(stacks))
+        images += classifier.on_grid(stack, chosen)[0]
+        places += [{"stack": stack.id, "slice": i, "phase": k} for i, k in chosen]
     probabilities, weights = classifier(images)
     slices = [{**place, "weight": float(weight)} for place, weight in zip(places, weights, strict=True)]
     return {

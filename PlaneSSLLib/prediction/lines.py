@@ -8,8 +8,6 @@ import numpy as np
 import torch
 
 from ..cohort.placing import resample
-from ..cohort.plan import scaled_phase
-from ..cohort.upright import upright_slices
 from ..events import Report, silent
 from ..geometry import agree, clip_line, line_errors, lines_hit, lines_in_image
 from ..study import Stack, Study
@@ -51,11 +49,7 @@ class LinePredictor(Predictor):
 
         A slice that lacks it shows the one before.
         """
-        shown = [stack.shown(i, phase) for i in range(len(stack.planes))]
-        scaled = {k: scaled_phase(stack, k, self.plan) for k in set(shown)}
-        matrices = np.array([one.placement(self.plan) for one in upright_slices(stack, self.anatomy, self.plan)])
-        images = [resample(scaled[k][i], matrix, self.plan.size)
-                  for i, (k, matrix) in enumerate(zip(shown, matrices, strict=True))]
+        images, matrices = self.on_grid(stack, [(i, stack.shown(i, phase)) for i in range(len(stack.planes))])
         seen = self.outputs(torch.from_numpy(np.stack(images)[:, None]))
         maps = seen["lines"].numpy()
         locations = seen["location"][:, 0].numpy() if "location" in seen else np.full(len(images), np.nan)

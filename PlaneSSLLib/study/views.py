@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from ..anatomy import Anatomy, View
 from ..anatomy.wording import says
@@ -182,16 +183,7 @@ def _turns(turn_deg: float) -> tuple[np.ndarray, np.ndarray]:
     vectors = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     vectors = vectors[np.linalg.norm(vectors, axis=1) <= turn_deg]
     log_prior = -((vectors / (turn_deg / 2)) ** 2).sum(-1) / 2
-    return _rotations(np.radians(vectors)), log_prior - np.log(np.exp(log_prior).sum())
-
-
-def _rotations(vectors: np.ndarray) -> np.ndarray:
-    """(n, 3) rotation vectors in radians -> (n, 3, 3) matrices, by Rodrigues' formula."""
-    angle = np.linalg.norm(vectors, axis=1)
-    x, y, z = (vectors / np.where(angle > 0, angle, 1)[:, None]).T
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
-    return np.eye(3) + np.sin(angle)[:, None, None] * cross + (1 - np.cos(angle))[:, None, None] * (cross @ cross)
+    return Rotation.from_rotvec(vectors, degrees=True).as_matrix(), log_prior - np.log(np.exp(log_prior).sum())
 
 
 def _bell(cosine: np.ndarray, spread_deg: float) -> np.ndarray:
