@@ -13,12 +13,13 @@ from ..cohort.placing import placement
 from ..cohort.samples import FrameList, Place
 from ..events import Report, progress, silent
 from ..geometry import agree, angle_between, move_lines
+from ..training.inference import Inference
 from ..training.pretraining import pretext_task
 from ..training.run import Run
+from ..training.settings import choose_device
 from ..training.starting import places_of
 from ..training.tasks import Batch, Outputs
 from ..training.tasks.planes import Planes
-from .predictor import Predictor
 
 Measures = dict[str, list[float]]
 Answers = Iterable[tuple[Outputs, Batch]]
@@ -37,7 +38,7 @@ def evaluate_pretext(
     """
     config = run.config
     task = pretext_task(tuple(config["task"].split(",")), cohort, tuple(config["views"]))
-    predictor = Predictor(run, device, report=report)
+    inference = Inference(run.network(), choose_device(device), report=report)
     found: list[Measures] = []
     frames = 0
     for step, subject in enumerate(subjects, start=1):
@@ -46,7 +47,7 @@ def evaluate_pretext(
             continue
         frames += len(places)
         batches = DataLoader(FrameList(cohort, places, task.sample), batch_size=16)
-        answers = ((predictor.outputs(batch["image"]), batch) for batch in batches)
+        answers = ((inference.outputs(batch["image"]), batch) for batch in batches)
         found += ([_of_lines(answers, task, cohort.studies[subject], places)] if "lines" in task.heads else
                   [task.measure(*answer) for answer in answers])
         progress(report, "evaluate", step, len(subjects))
