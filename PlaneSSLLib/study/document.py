@@ -130,15 +130,20 @@ def label_files(folder: Path, document: Document, stacks: Sequence[Stack]) -> tu
             problems.append(Problem(file, f"is a label map of phase {phase!r}, and its stack has {owners[0].phases}"))
         else:
             try:
-                outlined = label_phases(file, owners[0].phases)
+                labels += _of_phases(file, owners[0], phase)
             except ValueError as error:
                 problems.append(Problem(file, str(error)))
-                continue
-            if phase is None:
-                labels += [LabelFile(file, owners[0].id, k, k) for k in outlined]
-            else:  # of a map of a whole cine, that one of its phases
-                labels.append(LabelFile(file, owners[0].id, phase, phase if (phases_of(file) or 1) > 1 else 0))
     return labels, problems
+
+
+def _of_phases(file: Path, stack: Stack, phase: int | None) -> list[LabelFile]:
+    """A label map of one phase of a stack, or of all that it outlines; ValueError if it has another number of them."""
+    if phase is None:
+        return [LabelFile(file, stack.id, k, k) for k in label_phases(file, stack.phases)]
+    count = phases_of(file) or 1
+    if count not in (1, stack.phases):
+        raise ValueError(f"is a label map of {count} phases, and its image has {stack.phases}")
+    return [LabelFile(file, stack.id, phase, phase if count > 1 else 0)]
 
 
 def unclaimed(folder: Path, labels: Sequence[LabelFile], problems: Iterable[Problem]) -> list[Problem]:
