@@ -14,7 +14,7 @@ import torch
 from PlaneSSLLib.training.memory import keep_freed_memory
 from PlaneSSLLib.training.networks import Head, Network, build
 
-HEADS = {"lines": Head(3), "location": Head(1, "image", start=0.5)}
+HEADS = {"lines": Head(3), "location": Head(1, "image", bias_init=0.5)}
 
 
 def seconds(network: Network, image: torch.Tensor, bfloat16: bool = False, rounds: int = 3) -> float:
