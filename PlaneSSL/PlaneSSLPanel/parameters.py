@@ -115,7 +115,7 @@ def wrap(node) -> PlaneSSLParameterNode:
     for name in settings.allParameters:
         try:
             settings.setValue(name, settings.getValue(name))
-        except (TypeError, ValueError):  # a choice that is no longer offered, or out of range
+        except (TypeError, ValueError):  # of another kind, no longer offered, or out of range
             settings.setValue(name, settings.default(name).value)
     return settings
 

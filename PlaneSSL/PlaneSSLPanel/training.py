@@ -132,16 +132,16 @@ class TrainSection(Section):
 
     def _train(self, title: str, jobs: list, name: str) -> None:
         """The plot is brought up once; after that the user's choice of layout stands, and it grows where it is."""
-        shown = []
+        plotted = []
         self._training = name
 
         def told(event: dict) -> None:
             if event["event"] == "progress" and event.get("metrics"):
                 self.panel.refresh()  # a run that has begun is listed with its figures
-                if self.logic.showCurves(name, not shown):
-                    shown.append(name)
+                if self.logic.showCurves(name, not plotted):
+                    plotted.append(name)
 
-        self.running.start(title, jobs, lambda results: self.logic.showCurves(name, not shown), told=told)
+        self.running.start(title, jobs, lambda results: self.logic.showCurves(name, not plotted), told=told)
 
     def _keep(self) -> None:
         settings = self.settings

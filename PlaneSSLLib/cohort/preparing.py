@@ -18,7 +18,7 @@ from ..events import Report, progress, silent
 from ..files import beginning_folder, read_json, replacing_folder, write_json, write_text
 from ..geometry import Plane
 from ..pools import processes
-from ..study.document import read_document
+from ..study.document import Document, read_document
 from ..study.filenames import patient_of, stem, without_visit
 from ..study.recognition import FALLBACK
 from .classes import settled, table_notes
@@ -163,12 +163,11 @@ def _prepare_one(item: tuple) -> dict:
     """One study into the cohort; what is wrong with it comes back as a reason, never as an exception."""
     path, (subject, patient), chosen, plan, salt, out, classes, unnamed, label_values = item
     try:
-        _require_fit(path, chosen)
+        own = _require_fit(path, chosen)
         read = study.read_patient(path, anatomy=chosen)
-        if not read.identifier and not read_document(path).subject:  # else somebody has said whose it is
-            read = replace(read, subject=subject or read.subject,
-                           patient=patient or (read.patient if read.patient != read.subject else
-                                               without_visit(read.subject)))
+        if not read.identifier and not own.subject:  # else somebody has said whose it is
+            patient = own.patient or patient or without_visit(read.subject)
+            read = replace(read, subject=subject or read.subject, patient=patient)
         marks = marks_of(read, salt)
         name = name_in(out, read, salt, marks)
         folder = out / "studies" / name
@@ -226,8 +225,8 @@ def _unnamed(stacks: Iterable[study.Stack], chosen: anatomy.Anatomy, unnamed: st
             yield stack.id, said[0] if said else unnamed
 
 
-def _require_fit(path: Path, chosen: anatomy.Anatomy) -> None:
-    """PlaneSSLError where a study says that it is of another anatomy, or what it says cannot be read.
+def _require_fit(path: Path, chosen: anatomy.Anatomy) -> Document:
+    """What a study says of itself; PlaneSSLError where that is of another anatomy, or cannot be read.
 
     The generic anatomy takes all.
     """
@@ -237,6 +236,7 @@ def _require_fit(path: Path, chosen: anatomy.Anatomy) -> None:
     said = document.anatomy
     if said is not None and Path(said).stem != chosen.name and chosen.name != FALLBACK:
         raise PlaneSSLError(f"Its study.json says that its anatomy is '{said}', and the cohort's is '{chosen.name}'.")
+    return document
 
 
 def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path, about: dict) -> tuple[dict, list[str]]:

@@ -59,23 +59,28 @@ def label_beside(image: Path) -> Path | None:
     around = [image.parent]
     if image.parent.name.lower() in IMAGE_FOLDERS:
         around.append(image.parent.parent)
-    folders = [image.parent, *(folder for parent in around for folder in sorted(parent.iterdir())
-                               if LABEL_FOLDER.fullmatch(folder.name) and folder.is_dir())]
+    folders = [image.parent, *(folder for parent in around for folder in _listed(parent)[1])]
     name = stem(image)
     bare = IMAGE_NAMES.sub("", name)  # case1_image and case1_label
     for folder in folders:
         # Of thousands of files few have the image's name in theirs; only those are looked at more closely.
-        for file in [folder / there for there in _names_in(folder, folder.stat().st_mtime_ns) if bare in there]:
+        for file in [folder / there for there in _listed(folder)[0] if bare in there]:
             if file != image and file.name.lower().endswith(ENDINGS) and is_label(file) and {name, bare} & {
                     stem(file), LABEL_NAMES.sub("", stem(file)), LABEL_PREFIX.sub("", stem(file))}:
                 return file
     return None
 
 
+def _listed(folder: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """The names of all that a folder holds, and the folders of label maps among them."""
+    return _listed_since(folder, folder.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=16)
-def _names_in(folder: Path, _changed_ns: int) -> tuple[str, ...]:
-    """What a folder holds, by name: it is asked for each of its images."""
-    return tuple(sorted(os.listdir(folder)))
+def _listed_since(folder: Path, _changed_ns: int) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Once: it is asked for each of the folder's images."""
+    names = tuple(sorted(os.listdir(folder)))
+    return names, tuple(folder / name for name in names if LABEL_FOLDER.fullmatch(name) and (folder / name).is_dir())
 
 
 def patient_of(name: str) -> str:

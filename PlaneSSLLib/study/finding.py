@@ -163,16 +163,13 @@ def _one_study(found: list[_Found]) -> bool:
     (uid, count), *others = Counter(one.study_uid for one in found).most_common()
     if len(subjects) > 1 or (others and not (subjects and 2 * count > len(found))):
         return False
-    if any(len(_numbers(one) & _numbers(other)) > 1 for one, other in combinations(found, 2)):
+    numbers = [{series.number for series in one.series} - {""} for one in found if len(one.series) > 1]
+    if any(len(one & other) > 1 for one, other in combinations(numbers, 2)):
         return False  # anonymisers give all patients one identifier; their series are numbered alike
     if uid:
         return True
     names = [(series.number, series.description) for one in found for series in one.series]
     return len(set(names)) == len(names)
-
-
-def _numbers(found: _Found) -> set[str]:
-    return {series.number for series in found.series} - {""}
 
 
 def _outermost(paths: list[Path]) -> list[Path]:

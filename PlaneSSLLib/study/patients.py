@@ -28,14 +28,15 @@ def one_each(files: Sequence[Path]) -> list[Path]:
     volumes = [volume for file in images if (volume := _opened(file))]
     if len({numberless(file) for file in images}) == 1:
         return images if of_how_many(volumes)[0] else []
-    if len({*map(_ending, images)}) == 1 and named_apart(volumes):
+    if len({_cut(file)[1] for file in images}) == 1 and named_apart(volumes):
         return images
     return images if all(map(label_beside, images)) and lie_apart(volumes) else []
 
 
-def _ending(file: Path) -> str:
-    """How a name goes on after its first word."""
-    return "".join(re.split(r"[-_. ]", stem(file), maxsplit=1)[1:])
+def _cut(file: Path) -> tuple[str, str]:
+    """The first word of a name, and how it goes on."""
+    begin, *end = re.split(r"[-_. ]", stem(file), maxsplit=1)
+    return begin, "".join(end)
 
 
 def of_how_many(alike: Sequence[VolumeFile]) -> tuple[str, str]:
@@ -89,8 +90,8 @@ def named_apart(volumes: Sequence[VolumeFile]) -> str:
     """
     by_end: dict[str, dict[str, VolumeFile]] = defaultdict(dict)
     for volume in volumes:
-        end = _ending(volume.file)
-        by_end[end][stem(volume.file).removesuffix(end)] = volume
+        begin, end = _cut(volume.file)
+        by_end[end][begin] = volume
     several = [alike for alike in by_end.values() if len(alike) > 2]  # two may be left and right, or before and after
     coded = len(by_end) == 1 and all(re.search(r"\d", begin) for alike in several for begin in alike)
     if len({frozenset(alike) for alike in several}) != 1 or (len(several) < 2 and not coded):

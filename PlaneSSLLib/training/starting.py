@@ -106,14 +106,14 @@ def run_training(
             Stage(end, one, drawn(one, end * settings.batch), FrameList(cohort, watched, one.sample), cost)
             for end, one, cost in ((settings.coarse_steps, _coarser(task, network.body.multiple), COARSE_COST),
                                    (settings.steps, task, 1.0)) if end]
-        try:
-            engine = Engine(network, stages, settings, run, device, processes, report)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise PlaneSSLError(f"There is no room for the network on {device}: close what else uses it, or choose "
-                                "another --device.") from None
         with run.alone() if processes.first else nullcontext():
+            try:
+                engine = Engine(network, stages, settings, run, device, processes, report)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise PlaneSSLError(f"There is no room for the network on {device}: close what else uses it, or choose "
+                                    "another --device.") from None
             last, kept = engine.train()
         results = {"run": str(out), "epochs": last["epoch"], "kept_epoch": kept["epoch"],
                    "train": len(split.train), "device": str(device),

@@ -53,6 +53,15 @@ def test_visits_that_folders_tell_stay_together(tmp_path, folders, patients):
     assert sorted(len(names) for names in cohort.by_patient(cohort.pseudonyms)) == patients
 
 
+def test_whose_a_study_json_says_that_it_is_no_folder_says_otherwise(tmp_path):
+    for seed, folder in enumerate(("a/baseline", "b/baseline")):
+        study = unnamed_study(tmp_path / "data" / folder, seed)
+        (study / "study.json").write_text(json.dumps({"patient": "one"}))
+    prepare([tmp_path / "data"], "heart", tmp_path / "c")
+    cohort = Cohort(tmp_path / "c")
+    assert [len(names) for names in cohort.by_patient(cohort.pseudonyms)] == [2]
+
+
 @pytest.mark.parametrize("name", ["1", "P001"])
 def test_numbers_that_come_again_may_be_patients_of_several_centres(tmp_path, name):
     for seed, folder in enumerate((f"centreA/{name}", f"centreB/{name}")):

@@ -225,6 +225,9 @@ def test_names_that_begin_differently_and_lie_apart_are_several_patients(tmp_pat
         volume(tmp_path / f"{name}_4ch.nii.gz", origin=(60 * n, 5, 0), shape=(1, 20, 20))
     with pytest.raises(PlaneSSLError, match=r"several patients.*A0S9V9_sa.*named alike, lie apart.*a folder of their"):
         read_patient(tmp_path)
+    (tmp_path / "xy_4ch.nii.gz").rename(tmp_path / "xy-4ch.nii.gz")  # however words are joined
+    with pytest.raises(PlaneSSLError, match="several patients"):
+        read_patient(tmp_path)
     for n, name in enumerate(("pre", "post")):  # a patient who has moved
         volume(tmp_path / "moved" / f"{name}_sa.nii.gz", origin=(60 * n, 0, 0), shape=(5, 20, 20))
         volume(tmp_path / "moved" / f"{name}_4ch.nii.gz", origin=(60 * n, 5, 0), shape=(1, 20, 20))

@@ -11,12 +11,12 @@ from Testing.prediction.geometries import volume
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib import anatomy as anatomies
+from PlaneSSLLib.anatomy.wording import mentions, says
 from PlaneSSLLib.geometry import Plane
 from PlaneSSLLib.study import Naming, Stack, read_study, reading
 from PlaneSSLLib.study.localizers import are_localizers
 from PlaneSSLLib.study.recognition import recognise
 from PlaneSSLLib.study.views import counting_direction, name_views
-from PlaneSSLLib.anatomy.wording import mentions, says
 
 HEART = anatomies.load("heart")
 

@@ -167,6 +167,7 @@ def test_weights_that_are_kept_have_their_figures_in_the_checkpoint(cohort_folde
 def test_of_two_that_begin_one_run_the_later_one_changes_nothing(pretrained, tmp_path):
     """Both have found it free; what the first has written is what it trains by."""
     of = Run(pretrained)
+
     def begin(task):
         return Run.create(tmp_path / "run", {**of.config, "task": task}, of.plan, "", of.split, overwrite=True)
 
@@ -181,11 +182,7 @@ def test_of_two_that_begin_one_run_the_later_one_changes_nothing(pretrained, tmp
 
 def test_a_run_that_was_broken_off_before_its_first_file_is_begun_again(pretrained, tmp_path):
     of = Run(pretrained)
-    claim(make(tmp_path / "run"), "").release()
+    (tmp_path / "run").mkdir()
+    claim(tmp_path / "run", "").release()
     made = Run.create(tmp_path / "run", of.config, of.plan, "", of.split, overwrite=False)
     assert made.config == of.config
-
-
-def make(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
