@@ -1,7 +1,8 @@
 """Does loading keep the network busy? `python benchmarks/loading.py` prints one JSON object.
 
 A training step with real samples (drawn, augmented, with their heatmaps) beside one with a fixed batch in memory, small
-network, batch 16, on made-up hearts; the two are taken in turn, and the medians are compared.
+network, batch 16, on made-up hearts, with the optimisers of a training; the two are taken in turn, and the medians are
+compared.
 """
 from __future__ import annotations
 
@@ -18,8 +19,10 @@ from torch.utils.data import default_collate
 from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.cohort.samples import RandomFrames
 from PlaneSSLLib.phantom import write_phantoms
-from PlaneSSLLib.training.memory import keep_freed_memory
+from PlaneSSLLib.training.engine import optimizers_of
+from PlaneSSLLib.training.memory import keep_freed_memory, training_format
 from PlaneSSLLib.training.networks import build
+from PlaneSSLLib.training.settings import Settings
 from PlaneSSLLib.training.tasks.planes import Planes
 
 
@@ -33,14 +36,15 @@ def main() -> None:
         task = Planes(cohort.plan, cohort.anatomy)
         places = [place for study in cohort.studies.values() for place in task.places(study)]
         samples = RandomFrames(cohort, places, task.sample, 0, 10_000)
-        network = build("small", task.heads, 0).to(memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(network.parameters())
+        network = build("small", task.heads, 0).to(memory_format=training_format(torch.device("cpu")))
+        optimizers = optimizers_of(network, Settings(epochs=1))
 
         def step(batch) -> None:
             sums, counts = task.sums(network(batch["image"]), batch), task.counts(batch)
             sum(sums[name] / counts[name] for name in sums).backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                optimizer.step()
+            network.zero_grad(set_to_none=True)
 
         fixed = default_collate([samples[i] for i in range(16)])
         times: dict[str, list[float]] = {"fixed": [], "real": []}

@@ -47,7 +47,7 @@ class Augmentation:
     def intensities(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(rows, columns) float32 -> the same with changed contrast, noise and so on; all in single precision."""
         if self.curve:
-            image = _through_curve(image, self.curve, rng).astype(np.float32)
+            image = _through_curve(image, self.curve, rng)
         if self.shading and rng.random() < self.shaded:
             rows, columns = (_between(4, size) for size in image.shape)
             image = image * np.exp((rows @ rng.normal(0, self.shading, (4, 4)) @ columns.T).astype(np.float32))
@@ -67,19 +67,24 @@ NONE = Augmentation()
 # Few patients show few brightnesses: blood near the coil, or dark in one ventricle, must not be new to the network.
 STRONG = Augmentation(rotation_deg=45, zoom=0.35, shift_mm=20, curve=0.6, gamma=0.5, gain=0.25, noise=0.1, blur_px=1.2,
                       shading=0.5, shaded=0.8)
-_KNOTS = np.linspace(-0.2, 1.4, 7)  # around the range that a plan's percentiles are scaled to
+# A random curve's knots lie evenly around the range that a plan's percentiles are scaled to.
+_DARKEST, _BRIGHTEST, _PARTS = -0.2, 1.4, 6
 
 
 def _through_curve(image: np.ndarray, spread: float, rng: np.random.Generator) -> np.ndarray:
     """Intensities through a random rising curve: what is brighter stays so, but blood and muscle lose their own greys.
 
-    After Zhou et al., Models Genesis, Medical Image Analysis 2021, whose curves are Bezier's. Beyond the knots nothing
-    is stretched.
+    After Zhou et al., Models Genesis, Medical Image Analysis 2021, whose curves are Bezier's; this one is straight
+    between its knots. Beyond them nothing is stretched.
     """
-    slopes = np.exp(rng.normal(0, spread, len(_KNOTS) - 1))
-    heights = _KNOTS[0] + np.concatenate([[0], slopes.cumsum()]) * (_KNOTS[-1] - _KNOTS[0]) / slopes.sum()
-    within = np.clip(image, _KNOTS[0], _KNOTS[-1])
-    return np.interp(within, _KNOTS, heights) + (image - within)
+    rises = np.exp(rng.normal(0, spread, _PARTS))
+    rises *= (_BRIGHTEST - _DARKEST) / rises.sum()
+    starts = _DARKEST + rises.cumsum() - rises
+    within = np.clip(image, _DARKEST, _BRIGHTEST)
+    at = (within - _DARKEST) * (_PARTS / (_BRIGHTEST - _DARKEST))  # in parts; np.interp takes four times as long
+    part = np.minimum(at.astype(np.intp), _PARTS - 1)
+    curved = starts.astype(np.float32)[part] + rises.astype(np.float32)[part] * (at - part.astype(np.float32))
+    return curved + (image - within)
 
 
 @lru_cache(maxsize=8)

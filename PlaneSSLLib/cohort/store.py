@@ -1,4 +1,4 @@
-"""A cohort on disk: many studies' native pixels and planes, memory-mapped, without anybody's name.
+"""A cohort on disk: many studies' native pixels and planes, without anybody's name.
 
 plan.json: how the images are put before a network.
 anatomy.toml: the anatomy it was prepared for.
@@ -64,10 +64,8 @@ class PreparedStack:
 class PreparedStudy:
     """One study of a cohort, and its patient, by pseudonyms: of one patient there may be several.
 
-    Pixels are mapped, not read; a damaged file is a PlaneSSLError that names it.
-
-    A file is mapped anew for every frame, which takes a tenth of a millisecond: mapped for good, a thousand studies
-    would be more files than a process may have open.
+    A frame is read when it is asked for, and nothing else of its file; a damaged file is a PlaneSSLError that names it.
+    No file stays open: a thousand studies would be more than a process may have.
 
     sequences: only stacks of these are there, if any are named.
     """
@@ -83,20 +81,36 @@ class PreparedStudy:
             self.stacks = tuple(_read_stack(stack) for stack in document["stacks"]
                                 if not sequences or stack["sequence"] in sequences)
             self._sizes = document["sizes"]
+            self._headers: dict[str, int] = {}  # how many bytes of a file lie before its first number
         except (KeyError, TypeError, ValueError) as error:
             raise PlaneSSLError(f"{self.folder / 'study.json'} is damaged ({error!r}); prepare it again.") from None
 
-    def _map(self, name: str) -> np.ndarray:
+    def _map(self, name: str) -> np.memmap:
         path, dtype = self.folder / f"{name}.npy", _TYPES[name]
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise PlaneSSLError(f"{path} is missing or damaged ({error}); prepare this study again.") from None
+            raise _damaged(path, error) from None
         if array.dtype != dtype or array.shape != (self._sizes[name],):
             raise PlaneSSLError(
                 f"{path} holds {array.shape} {array.dtype} where ({self._sizes[name]},) {np.dtype(dtype)} was written; "
                 "prepare this study again.")
         return array
+
+    def _frame(self, name: str, at: int, shape: tuple[int, int]) -> np.ndarray:
+        """A frame that begins with the at-th number of a file, whose header is looked at once alone: that takes longer
+        than the frame does.
+        """
+        path, dtype, count = self.folder / f"{name}.npy", np.dtype(_TYPES[name]), shape[0] * shape[1]
+        if name not in self._headers:
+            self._headers[name] = self._map(name).offset
+        try:
+            numbers = np.fromfile(path, dtype, count, offset=self._headers[name] + at * dtype.itemsize)
+        except OSError as error:
+            raise _damaged(path, error) from None
+        if len(numbers) < count:
+            raise _damaged(path, "it ends before its last frame")
+        return numbers.reshape(shape)
 
     def check(self) -> None:
         """Open every file of the study, so that damage is found before work begins."""
@@ -106,14 +120,14 @@ class PreparedStudy:
 
     def image(self, stack: PreparedStack, slice_index: int, phase: int) -> np.ndarray:
         """(rows, columns) float16, scaled by the plan's percentiles."""
-        return _cut(self._map("pixels"), stack.pixels_at[slice_index][phase], stack.planes[slice_index].shape)
+        return self._frame("pixels", stack.pixels_at[slice_index][phase], stack.planes[slice_index].shape)
 
     def labels(self, stack: PreparedStack, slice_index: int, phase: int) -> np.ndarray:
         """(rows, columns) uint8 label values; ValueError where the frame has none."""
         at = stack.labels_at[slice_index][phase]
         if at < 0:
             raise ValueError(f"stack {stack.id}, slice {slice_index}, phase {phase} has no labels")
-        return _cut(self._map("labels"), at, stack.planes[slice_index].shape)
+        return self._frame("labels", at, stack.planes[slice_index].shape)
 
     def outlines(self) -> str:
         """Hexadecimal digits that stand for its label maps; the same maps always have the same."""
@@ -208,5 +222,5 @@ def _read_stack(document: dict) -> PreparedStack:
         pixels_at=tuple(map(tuple, document["pixels_at"])), labels_at=tuple(map(tuple, document["labels_at"])))
 
 
-def _cut(array: np.ndarray, start: int, shape: tuple[int, int]) -> np.ndarray:
-    return np.array(array[start: start + shape[0] * shape[1]]).reshape(shape)
+def _damaged(path: Path, what: object) -> PlaneSSLError:
+    return PlaneSSLError(f"{path} is missing or damaged ({what}); prepare this study again.")

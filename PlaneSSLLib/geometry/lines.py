@@ -12,6 +12,8 @@ import numpy as np
 
 from .planes import PARALLEL_DEG, Plane, angle_between
 
+_NOTHING = -80.0  # e to this is nothing (2e-35); below, single precision takes twice as long, and then has no numbers
+
 
 def lines_in_image(image: Plane, planes: Sequence[Plane], parallel_deg: float = PARALLEL_DEG) -> np.ndarray:
     """The lines in which the (unbounded) planes cut an image: (n, 3) float, (a, b, c) in the image's pixels.
@@ -101,6 +103,7 @@ def heatmaps(lines: np.ndarray, shape: tuple[int, int], spacing: tuple[float, fl
     exponent = a * columns + (b * rows + c)
     np.multiply(exponent, exponent, out=exponent)
     np.negative(exponent, out=exponent)
+    np.maximum(exponent, _NOTHING, out=exponent)
     maps = np.exp(exponent, out=exponent)
     maps[missing] = 0
     return maps

@@ -103,8 +103,7 @@ class Segmenter(Predictor):
     def _labels_at_once(self, images: Tensor, matrix: np.ndarray) -> np.ndarray:
         shape = tuple(images.shape[2:])
         to_grid = Sampler(matrix, shape, self.plan.size, self.device)
-        batch = to_grid(images.to(self.device)).contiguous(memory_format=torch.channels_last)
-        probabilities = self.network(batch)["segmentation"].float().softmax(1)
+        probabilities = self.network(to_grid(images.to(self.device)))["segmentation"].float().softmax(1)
         back = Sampler(np.linalg.inv(matrix), self.plan.size, shape, self.device, _open_to(probabilities))
         structures = back.in_box(probabilities[:, 1:])
         labels = np.zeros((len(images), *shape), np.uint8)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .. import PlaneSSLError
 from ..events import Report, notice, silent
-from .memory import free_cached_memory, while_memory_lasts
+from .memory import free_cached_memory, training_format, while_memory_lasts
 from .muon import Muon
 from .networks import Network
 from .processes import Processes
@@ -55,7 +55,7 @@ class Engine:
     ) -> None:
         self.stages, self.settings, self.run = stages, settings, run
         self.device, self.processes, self.report = device, processes, report
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device, memory_format=training_format(device))
         self.ema = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else None
         self.optimizers = optimizers_of(network, settings)
         self.mixed = settings.mixed(device)

@@ -1,4 +1,4 @@
-"""Keep the memory that every batch needs again, and know when there is none left."""
+"""Memory: how tensors lie in it, keeping what every batch needs again, and knowing when there is none left."""
 from __future__ import annotations
 
 import ctypes
@@ -28,6 +28,17 @@ def keep_freed_memory() -> None:
             # Older ones refuse a threshold above 32 MB; one that is left as it was would be frozen by the next call.
             if mallopt(_MMAP_THRESHOLD, 1 << 30) or mallopt(_MMAP_THRESHOLD, 32 << 20):
                 mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def training_format(device: torch.device) -> torch.memory_format:
+    """How a network that learns lies in memory: channels last, or as torch makes it.
+
+    Convolutions are quicker with channels last on GPUs and on processors with AVX-512. Without AVX-512 their gradients
+    are not: a step of the paper's U-Net takes nearly half as long again (benchmarks/network.py). Where a network only
+    answers, channels last are quicker on all of these.
+    """
+    quick = device.type == "cuda" or (device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX512")
+    return torch.channels_last if quick else torch.contiguous_format
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

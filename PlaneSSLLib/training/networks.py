@@ -82,7 +82,8 @@ class Network(nn.Module):
     """A body with one head per task. forward: (n, 1, rows, columns) images, or (n, images, 1, rows, columns) studies ->
     {head: (n, channels, rows, columns) or (n, channels)}.
 
-    All that a pretrained network hands on lies in `body`; the heads are new for every target task.
+    All that a pretrained network hands on lies in `body`; the heads are new for every target task. Weights that lie
+    channels last bring the images' features to lie so; the images may lie as they like.
     """
 
     def __init__(self, body: Body, heads: dict[str, Head]) -> None:
@@ -112,15 +113,14 @@ class Network(nn.Module):
 
         A dilated heart shows in the mean. A torn ligament is a few pixels, which the mean drowns.
         """
-        images = studies.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        found = self.body.encode(images)[-1]
+        found = self.body.encode(studies.flatten(0, 1))[-1]
         return torch.cat([found.mean((2, 3)), found.amax((2, 3))], 1).unflatten(0, studies.shape[:2])
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         if image.ndim == 5:
             bag = self.bag(image)
             return {name: head(bag) for name, head in self.heads.items()}
-        features = self.body.encode(image.contiguous(memory_format=torch.channels_last))
+        features = self.body.encode(image)
         decoded = self.body.decode(features) if any(kind.per == "pixel" for kind in self.kinds.values()) else None
         return {name: head(decoded if self.kinds[name].per == "pixel" else features[-1])
                 for name, head in self.heads.items()}
