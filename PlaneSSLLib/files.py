@@ -147,9 +147,12 @@ def write_text(path: Path, text: str) -> None:
         side.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, document) -> None:
-    """Write a JSON document; NaN is refused (ValueError), since no other reader takes it."""
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+def write_json(path: Path, document, indent: int | None = 1) -> None:
+    """Write a JSON document; NaN is refused (ValueError), since no other reader takes it.
+
+    indent: None for a long one that nobody reads, which is written five times as fast.
+    """
+    write_text(path, json.dumps(document, indent=indent, allow_nan=False) + "\n")
 
 
 def read_json(path: Path):

@@ -307,7 +307,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         np.save(side / "pixels.npy", np.concatenate(pixels))
         if labels:
             np.save(side / "labels.npy", np.concatenate(labels))
-        write_json(side / "study.json", document)
+        write_json(side / "study.json", document, indent=None)
     return document, notes
 
 

@@ -13,6 +13,8 @@ from .placing import placement
 from .plan import Plan
 
 ALONG_AXES = 0.9999  # the cosine of what a direction may be off: less than a degree
+_TURNS = np.array([np.diag(signs) @ order  # by quarters, and mirrored
+                   for order in (np.eye(2), np.eye(2)[::-1]) for signs in product((1, -1), repeat=2)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,4 @@ def _axes(plane: Plane, view: View | None, mirrored: bool) -> np.ndarray:
     else:
         return np.eye(2)
     likeness = np.array(usual) @ np.array([row, column]).T
-    turns = [np.diag(signs) @ order
-             for order in (np.eye(2), np.eye(2)[::-1]) for signs in product((1, -1), repeat=2)]
-    return max(turns, key=lambda turn: (turn * likeness).sum())
+    return _TURNS[(_TURNS * likeness).sum((1, 2)).argmax()]

@@ -1,6 +1,7 @@
 """Imaging planes in the patient, and the segments in which they cut each other."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -42,10 +43,10 @@ class Plane:
     def __post_init__(self) -> None:
         vectors = {name: np.array(getattr(self, name), dtype=float) for name in ("position", "row", "column")}
         for name, vector in vectors.items():
-            if vector.shape != (3,) or not np.isfinite(vector).all():
+            if vector.shape != (3,) or not math.isfinite(vector @ vector):
                 raise ValueError(f"the plane's {name} is not three finite numbers: {vector.tolist()}")
         for name in ("row", "column"):
-            length = np.linalg.norm(vectors[name])
+            length = math.sqrt(vectors[name] @ vectors[name])
             if not 0.9 < length < 1.1:
                 raise ValueError(f"the plane's {name} direction has length {length:.3g} instead of 1")
             vectors[name] = vectors[name] / length
@@ -53,9 +54,9 @@ class Plane:
         if abs(overlap) > 0.02:
             raise ValueError("the plane's row and column directions are not perpendicular")
         for name, vector in ("row", row - overlap / 2 * column), ("column", column - overlap / 2 * row):
-            vectors[name] = vector / np.linalg.norm(vector)
+            vectors[name] = vector / math.sqrt(vector @ vector)
         spacing = tuple(float(s) for s in self.spacing)
-        if len(spacing) != 2 or not all(np.isfinite(s) and s > 0 for s in spacing):
+        if len(spacing) != 2 or not all(0 < s < math.inf for s in spacing):
             raise ValueError(f"the plane's pixel spacing is not two positive numbers: {list(spacing)}")
         shape = tuple(int(n) for n in self.shape)
         if len(shape) != 2 or min(shape) < 1 or shape != tuple(self.shape):
@@ -160,14 +161,14 @@ def scanner_axes(normal, like: int | None = None) -> tuple[np.ndarray, np.ndarra
     normal = np.asarray(normal, dtype=float) / np.linalg.norm(normal)
     main = int(np.abs(normal).argmax()) if like is None else like
     if main == 2:
-        column = np.cross(normal, [1.0, 0, 0])
+        column = _cross(normal, np.array([1.0, 0, 0]))
         column *= np.sign(column[1]) / np.linalg.norm(column)
-        row = np.cross(column, normal)
+        row = _cross(column, normal)
         row *= np.sign(row[0])
     else:
-        row = np.cross(normal, [0, 0, 1.0])
+        row = _cross(normal, np.array([0, 0, 1.0]))
         row *= np.sign(row[1 - main]) / np.linalg.norm(row)
-        column = np.cross(normal, row)
+        column = _cross(normal, row)
         column *= -np.sign(column[2])
     return row, column
 

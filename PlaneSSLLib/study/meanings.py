@@ -222,10 +222,12 @@ def _surrounded_otherwise(labels: np.ndarray, anatomy: Anatomy) -> tuple[Label, 
     within = [label for label in anatomy.labels if label.surrounded_by]
     if not within:
         return None
-    borders = np.zeros((256, 256), np.intp)  # how many pixels of one value have a neighbour of another in the plane
+    count = 1 + max(int(labels.max(initial=0)), *(label.value for label in anatomy.labels))
+    borders = np.zeros((count, count), np.intp)  # how many pixels of one value have a neighbour of another in the plane
     for one, other in ((labels[..., 1:], labels[..., :-1]), (labels[..., 1:, :], labels[..., :-1, :])):
         differ = one != other
-        borders += np.bincount(one[differ].astype(np.intp) * 256 + other[differ], minlength=256**2).reshape(256, 256)
+        pairs = one[differ].astype(np.intp) * count + other[differ]
+        borders += np.bincount(pairs, minlength=count**2).reshape(count, count)
     borders += borders.T
     shares = borders / np.maximum(borders.sum(1, keepdims=True), 1)
     for label in within:

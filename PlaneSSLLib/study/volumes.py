@@ -6,7 +6,7 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -37,37 +37,19 @@ class VolumeFile:
             str(file).encode()
         except UnicodeEncodeError:  # ITK would end the process
             raise ValueError("has a name, or lies in a folder of a name, that is no UTF-8: rename it") from None
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(file))
         try:
-            reader.ReadImageInformation()
-        except RuntimeError as error:
-            raise ValueError(f"cannot be read as a volume ({itk_reason(error)})") from None
-        size, dimension = reader.GetSize(), reader.GetDimension()
-        if reader.GetNumberOfComponents() > 1 and reader.HasMetaDataKey("Segment0_ID"):
-            raise ValueError("holds segments that overlap, which no label map can: let them not, in the Segment Editor")
-        if dimension not in (2, 3, 4) or reader.GetNumberOfComponents() != 1:
-            raise ValueError(f"holds no grey image (dimensions {dimension}, values per pixel "
-                             f"{reader.GetNumberOfComponents()})")
-        voxels, size_in_bytes = int(np.prod(size, dtype=float)), file.stat().st_size
-        if file.suffix.lower() not in DETACHED and voxels > MOST_VOXELS_PER_BYTE * size_in_bytes:
-            raise ValueError(f"claims {voxels} voxels, which its {size_in_bytes} bytes cannot hold")
-        if file.name.lower().endswith((".nii", ".nii.gz")) and reader.HasMetaDataKey("bitpix") and _is_cut_off(
-                file, int(float(reader.GetMetaData("vox_offset"))) + voxels * int(reader.GetMetaData("bitpix")) // 8):
-            raise ValueError("is cut off: it ends before its last voxel")  # (other formats keep NIfTI's keys, too)
-        spatial = min(dimension, 3)
-        direction, origin = np.eye(3), np.zeros(3)
-        direction[:spatial, :spatial] = np.reshape(reader.GetDirection(), (dimension, dimension))[:spatial, :spatial]
-        origin[:spatial] = reader.GetOrigin()[:spatial]
-        spacing, count = (*reader.GetSpacing()[:spatial], 1.0)[:3], (*size[:spatial], 1)[:3]
-        self.phases = size[3] if dimension == 4 else 1
-        self.axes = _slices_last(spacing, count)  # which axes of the file run along a row, down a column, across
+            now = file.stat()
+        except OSError as error:
+            raise ValueError(f"cannot be read as a volume ({error.strerror})") from None
+        header = _read_header(file, now.st_size, now.st_mtime_ns)
+        self.phases, self.origin = header.phases, header.origin
+        self.axes = _slices_last(header.spacing, header.count)  # which of the file run along a row, down, across
         x, y, z = self.axes
-        self.thickness_mm = float(spacing[z])
-        self.matrix = (direction * spacing)[:, self.axes]  # (3, 3) pixel (column, row, slice) to LPS mm, from origin
-        self.origin = origin
-        self._directions, self._spacing = (direction[:, x], direction[:, y]), (spacing[y], spacing[x])
-        self._size = (count[z], count[y], count[x])
+        self.thickness_mm = float(header.spacing[z])
+        self.matrix = (header.direction * header.spacing)[:, self.axes]  # (3, 3) pixel (column, row, slice) to LPS mm
+        self._directions = header.direction[:, x], header.direction[:, y]
+        self._spacing = header.spacing[y], header.spacing[x]
+        self._size = header.count[z], header.count[y], header.count[x]
         try:
             self._plane(0)  # the others differ in their places alone
         except ValueError as error:
@@ -103,6 +85,50 @@ class VolumeFile:
         near = OFF_GRID * min(*self.planes[0].spacing, self.thickness_mm)
         there = range(len(planes))
         return next((order for order in (there, there[::-1]) if np.abs(corners - own[order]).max() < near), None)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Three axes of a file, in its order: origin (3,) LPS mm, direction (3, 3) in columns, spacing in mm and count; and
+    how many such volumes it holds.
+    """
+
+    origin: np.ndarray
+    direction: np.ndarray
+    spacing: tuple[float, ...]
+    count: tuple[int, ...]
+    phases: int
+
+
+@lru_cache(maxsize=1000)
+def _read_header(file: Path, size_in_bytes: int, changed_ns: int) -> _Header:
+    """Once for a file, until it changes: who lays files out asks first, who reads their pixels asks again."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise ValueError(f"cannot be read as a volume ({itk_reason(error)})") from None
+    size, dimension = reader.GetSize(), reader.GetDimension()
+    if reader.GetNumberOfComponents() > 1 and reader.HasMetaDataKey("Segment0_ID"):
+        raise ValueError("holds segments that overlap, which no label map can: let them not, in the Segment Editor")
+    if dimension not in (2, 3, 4) or reader.GetNumberOfComponents() != 1:
+        raise ValueError(f"holds no grey image (dimensions {dimension}, values per pixel "
+                         f"{reader.GetNumberOfComponents()})")
+    voxels = int(np.prod(size, dtype=float))
+    if file.suffix.lower() not in DETACHED and voxels > MOST_VOXELS_PER_BYTE * size_in_bytes:
+        raise ValueError(f"claims {voxels} voxels, which its {size_in_bytes} bytes cannot hold")
+    if file.name.lower().endswith((".nii", ".nii.gz")) and reader.HasMetaDataKey("bitpix") and _is_cut_off(
+            file, int(float(reader.GetMetaData("vox_offset"))) + voxels * int(reader.GetMetaData("bitpix")) // 8):
+        raise ValueError("is cut off: it ends before its last voxel")  # (other formats keep NIfTI's keys, too)
+    spatial = min(dimension, 3)
+    direction, origin = np.eye(3), np.zeros(3)
+    direction[:spatial, :spatial] = np.reshape(reader.GetDirection(), (dimension, dimension))[:spatial, :spatial]
+    origin[:spatial] = reader.GetOrigin()[:spatial]
+    for array in (direction, origin):
+        array.setflags(write=False)
+    return _Header(origin, direction, (*reader.GetSpacing()[:spatial], 1.0)[:3], (*size[:spatial], 1)[:3],
+                   size[3] if dimension == 4 else 1)
 
 
 @dataclass(frozen=True)
