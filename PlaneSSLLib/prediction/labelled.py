@@ -15,16 +15,16 @@ from .. import PlaneSSLError
 from ..anatomy import Anatomy, load, load_all
 from ..geometry import Plane
 from ..study import Frame, Naming, Stack, Study, read_all_labels, read_patient
+from ..study.dicom_segmentations import (
+    functional_group, is_fraction, is_segmentation, lay_over, name_and_code, outlines,
+)
 from ..study.identity import with_ids
-from ..study.labels import lay_over
 from ..study.layouts import cases
 from ..study.likeness import SAME_PLACE_MM
-from ..study.meanings import BACKGROUND, label_values, named_values, segments_of, structure_of
+from ..study.meanings import BACKGROUND, label_values, named_values, segments_of
 from ..study.scanning import files_below
 from ..study.volumes import ENDINGS, VolumeFile, frames_of
 from .results import Results, SegmentedStack
-
-_SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
 def read(source: Path, anatomy: str | None = None,
@@ -41,7 +41,7 @@ def read(source: Path, anatomy: str | None = None,
         return _study(source, anatomy, label_values)
     if source.is_file() and source.name.lower().endswith(ENDINGS):
         return _volume(source, anatomy, label_values)
-    segs = [file for file in ([source] if source.is_file() else files_below(source)[0]) if _is_seg(file)]
+    segs = [file for file in ([source] if source.is_file() else files_below(source)[0]) if is_segmentation(file)]
     if source.is_file() and not segs:
         raise PlaneSSLError(f"{source} cannot be measured. What can: a study's folder with labels, a label map "
                             f"({', '.join(ENDINGS)}), and DICOM SEG, a file or a folder of them.")
@@ -92,17 +92,6 @@ def _volume(file: Path, anatomy: str | None, names: Mapping[int, str]) -> Result
     return _results(file, chosen, [SegmentedStack(stack, tuple(phases), tuple(tuple(labels[k]) for k in phases))])
 
 
-def _is_seg(file: Path) -> bool:
-    try:
-        with open(file, "rb") as stream:  # of thousands of files few are asked for more than their beginning
-            if _SEGMENTATION_STORAGE.encode() not in stream.read(4096):
-                return False
-        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-    except (OSError, pydicom.errors.InvalidDicomError):
-        return False
-    return header.get("SOPClassUID") == _SEGMENTATION_STORAGE
-
-
 def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Results:
     """Objects of one series are the phases of one stack, in the order of their instance numbers.
 
@@ -116,7 +105,7 @@ def _dicom_segs(source: Path, files: Sequence[Path], anatomy: str | None) -> Res
     try:
         for seg in objects:
             by_series[seg.SeriesInstanceUID].append(seg)
-        names = {_name_and_code(segment) for seg in objects for segment in seg.SegmentSequence}
+        names = {name_and_code(segment) for seg in objects for segment in seg.SegmentSequence}
         chosen = load(anatomy) if anatomy else _anatomy_of(sorted(names), source)
         found = [_stack_of(series, chosen, source) for series in by_series.values()]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -142,16 +131,16 @@ def _stack_of(segs: Sequence[pydicom.Dataset], anatomy: Anatomy, source: Path) -
     numbers: list[int] = []
     held: set[tuple[str, str]] = set()
     for seg in segs:
-        names = {_name_and_code(segment) for segment in seg.SegmentSequence}
+        names = {name_and_code(segment) for segment in seg.SegmentSequence}
         if not phases or names & held:  # what the last phase has already comes again in the next one
             phases.append({})
             numbers.append(int(seg.get("InstanceNumber") or 0) - 1)  # ours, see `dicom_seg.write_dicom_seg`
             held = set()
         held |= names
         for key, (plane, labels) in _slices(seg, anatomy, source):
-            _lay_over(phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source, _is_fraction(seg))
+            lay_over(phases[-1].setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source, is_fraction(seg))
     places = {key: plane for phase in phases for key, (plane, _) in phase.items()}
-    measures = _group(segs[0], segs[0].PerFrameFunctionalGroupsSequence[0], "PixelMeasuresSequence")
+    measures = functional_group(segs[0], segs[0].PerFrameFunctionalGroupsSequence[0], "PixelMeasuresSequence")
     description = str(segs[0].get("SeriesDescription") or "")
     name, view = _stack_and_view(str(segs[0].get("ContentDescription") or ""))
     if not name or numbers != sorted({*numbers} - {-1}):
@@ -193,47 +182,13 @@ def _with_empty_ones(places: dict[tuple, Plane]) -> dict[tuple, Plane]:
     return found
 
 
-def _name_and_code(segment: pydicom.Dataset) -> tuple[str, str]:
-    codes = segment.get("SegmentedPropertyTypeCodeSequence") or ()
-    return str(segment.SegmentLabel), "".join(
-        f"~{code.get('CodingSchemeDesignator')}^{code.get('CodeValue')}^" for code in codes)
-
-
 def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[tuple, tuple[Plane, np.ndarray]]]:
     """Place of a slice -> its plane and its labels."""
-    meaning = {int(s.SegmentNumber): structure_of(anatomy, *_name_and_code(s), source) for s in seg.SegmentSequence}
     found: dict[tuple, tuple[Plane, np.ndarray]] = {}
-    # A fraction, or a probability, of a half and more is the structure's.
-    least = int(seg.MaximumFractionalValue) / 2 if _is_fraction(seg) else 1
-    pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
-    for groups, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
-        position = groups.PlanePositionSequence[0].ImagePositionPatient
-        directions = _group(seg, groups, "PlaneOrientationSequence").ImageOrientationPatient
-        spacing = _group(seg, groups, "PixelMeasuresSequence").PixelSpacing
-        key = tuple(round(float(x), 3) for x in position)
-        if key not in found:
-            plane = Plane(position, directions[:3], directions[3:], tuple(spacing), (seg.Rows, seg.Columns))
-            found[key] = plane, np.zeros(plane.shape, np.uint8)
-        number = _group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber
-        _lay_over(found[key][1], np.where(mask >= least, meaning[int(number)], 0), source, _is_fraction(seg))
+    for _, plane, labels in outlines(seg, anatomy, source):
+        key = tuple(round(float(x), 3) for x in plane.position)
+        lay_over(found.setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source, is_fraction(seg))
     yield from found.items()
-
-
-def _group(seg: pydicom.Dataset, of_frame: pydicom.Dataset, name: str) -> pydicom.Dataset:
-    """The functional group of this name, of a frame or of all."""
-    return (of_frame if name in of_frame else seg.SharedFunctionalGroupsSequence[0])[name][0]
-
-
-def _is_fraction(seg: pydicom.Dataset) -> bool:
-    return seg.get("SegmentationType") == "FRACTIONAL"
-
-
-def _lay_over(labels: np.ndarray, more: np.ndarray, source: Path, fraction: bool) -> None:
-    """`lay_over`, but two structures may have half of a pixel each: then it is the later one's."""
-    if fraction:
-        np.copyto(labels, more, where=more > 0, casting="unsafe")
-    else:
-        lay_over(labels, more, source)
 
 
 def _anatomy_of(segments: Sequence[tuple[str, str]], source: Path) -> Anatomy:

@@ -16,7 +16,7 @@ from .. import anatomy as anatomies
 from ..anatomy import Anatomy, Label
 from ..files import read_json, write_json
 from ..study import Stack, Study
-from ..study.labels import lay_over
+from ..study.dicom_segmentations import lay_over
 from ..study.writing import study_from, write_labelled_study
 from . import nodes
 from .coordinates import array_of, matrix_of, to_lps

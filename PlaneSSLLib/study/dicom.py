@@ -61,6 +61,7 @@ TAGS = {int(tag): tag for tag in (
     _INTERCEPT, _SHARED, _PER_FRAME)}
 
 NOT_ACQUIRED = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD", "SR", "PR", "KO", "DOC", "REG", "FID"}
+NO_IMAGE = "holds no acquired image ({})"
 _COMPONENTS = {"P": "phase map", "PHASE": "phase map", "PHASE MAP": "phase map", "R": "real", "REAL": "real",
                "I": "imaginary", "IMAGINARY": "imaginary",  # and of Dixon's method:
                "W": "water", "WATER": "water", "F": "fat", "FAT": "fat", "IP": "in phase", "IN_PHASE": "in phase",
@@ -134,7 +135,7 @@ class HeaderReader:
         header, header_bytes, syntax = _read_header(file, head, size)
         modality = _text(header, _SERIES["modality"])
         if modality in NOT_ACQUIRED:
-            raise ValueError(f"holds no acquired image ({modality})")
+            raise ValueError(NO_IMAGE.format(modality))
         rows, columns = _whole(header, _ROWS), _whole(header, _COLUMNS)
         if "MOSAIC" in _text(header, _SERIES["image_type"]).split("\\"):
             raise ValueError("is a mosaic of slices in one picture: convert it to a volume file first (dcm2niix)")

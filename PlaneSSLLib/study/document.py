@@ -138,6 +138,10 @@ def label_files(folder: Path, document: Document, stacks: Sequence[Stack]) -> tu
 
 def _of_phases(file: Path, stack: Stack, phase: int | None) -> list[LabelFile]:
     """A label map of one phase of a stack, or of all that it outlines; ValueError if it has another number of them."""
+    if not file.name.lower().endswith(ENDINGS):  # a DICOM Segmentation object
+        if phase is None and stack.phases > 1:
+            raise ValueError(f'is of one phase of {stack.phases}, and "phase" does not say of which')
+        return [LabelFile(file, stack.id, phase or 0)]
     if phase is None:
         return [LabelFile(file, stack.id, k, k) for k in label_phases(file, stack.phases)]
     count = phases_of(file) or 1

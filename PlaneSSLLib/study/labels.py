@@ -1,4 +1,4 @@
-"""Label maps in volume files: which phases they outline, and on which pixels they lie."""
+"""Label maps of a stack: which phases they outline, and on which pixels they lie."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -9,9 +9,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
+from .dicom_segmentations import lay_over, on_stack
 from .meanings import label_values
 from .model import LabelFile, Stack
-from .volumes import OFF_GRID, VolumeFile
+from .volumes import ENDINGS, OFF_GRID, VolumeFile
 
 
 def label_phases(file: Path, phases: int) -> list[int]:
@@ -39,14 +40,6 @@ def phases_of(file: Path) -> int | None:
         return None
 
 
-def lay_over(labels: np.ndarray, more: np.ndarray, source: str | Path) -> None:
-    """Add label values to others of the same pixels; PlaneSSLError that names the source where they overlap."""
-    if ((labels > 0) & (more > 0) & (labels != more)).any():
-        raise PlaneSSLError(f"{source} holds segments that overlap, which no label map can: remove the overlap, for "
-                            "example in 3D Slicer's Segment Editor.")
-    np.copyto(labels, more, where=more > 0, casting="unsafe")
-
-
 def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) -> np.ndarray:
     """(slices, rows, columns): a label map in the order of the stack's planes and pixels, its values as `label_values`.
 
@@ -56,12 +49,23 @@ def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) 
 
 
 def read_all_labels(labels: Iterable[LabelFile], stack: Stack, anatomy: Anatomy | None = None) -> dict[int, np.ndarray]:
-    """The same of several label maps of a stack, by phase; a file that holds those of many phases is read once."""
+    """The same of several label maps of a stack, by phase; a file that holds those of many phases is read once.
+
+    Of DICOM Segmentation objects, several may outline one phase, each other structures. Without an anatomy nothing
+    says what their segments are: PlaneSSLError.
+    """
     by_file: dict[Path, list[LabelFile]] = {}
     for label in labels:
         by_file.setdefault(label.file, []).append(label)
-    found = {}
+    found: dict[int, np.ndarray] = {}
     for file, of_file in by_file.items():
+        if not file.name.lower().endswith(ENDINGS):
+            if anatomy is None:
+                raise PlaneSSLError(f"Of {file} can be read what an anatomy knows: name one.")
+            for label in of_file:
+                outlined = on_stack(label, stack, anatomy)
+                lay_over(found.setdefault(label.phase, np.zeros_like(outlined)), outlined, file)
+            continue
         try:
             volume = VolumeFile(file)
         except ValueError as error:

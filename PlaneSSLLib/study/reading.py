@@ -10,6 +10,8 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
+from .dicom import NO_IMAGE
+from .dicom_segmentations import segmentation_labels
 from .document import NAME, Document, label_files, read_document, unclaimed
 from .filenames import IMAGE_FOLDERS, is_label, patient_of, stem
 from .grouping import group, without_copies
@@ -19,7 +21,7 @@ from .irregularities import irregularities
 from .layouts import Volumes, case_of, cases, loose_volumes, named_views, one_case
 from .localizers import are_localizers
 from .meanings import taken_by_value
-from .model import Naming, Problem, Stack, Study
+from .model import LabelFile, Naming, Problem, Stack, Study
 from .recognition import Recognition, recognise
 from .scanning import files_below, scan
 from .sequences import with_sequences
@@ -73,7 +75,8 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     named, label_problems = label_files(folder, document, stacks)
     # Those that lie beside images are of the phases that study.json says, where it says any.
     labels = (*(label for label in volumes.labels if label.file not in {one.file for one in named}), *named)
-    labels = tuple(replace(label, names=document.label_values) for label in labels)
+    outlined, problems, label_problems = _outlined(labels, problems, label_problems, stacks, chosen)
+    labels = tuple(replace(label, names=document.label_values) for label in (*labels, *outlined))
     problems = {*problems, *strange, *wrong, *unknown, *label_problems, *_strange_classes(folder, document, chosen),
                 *taken_by_value(labels, chosen)}
     problems |= set(unclaimed(folder, labels, problems))
@@ -137,6 +140,24 @@ def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Imag
     beside = [Problem(file, "lies beside DICOM images and is not read as one; study.json can name it as labels")
               for file in volume_files]
     return images, Volumes(), [*unreadable, *bad, *beside], mixed
+
+
+def _outlined(
+    labels: Sequence[LabelFile], problems: Sequence[Problem], label_problems: Sequence[Problem],
+    stacks: Sequence[Stack], anatomy: Anatomy,
+) -> tuple[list[LabelFile], list[Problem], list[Problem]]:
+    """The DICOM Segmentation objects among what holds no image, for phases that have no other labels; and of both kinds
+    of problems what is left.
+    """
+    segs = {problem.file for problem in problems if problem.reason == NO_IMAGE.format("SEG")}
+    named = {label.file for label in labels} & segs
+    outlined, told = segmentation_labels(sorted(segs - named), stacks, anatomy) if anatomy.labels else ([], [])
+    have = {(label.stack, label.phase) for label in labels}
+    spare = [label for label in outlined if (label.stack, label.phase) in have]
+    told += [Problem(label.file, f"outlines in {label.stack} what has a label map, which is taken") for label in spare]
+    used = {*named, *(label.file for label in outlined), *(problem.file for problem in told)}
+    return ([label for label in outlined if label not in spare],
+            [problem for problem in problems if problem.file not in used], [*label_problems, *told])
 
 
 def _several_studies(folder: Path, files: Sequence[Path]) -> str:
