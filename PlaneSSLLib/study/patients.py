@@ -14,6 +14,7 @@ from .filenames import (
 )
 from .volumes import ENDINGS, VolumeFile
 
+ROUNDING_DEG = 0.5  # of the directions in headers
 ONE_DIRECTION_DEG = 30.0  # patients lie alike, and are sliced alike, by so much
 SAME_PLACE_DEG, SAME_PLACE_MM = 10.0, 40.0  # that sequences of one organ differ by
 MOST_SEQUENCES = 8  # in one direction, of one patient
@@ -44,7 +45,8 @@ def of_how_many(alike: Sequence[VolumeFile]) -> tuple[str, str]:
 
     Their names number patients. Or three volumes of one direction lie on three grids: series of one patient that share
     a name differ in direction, or are single slices, or lie on one grid. Where the names number series, or are those of
-    other folders' files, too, many more grids are needed, or places that lie apart. Both are empty where nobody would
+    other folders' files, too, many more grids are needed, or places that lie apart. Or there are many single slices of
+    about one direction, each tilted a little otherwise: one patient's are parallel. Both are empty where nobody would
     think of several patients.
     """
     files = [volume.file for volume in alike]
@@ -53,7 +55,9 @@ def of_how_many(alike: Sequence[VolumeFile]) -> tuple[str, str]:
         return f"several patients, as it seems (the names of {files[0].name} and {files[-1].name} number them)", ""
     grids, places = _spread(alike)
     if len(grids) < 3:
-        return "", ""
+        tilted = _tilted(alike)
+        return (f"several patients, as it seems ({tilted[0].file.name} and files named like it are single slices of "
+                "other tilts)" if len(tilted) > MOST_SEQUENCES else ""), ""
     if len(places) < 2 and len(grids) <= MOST_SEQUENCES:
         if any(map(SERIES.search, numbers)):
             return "", "their names number series"
@@ -129,6 +133,18 @@ def _spread(volumes: Sequence[VolumeFile]) -> tuple[list[VolumeFile], list[Plane
                or np.linalg.norm(middle.centre - place.centre) > SAME_PLACE_MM for place in places):
             places.append(middle)
     return grids, places
+
+
+def _tilted(volumes: Sequence[VolumeFile]) -> list[VolumeFile]:
+    """Of volumes of one or two slices, in about the direction of the first: one for each direction of its own."""
+    found: list[VolumeFile] = []
+    for volume in volumes:
+        normal = volume.planes[0].normal
+        if len(volume.planes) < 3 and len(found) <= MOST_SEQUENCES and all(
+                angle_between(normal, other.planes[0].normal) > ROUNDING_DEG for other in found) and (
+                not found or angle_between(normal, found[0].planes[0].normal) < ONE_DIRECTION_DEG):
+            found.append(volume)
+    return found
 
 
 def _are_named_alike_elsewhere(files: Sequence[Path]) -> bool:

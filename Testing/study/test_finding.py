@@ -4,7 +4,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_images import image, volume, write
+from made_images import SHAPE, image, volume, write
+from scipy.spatial.transform import Rotation
 
 from PlaneSSLLib import PlaneSSLError
 from PlaneSSLLib.study import find_studies, patients, read_patient, read_study
@@ -92,6 +93,22 @@ def test_many_patients_files_in_one_folder_are_no_patient_s(tmp_path):
     assert [str(path.relative_to(tmp_path)) for path in found] == [
         *(f"{n:02}.nii.gz" for n in range(4)), *(f"named/case{n:02}_frame1.nii.gz" for n in range(4))]
     assert [read_patient(path).subject for path in found[2:5]] == ["02", "03", "case00"]
+
+
+@pytest.mark.parametrize(("pattern", "step_deg", "patients"), [
+    ("{:03}_LA.nii.gz", 2.0, 12), ("{:03}.nii.gz", 2.0, 12),  # long-axis views, one of each patient
+    ("slice_{:03}.nii.gz", 0.0, 1), ("slice_{:03}.nii.gz", 15.0, 1)])  # a stack's, parallel or around an axis
+def test_single_slices_of_many_tilts_are_of_many_patients(tmp_path, pattern, step_deg, patients):
+    for n in range(12):
+        tilt = Rotation.from_euler("y", step_deg * n, degrees=True).as_matrix()
+        volume(tmp_path / pattern.format(n), origin=(n, -20, 30 + 8 * n), direction=tilt.ravel().tolist(),
+               shape=(1, *SHAPE[1:]))
+    assert len(find_studies(tmp_path)) == patients
+    if patients > 1:
+        with pytest.raises(PlaneSSLError, match=r"several patients.*slices of other tilts.*a folder of their own"):
+            read_patient(tmp_path)
+    else:
+        assert len(read_patient(tmp_path).stacks) == 12
 
 
 SAGITTAL = [0, 0, 1, 1, 0, 0, 0, -1, 0]
