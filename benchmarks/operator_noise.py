@@ -4,22 +4,30 @@ The predictor knows each heart exactly and answers where a plane of its view bel
 operator laid it (`phantom.heart_protocol`). Every slice of every series counts, as in `planessl evaluate`. No network
 can do better than this but by knowing the operator.
 
-    python benchmarks/operator_noise.py [HEARTS]      prints one JSON object
+    python benchmarks/operator_noise.py [HEARTS]          prints one JSON object
+    python benchmarks/operator_noise.py HEARTS RUN        and how far a pretrained run is off on the same hearts, where
+                                                          the operator's hand is steady (as it learnt, it was not)
 """
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 import machine
 import numpy as np
 
 from PlaneSSLLib import anatomy
+from PlaneSSLLib.cohort import Cohort, prepare
 from PlaneSSLLib.geometry import Plane, distance_to_lines, line_errors, lines_hit, lines_in_image
+from PlaneSSLLib.phantom import heart_protocol, write_phantoms
 from PlaneSSLLib.phantom.heart import VIEW_ANGLES, Heart
 from PlaneSSLLib.phantom.heart_protocol import heart_series
+from PlaneSSLLib.prediction.pretext import evaluate_pretext
 from PlaneSSLLib.study import Naming, Stack
 from PlaneSSLLib.study.targets import stack_targets
+from PlaneSSLLib.training.run import Run
 
 SEED, STEADY_HEIGHT = 2, 0.475  # of the seeds in phantom-hearts.toml that of the unseen ones; the mean over operators
 
@@ -56,6 +64,18 @@ def errors(index: int) -> dict[str, list[float]]:
     return found
 
 
+def on_steady_hearts(run: Path, hearts: int) -> dict:
+    """The metrics of `planessl evaluate` on hearts whose planes lie where they belong, but for the stack's height."""
+    for name in ("TILT_DEG", "SHIFT_MM", "TURN_DEG", "SCOUT_TILT_DEG", "SCOUT_SHIFT_MM"):
+        setattr(heart_protocol, name, 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        studies, cohort = Path(folder, "studies"), Path(folder, "cohort")
+        write_phantoms("heart", hearts, SEED, studies, phases=2)
+        prepare([studies], "heart", cohort)
+        opened = Cohort(cohort)
+        return evaluate_pretext(Run.open(run), opened, opened.pseudonyms)["metrics"]
+
+
 def main() -> None:
     hearts = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     found = {"angle_deg": [], "offset_mm": []}
@@ -65,6 +85,7 @@ def main() -> None:
     print(json.dumps({
         "what": f"how far the operator of {hearts} made-up hearts is off, and with him a perfect predictor",
         **{name: {"median": round(float(np.median(values)), 2), "n": len(values)} for name, values in found.items()},
+        "a run, where the operator is steady": on_steady_hearts(Path(sys.argv[2]), hearts) if sys.argv[2:] else None,
         "machine": machine.describe(),
     }, indent=1))
 

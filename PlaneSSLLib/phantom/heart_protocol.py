@@ -22,6 +22,7 @@ HABITS = (
 )
 SEEN_FROM_THE_FEET = ("3CH", "4CH")  # however steep the heart lies
 TILT_DEG, SHIFT_MM = 2.5, 2.0  # how far an experienced operator is off in a cine
+TURN_DEG = 5.0  # and about the long axis, in any image along it
 SCOUT_TILT_DEG, SCOUT_SHIFT_MM = 7.0, 5.0  # and in a localizer
 
 
@@ -40,7 +41,7 @@ def heart_series(heart: Heart, phases: int, rng: np.random.Generator) -> tuple[S
         if view == "SAX":
             normal = heart.frame.axes[2]
         else:
-            angle = np.radians(VIEW_ANGLES[view] + rng.normal(0, 5))
+            angle = np.radians(VIEW_ANGLES[view] + rng.normal(0, TURN_DEG))
             normal = heart.frame.axes.T @ np.array([-np.sin(angle), np.cos(angle), 0])
         centre = heart.frame.to_lps([0, 0, along]) + rng.normal(0, shift, 3)
         normal = unsteady(rng, normal, tilt)

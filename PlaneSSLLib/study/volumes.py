@@ -108,6 +108,9 @@ def _read_header(file: Path, size_in_bytes: int, changed_ns: int) -> _Header:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
+        if "orthonormal" in str(error):
+            raise ValueError("has axes that are not at right angles, which ITK, and so Slicer, does not read: write "
+                             "its orientation anew, with nibabel by image.set_qform(image.affine, 1)") from None
         raise ValueError(f"cannot be read as a volume ({itk_reason(error)})") from None
     size, dimension = reader.GetSize(), reader.GetDimension()
     if reader.GetNumberOfComponents() > 1 and reader.HasMetaDataKey("Segment0_ID"):

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from made_images import image, write
+from made_images import SHAPE, image, volume, write
 from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
 from pydicom.sequence import Sequence
@@ -93,6 +93,21 @@ def test_functional_groups_that_do_not_count_up(folder):
     frames.PerFrameFunctionalGroupsSequence = Sequence([Dataset()])
     write(frames, folder / "bad.dcm")
     assert "describes 1" in problem_of(folder, "bad.dcm")
+
+
+def test_axes_that_are_not_at_right_angles_are_told_with_a_way_out(tmp_path):
+    file = tmp_path / "sheared.nii"
+    volume(file)
+    header = bytearray(file.read_bytes())
+    affine = np.frombuffer(header[280:328], "<f4").reshape(3, 4).copy()
+    affine[0, 1] += 0.01  # of a pixel's step
+    header[252:256], header[280:328] = np.array([0, 1], "<i2").tobytes(), affine.tobytes()  # by the sform alone
+    file.write_bytes(header)
+    with pytest.raises(PlaneSSLError, match=r"not at right angles.*set_qform"):
+        read_study(file)
+    header[252:254] = np.array([1], "<i2").tobytes()  # what it then has: the orientation without shear as well
+    file.write_bytes(header)
+    assert len(read_study(file).stacks[0].planes) == SHAPE[0]
 
 
 def test_what_does_not_claim_to_be_an_image_is_passed_over(folder):
