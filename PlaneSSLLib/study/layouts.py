@@ -16,6 +16,7 @@ from .filenames import (
 from .labels import label_phases, phases_of
 from .likeness import natural
 from .model import LabelFile, Naming, Problem, Stack
+from .rejoining import rejoin
 from .patients import are_many, lie_apart, named_apart, of_how_many, several_cycles
 from .volumes import ENDINGS, VolumeFile, frames_of
 
@@ -84,6 +85,15 @@ class Volumes:
             self.problems.append(Problem(alike[0].file, (
                 f"and {len(alike) - 1} files named like it are taken for one patient's, since {why_one}: if they are "
                 "of several, put each into a folder of its own")))
+
+    def join_slices(self, first: int) -> None:
+        """Of the stacks from the first-th on, join those of one slice that lie one behind the other.
+
+        None where one of them is outlined: a map lies on the grid of a whole stack.
+        """
+        added = self.stacks[first:]
+        if not {stack.id for stack in added} & {label.stack for label in self.labels}:
+            self.stacks[first:] = rejoin(added)
 
     def add_labels(self, file: Path, stack: str, first: int, phases: int) -> None:
         """first: the phase of the stack with which the image beside the label map begins."""
@@ -155,10 +165,12 @@ def loose_volumes(files: list[Path]) -> Volumes:
     for alike in series.values():
         volumes = [volume for file in alike if (volume := found.open(file))]
         found.tell_of_patients(volumes)
+        before = len(found.stacks)
         for same in [same for part in by_weighting(volumes) for same in _by_grid(part)]:
             found.add(stem(same[0].file), [(volume, beside[volume.file]) for volume in same], UNNAMED,
                       dimension_of([volume.file for volume in same]))
             found.mixed = found.mixed or several_cycles(same)
+        found.join_slices(before)
         every += volumes
     found.mixed = found.mixed or lie_apart([volume for volume in every if beside[volume.file]]) or named_apart(every)
     if not found.mixed and are_many(every):

@@ -1,4 +1,4 @@
-"""Stacks that a scanner stored as one series per slice, put together again."""
+"""Stacks that a scanner stored as one series per slice, or a converter as one file, put together again."""
 from __future__ import annotations
 
 import re
@@ -19,7 +19,8 @@ MOST_GAP = 3.0  # slices further apart than so many thicknesses are not neighbou
 def rejoin(stacks: Sequence[Stack]) -> list[Stack]:
     """Join single slices of one name (numbers aside), direction, size and thickness, either all cines or all still.
 
-    They have to lie one behind the other and come from different series. The stacks keep their order.
+    They have to lie one behind the other and come from different series, or files of volumes. The stacks keep their
+    order.
     """
     place = {id(stack): i for i, stack in enumerate(stacks)}
     singles = defaultdict(list)
@@ -42,7 +43,7 @@ def _rows(stacks: list[Stack]) -> list[list[Stack]]:
     rows: list[list[Stack]] = []
     last: dict[int, list[Stack]] = {}  # the row to which the last image of each turn belongs
     turn, at = 0, -np.inf
-    for stack in sorted(stacks, key=lambda stack: (along[id(stack)], natural(stack.series))):
+    for stack in sorted(stacks, key=lambda stack: (along[id(stack)], natural(_called(stack)))):
         turn, at = (turn + 1, at) if along[id(stack)] - at <= SAME_PLACE_MM else (0, along[id(stack)])
         if turn in last and _follows(last[turn][-1], stack):
             last[turn].append(stack)
@@ -54,7 +55,7 @@ def _rows(stacks: list[Stack]) -> list[list[Stack]]:
 
 def _follows(before: Stack, stack: Stack) -> bool:
     """Is it a slice of another series, right behind this one?"""
-    if (before.series, before.series_uid) == (stack.series, stack.series_uid):
+    if (_called(before), before.series_uid) == (_called(stack), stack.series_uid):
         return False
     offset = stack.planes[0].position - before.planes[0].position
     along = abs(offset @ before.planes[0].normal)
@@ -62,14 +63,20 @@ def _follows(before: Stack, stack: Stack) -> bool:
     return bool(SAME_PLACE_MM < along <= MOST_GAP * (stack.thickness_mm or 10.0) and aside < 0.5 * along)
 
 
+def _called(stack: Stack) -> str:
+    """The number of its series, the name of its file."""
+    return stack.series or (stack.description if not stack.series_uid else "")
+
+
 def _joined(row: list[Stack]) -> Stack:
     normal = row[0].planes[0].normal
-    numbers = sorted((stack.series for stack in row), key=natural)
-    first = min(row, key=lambda stack: natural(stack.series))
+    numbers = sorted(map(_called, row), key=natural)
+    first = min(row, key=lambda stack: natural(_called(stack)))
     row = sorted(row, key=lambda stack: float(stack.planes[0].position @ normal))
     frames = {stack.frame_of_reference for stack in row} - {""}
+    what = "series" if first.series_uid else "files"
     return replace(
         first, planes=tuple(stack.planes[0] for stack in row),
         frames=tuple(map(tuple, in_step([stack.frames[0] for stack in row]))),
         frame_of_reference=frames.pop() if len(frames) == 1 else "",
-        notes=(*first.notes, f"joined from {len(row)} series of one slice each ({numbers[0]} to {numbers[-1]})"))
+        notes=(*first.notes, f"joined from {len(row)} {what} of one slice each ({numbers[0]} to {numbers[-1]})"))
