@@ -5,7 +5,8 @@ that constellation, at most `turn_deg`. Given R, a stack of view k has its norma
 `perpendicular_to` another has its normal anywhere on the great circle around that one; a stack laid exactly along the
 patient's axes is a plain sagittal, coronal or axial one; and some stacks show nothing of this at all. Summed over all R
 (on a grid), Bayes' rule gives every stack the probability of every view. Words of descriptions enter as a likelihood
-ratio, so that they tip a balance, and geometry that contradicts them can still outweigh them.
+ratio, so that they tip a balance, and geometry that contradicts them can still outweigh them. Where it contradicts all
+words of a study of volume files, the directions are made up, as converters leave them, and words alone name the views.
 """
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from ..anatomy import Anatomy, View
 from ..anatomy.wording import says
-from ..geometry import angle_between
+from ..geometry import PARALLEL_DEG, angle_between
 from .model import Naming, Stack
 
 PATIENT_PLANES = {"sagittal": (1.0, 0.0, 0.0), "coronal": (0.0, 1.0, 0.0), "axial": (0.0, 0.0, 1.0)}
@@ -29,6 +30,7 @@ EXACT_SPREAD_DEG = 1.0  # a plane this close to a patient axis was laid there on
 WORD_RATIO = 20.0  # how much likelier a description names the view that it shows than another one
 PRIOR_OBLIQUE, PRIOR_EXACT, PRIOR_PERPENDICULAR = 0.03, 0.1, 0.4  # against 1 for a view with a normal
 LONELY_CONFIDENCE = 0.7  # at most, where no stack of another direction confirms an organ's view
+MADE_UP = "the description says so; the directions contradict what all descriptions say, and seem to be made up"
 OBLIQUE_DEG = 37.0  # further from its axis than this (a cosine of 0.8), a patient plane is not called by its name
 GRID_STEP_DEG = 6.0
 PART = 200  # stacks at a time: the densities of thousands would not fit into memory
@@ -46,7 +48,7 @@ def name_views(stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool = False
     """Name every stack's view. mirrored: the organ is the right one of a pair, so typical normals have x reversed."""
     model = _Constellation(stacks, anatomy, mirrored)
     bare, full = model.probabilities()
-    namings = []
+    namings: list[Naming] = []
     for i, stack in enumerate(stacks):
         name = max(full.of, key=lambda name, i=i: full.of[name][i])
         confidence = (full.of[name][i] + bare.of[name][i]) / 2  # half of it has to be earned by geometry alone
@@ -60,7 +62,20 @@ def name_views(stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool = False
         if lonely:
             reasons.append("no stack of another direction confirms it")
         namings.append(Naming(name, round(float(confidence), 3), tuple(reasons)))
+    called = model.called()
+    if not any(stack.series_uid or stack.series for stack in stacks) and _are_made_up(called, namings, model.normals):
+        namings = [Naming(view, LONELY_CONFIDENCE, (MADE_UP,)) if view else naming
+                   for view, naming in zip(called, namings, strict=True)]
     return Fit(tuple(namings), full.turn)
+
+
+def _are_made_up(called: Sequence[str], namings: Sequence[Naming], normals: np.ndarray) -> bool:
+    """Do the directions contradict every description that names a view, or do views of several names have but one?"""
+    told = [i for i, view in enumerate(called) if view]
+    if len({called[i] for i in told}) < 2:
+        return False
+    return (not any(namings[i].view == called[i] for i in told)
+            or bool((angle_between(normals[told], normals[told[0]]) < PARALLEL_DEG).all()))
 
 
 def direction_evidence(stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool = False) -> float:
@@ -108,6 +123,11 @@ class _Constellation:
         rest = np.ones((len(stacks), len(PATIENT_PLANES) + 1))
         self.allowed = np.hstack([np.array(allowed, dtype=float), rest])
         self.ratio = np.hstack([np.where(self.said, WORD_RATIO, 1.0), rest])
+
+    def called(self) -> list[str]:
+        """The one view that each stack's words name, of those that it may show; empty where they name none, or more."""
+        names = [[view.name for view, told in zip(self.anatomy.views, said, strict=True) if told] for said in self.said]
+        return [told[0] if len(told) == 1 else "" for told in names]
 
     def density(self, part: slice) -> np.ndarray:
         """(views, turns, stacks) likelihood of the directions of some of the stacks; the last one is kept."""

@@ -104,6 +104,30 @@ def test_a_single_direction_is_less_sure():
     assert alone.confidence <= 0.7 < together.confidence
 
 
+@pytest.mark.parametrize(("normals", "words"), [
+    ([[0, 0, 1], [-0.74, 0.67, 0], [0.57, 0.82, 0]], ["sax", "2ch", "4ch"]),  # of a heart that stands upright
+    ([[0, 0, 1]] * 3, ["sa_cine", "la 2ch", "la 4ch"])])  # one header for all
+@pytest.mark.parametrize("series", ["", "7"])
+def test_where_directions_contradict_all_words_of_volume_files_words_name_views(normals, words, series):
+    """DICOM's directions are the scanner's, and its words people's."""
+    stacks = [stack(normal, 10 if word.startswith("sa") else 1, word, series=series)
+              for normal, word in zip(normals, words, strict=True)]
+    namings = name_views(stacks, HEART).namings
+    if series:
+        assert [naming.view for naming in namings] != ["SAX", "2CH", "4CH"]
+    else:
+        assert [(naming.view, naming.confidence) for naming in namings] == [("SAX", 0.7), ("2CH", 0.7), ("4CH", 0.7)]
+        assert all("made up" in naming.reasons[0] for naming in namings)
+
+
+def test_one_wrong_word_makes_up_no_directions():
+    stacks, names = heart_stacks()
+    called = {"2CH": "4ch", "3CH": "3ch", "SAX": "sax"}
+    stacks = [replace(one, series="", description=called.get(name, ""))
+              for one, name in zip(stacks, names, strict=True)]
+    assert views(stacks) == names
+
+
 def test_words_tip_a_balance():
     between = np.array(HEART.view("3CH").normal) + np.array(HEART.view("4CH").normal)
     sax = stack(HEART.view("SAX").normal, 10)
