@@ -47,9 +47,19 @@ def study(options: Namespace, console: Console) -> None:
         problems = [f"{p['file']}: {p['reason']}" for p in document["problems"]]
         notes = [*document["notes"], *(f"{s['id']}: {note}" for s in document["stacks"] for note in s["notes"])]
         head = f"{document['anatomy']}, {counted(len(rows), 'stack')}"
-        return "\n".join([head, table(header, rows), *problems, *notes])
+        return "\n".join([head, table(header, rows), *_outlined(document), *problems, *notes])
 
     console.result(document, text)
+
+
+def _outlined(document: dict) -> list[str]:
+    """A line that says of which stacks and phases there are labels, if there are any."""
+    of_stacks: dict[str, set[int]] = {}
+    for label in document["labels"]:
+        of_stacks.setdefault(label["stack"], set()).add(label["phase"])
+    told = [f"{stack} ({'phase' if len(phases) == 1 else 'phases'} {', '.join(map(str, sorted(phases)))})"
+            for stack, phases in of_stacks.items()]
+    return [f"labels: {', '.join(told)}"] if told else []
 
 
 def lines(options: Namespace, console: Console) -> None:

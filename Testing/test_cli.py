@@ -47,7 +47,7 @@ def test_study_is_the_contracts_document(study, capsys):
     status, out, _ = run("study", study, "--json", capsys=capsys)
     document = json.loads(out)
     assert status == 0
-    assert set(document) == {"subject", "anatomy", "stacks", "problems", "notes"}
+    assert set(document) == {"subject", "anatomy", "stacks", "problems", "notes", "labels"}
     sax = next(stack for stack in document["stacks"] if stack["view"] == "SAX")
     assert set(sax) == {
         "id", "series", "description", "view", "sequence", "side", "localizer", "confidence", "slices", "phases",

@@ -262,7 +262,13 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         if stack.frame_of_reference not in frames_of_reference:
             frames_of_reference.append(stack.frame_of_reference)
         of_stack = [label for label in read.labels if label.stack == stack.id] if chosen.labels else []
-        maps = study.read_all_labels(of_stack, stack, chosen)
+        try:
+            maps = study.read_all_labels(of_stack, stack, chosen)
+        except PlaneSSLError as error:
+            if not all(study.is_seg(label.file) for label in of_stack):
+                raise
+            notes.append(f"study {about['pseudonym']}: {error} {stack.id} is prepared without labels.")
+            maps = {}
         said = any(label.names for label in of_stack)
         if said and (odd := study.odd_arrangement(np.array(list(maps.values())), chosen)):
             notes.append(f"study {about['pseudonym']}: in the label maps of {stack.id} {odd}: look whether what was "

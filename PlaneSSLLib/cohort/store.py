@@ -101,15 +101,17 @@ class PreparedStudy:
         """A frame that begins with the at-th number of a file, whose header is looked at once alone: that takes longer
         than the frame does.
         """
-        path, dtype, count = self.folder / f"{name}.npy", np.dtype(_TYPES[name]), shape[0] * shape[1]
+        path, dtype = self.folder / f"{name}.npy", np.dtype(_TYPES[name])
         if name not in self._headers:
             self._headers[name] = self._map(name).offset
+        header = self._headers[name]
         try:
-            numbers = np.fromfile(path, dtype, count, offset=self._headers[name] + at * dtype.itemsize)
+            size = path.stat().st_size
+            numbers = np.fromfile(path, dtype, shape[0] * shape[1], offset=header + at * dtype.itemsize)
         except OSError as error:
             raise _damaged(path, error) from None
-        if len(numbers) < count:
-            raise _damaged(path, "it ends before its last frame")
+        if size != header + self._sizes[name] * dtype.itemsize:
+            raise _damaged(path, "it is not as long as it was: was this study prepared again meanwhile?")
         return numbers.reshape(shape)
 
     def check(self) -> None:

@@ -38,19 +38,24 @@ def read(source: Path, anatomy: str | None = None,
     if not source.exists():
         raise PlaneSSLError(f"There is no file or folder {source}.")
     if source.is_file() and cases(source.parent):  # an image of a data set, whose labels lie elsewhere
-        return _study(source, anatomy, label_values)
+        return _of_study(read_patient(source, anatomy=anatomy), anatomy, label_values)
     if source.is_file() and source.name.lower().endswith(ENDINGS):
         return _volume(source, anatomy, label_values)
     segs = [file for file in ([source] if source.is_file() else files_below(source)[0]) if is_segmentation(file)]
     if source.is_file() and not segs:
         raise PlaneSSLError(f"{source} cannot be measured. What can: a study's folder with labels, a label map "
                             f"({', '.join(ENDINGS)}), and DICOM SEG, a file or a folder of them.")
-    return _dicom_segs(source, segs, anatomy) if segs else _study(source, anatomy, label_values)
+    if not segs:
+        return _of_study(read_patient(source, anatomy=anatomy), anatomy, label_values)
+    try:  # those that lie beside the images they outline, or label maps there
+        study = read_patient(source, anatomy=anatomy)
+    except PlaneSSLError:
+        return _dicom_segs(source, segs, anatomy)
+    return _of_study(study, anatomy, label_values) if study.labels else _dicom_segs(source, segs, anatomy)
 
 
-def _study(folder: Path, anatomy: str | None, names: Mapping[int, str]) -> Results:
-    study = read_patient(folder, anatomy=anatomy)
-    by_stack = defaultdict(list)
+def _of_study(study: Study, anatomy: str | None, names: Mapping[int, str]) -> Results:
+    folder, by_stack = study.folder, defaultdict(list)
     for label in study.labels:
         by_stack[label.stack].append(replace(label, names=names or label.names))
     if not by_stack:

@@ -12,6 +12,7 @@ def describe(study: Study) -> dict:
         "stacks": [_stack(stack) for stack in study.stacks],
         "problems": [{"file": str(problem.file), "reason": problem.reason} for problem in study.problems],
         "notes": list(study.notes),
+        "labels": [{"file": str(label.file), "stack": label.stack, "phase": label.phase} for label in study.labels],
     }
 
 

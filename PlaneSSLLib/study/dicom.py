@@ -131,6 +131,13 @@ class HeaderReader:
         except Exception as error:  # a damaged header can raise anything at all
             raise ValueError(f"the header is damaged ({_first_line(error)})") from None
 
+    def series_of(self, file: Path) -> Series:
+        """What a file says about its series, be it one of images or not."""
+        with open(file, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            header, _, _ = _read_header(file, stream.read(HEAD_BYTES), size)
+        return self._series_of(file, header)
+
     def _images(self, file: Path, head: bytes, size: int) -> list[Image]:
         header, header_bytes, syntax = _read_header(file, head, size)
         modality = _text(header, _SERIES["modality"])

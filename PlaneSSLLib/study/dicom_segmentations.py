@@ -1,8 +1,10 @@
 """DICOM Segmentation objects: what their segments outline, on which planes, and in which images of a study."""
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +18,21 @@ from .meanings import structure_of
 from .model import LabelFile, Problem, Stack
 from .volumes import OFF_GRID
 
-STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+STORAGES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 Where = tuple[str, int, int]  # stack, slice, phase
+IN_STUDY_JSON = 'study.json can name its images ("labels")'
 
 
 def is_segmentation(file: Path) -> bool:
     try:
         with open(file, "rb") as stream:  # of thousands of files few are asked for more than their beginning
-            if STORAGE.encode() not in stream.read(4096):
-                return False
+            beginning = stream.read(4096)
+        if not any(storage.encode() in beginning for storage in STORAGES):
+            return False
         header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"])
     except (OSError, pydicom.errors.InvalidDicomError):
         return False
-    return header.get("SOPClassUID") == STORAGE
+    return header.get("SOPClassUID") in STORAGES
 
 
 def name_and_code(segment: Dataset) -> tuple[str, str]:
@@ -50,8 +54,9 @@ def is_fraction(seg: Dataset) -> bool:
 def outlines(seg: Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[Dataset, Plane, np.ndarray]]:
     """Every frame: its functional groups, its plane, and (rows, columns) uint8, the structure's label value or 0.
 
-    PlaneSSLError if a segment is no structure of the anatomy.
+    PlaneSSLError if a segment is no structure of the anatomy, or the object's type is another one.
     """
+    _require_type(seg, source)
     meaning = {int(s.SegmentNumber): structure_of(anatomy, *name_and_code(s), source) for s in seg.SegmentSequence}
     # A fraction, or a probability, of a half and more is the structure's.
     least = int(seg.MaximumFractionalValue) / 2 if is_fraction(seg) else 1
@@ -59,6 +64,12 @@ def outlines(seg: Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[Dat
     for groups, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
         number = functional_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber
         yield groups, _plane(seg, groups), np.where(mask >= least, np.uint8(meaning[int(number)]), np.uint8(0))
+
+
+def _require_type(seg: Dataset, source: Path) -> None:
+    if seg.get("SegmentationType") not in ("BINARY", "FRACTIONAL"):
+        raise PlaneSSLError(f"The segmentation {source} is of the type {seg.get('SegmentationType') or 'unknown'}, "
+                            "which is not read: save it as BINARY.")
 
 
 def lay_over(labels: np.ndarray, more: np.ndarray, source: str | Path, fraction: bool = False) -> None:
@@ -72,6 +83,16 @@ def lay_over(labels: np.ndarray, more: np.ndarray, source: str | Path, fraction:
     np.copyto(labels, more, where=more > 0, casting="unsafe")
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """A frame of an object. named: the images of the study that it was drawn on. elsewhere: it was drawn on others."""
+
+    plane: Plane
+    segment: int
+    named: frozenset[Where]
+    elsewhere: bool
+
+
 def segmentation_labels(
     files: Sequence[Path], stacks: Sequence[Stack], anatomy: Anatomy,
 ) -> tuple[list[LabelFile], list[Problem]]:
@@ -80,89 +101,97 @@ def segmentation_labels(
     What a program has outlined and nobody has seen is no label to learn from; nor are objects of which two outline the
     same structure in the same images.
     """
-    where = _images_of(stacks)
-    found: dict[tuple[str, int], list[tuple[Path, set[int]]]] = defaultdict(list)
+    found: dict[tuple[str, int], dict[Path, set[tuple[int, int]]]] = defaultdict(dict)  # to slices and values
+    seen: dict[str, Path] = {}
     problems = []
     for file in files:
         try:
-            seg = pydicom.dcmread(file, stop_before_pixels=True)
-            structures = {s.SegmentLabel: anatomy.structure(*name_and_code(s)) for s in seg.SegmentSequence}
-            if unknown := [name for name, structure in structures.items() if structure is None]:
-                raise ValueError(f"outlines {', '.join(unknown)}, which the anatomy '{anatomy.name}' does not know, "
-                                 "and is not taken for labels")
-            if all(segment.SegmentAlgorithmType == "AUTOMATIC" for segment in seg.SegmentSequence):
-                raise ValueError("was outlined by a program, says that nobody has seen it, and is not taken for labels")
-            values = {structure.value for structure in structures.values()}
-            for owner in _outlined_by(seg, where, stacks):
-                found[owner].append((file, values))
+            seg = _read(file, stop_before_pixels=True)
+            first = seen.setdefault(str(seg.SOPInstanceUID), file)
+            if first != file:
+                raise ValueError(f"is the same object as {_called(first, file)}, kept once")
+            _require_type(seg, file)
+            values = _values(seg, anatomy)
+            if any(segment.SegmentAlgorithmType == "AUTOMATIC" for segment in seg.SegmentSequence):
+                raise ValueError("holds what a program has outlined and nobody has seen, as it says, and is not taken "
+                                 "for labels")
+            for frame, (stack, i, phase) in _places(seg, stacks):
+                found[stack, phase].setdefault(file, set()).add((i, values[frame.segment]))
+        except PlaneSSLError as error:
+            problems.append(Problem(file, str(error)))
         except ValueError as error:
             problems.append(Problem(file, str(error)))
         except Exception as error:  # a damaged object can raise anything at all
             problems.append(Problem(file, f"cannot be read as a segmentation ({type(error).__name__})"))
     labels = []
     for (stack, phase), of_images in found.items():
-        for file, values in of_images:
-            others = [other for other, theirs in of_images if other != file and values & theirs]
+        for file, outlined in of_images.items():
+            others = [other for other, theirs in of_images.items() if other != file and outlined & theirs]
             if others:
-                problems.append(Problem(file, f"outlines in {stack} what {others[0].name} outlines, too: leave one of "
-                                              "them here, since both are not taken for labels"))
+                problems.append(Problem(file, (
+                    f"outlines in {stack} what {_called(others[0], file)} outlines, too, and neither is taken for "
+                    f'labels: leave one of them here, or let study.json name it ("labels")')))
             else:
                 labels.append(LabelFile(file, stack, phase))
     refused = {problem.file for problem in problems}
     return [label for label in labels if label.file not in refused], problems
 
 
-def on_stack(label: LabelFile, stack: Stack, anatomy: Anatomy) -> np.ndarray:
-    """(slices, rows, columns) uint8: what an object outlines in one phase of a stack.
+def on_stack(file: Path, stack: Stack, phases: Collection[int], anatomy: Anatomy) -> dict[int, np.ndarray]:
+    """(slices, rows, columns) uint8 for each of these phases of a stack: what an object outlines there.
 
-    By the images that its frames name, or where it names none of the stack's, by their planes. PlaneSSLError if it
-    cannot be read, is on another grid, or its segments overlap.
+    A frame lies on the image that it names; one that names none, and all of an object that names none of the stack's,
+    lies where its plane does. PlaneSSLError if it cannot be read, is on another grid, outlines other phases, or its
+    segments overlap.
     """
-    labels = np.zeros((len(stack.planes), *stack.planes[0].shape), np.uint8)
-    where = _images_of([stack])
+    found = {phase: np.zeros((len(stack.planes), *stack.planes[0].shape), np.uint8) for phase in phases}
+    astray = PlaneSSLError(f"The segmentation {file} is not on the grid of stack {stack.id}: draw it on that, without "
+                           "resampling.")
     try:
-        seg = pydicom.dcmread(label.file)
-        by_name = any(_named(groups, where) for groups in seg.PerFrameFunctionalGroupsSequence)
-        for groups, plane, values in outlines(seg, anatomy, label.file):
-            if by_name:
-                slices = {i for _, i, phase in _named(groups, where) if phase == label.phase}
-            else:
-                slices = [i for i, own in enumerate(stack.planes) if _coincide(plane, own)]
-            astray = values.any() and not by_name and not slices
-            if astray or not all(_coincide(plane, stack.planes[i]) for i in slices):
-                raise PlaneSSLError(f"The segmentation {label.file} is not on the grid of stack {stack.id}.")
-            for i in slices:
-                lay_over(labels[i], values, label.file, is_fraction(seg))
-    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError, RuntimeError,
-            pydicom.errors.InvalidDicomError) as error:
-        raise PlaneSSLError(f"{label.file} cannot be read as DICOM SEG: {error}.") from None
-    return labels
-
-
-def _outlined_by(seg: Dataset, where: dict[tuple, Where], stacks: Sequence[Stack]) -> set[tuple[str, int]]:
-    """The stacks and phases that an object outlines; ValueError says why that cannot be told."""
-    found = set()
-    for groups in seg.PerFrameFunctionalGroupsSequence:
-        named = _named(groups, where)
-        if len({(stack, phase) for stack, _, phase in named}) > 1:
-            raise ValueError("names several images for one outline, and is not taken for labels")
-        found |= {(stack, phase) for stack, _, phase in named}
-    if found:
-        return found
-    for series in seg.get("ReferencedSeriesSequence", ()):
-        for item in series.get("ReferencedInstanceSequence", ()):
-            found |= {(stack, phase) for stack, _, phase in _at(item, where)}
-    if not found:
-        planes = [_plane(seg, groups) for groups in seg.PerFrameFunctionalGroupsSequence]
-        frame = str(seg.get("FrameOfReferenceUID", ""))
-        found = {(stack.id, phase) for stack in stacks if stack.frame_of_reference == frame and all(
-            any(_coincide(plane, own) for own in stack.planes) for plane in planes) for phase in range(stack.phases)}
-    if len(found) > 1:
-        raise ValueError(f"does not say which of {len(found)} sets of images it outlines, and is not taken for labels; "
-                         'study.json can ("labels")')
-    if not found:
-        raise ValueError("outlines images that are not here")
+        seg = _read(file)
+        frames = _frames(seg, [stack])
+        by_name = {phase for frame in frames for _, _, phase in frame.named}
+        if by_name and not by_name & found.keys():
+            raise PlaneSSLError(f"The segmentation {file} names images of phase {_listed(by_name)} of {stack.id}, and "
+                                f"is said to be of phase {_listed(found)}.")
+        for frame, (_, plane, values) in zip(frames, outlines(seg, anatomy, file), strict=True):
+            if frame.elsewhere and by_name:
+                continue  # of another stack
+            meant = {(i, phase) for _, i, phase in frame.named if phase in found}
+            if frame.named and not meant:
+                continue  # of another phase
+            if not frame.named and len(found) == 1:
+                meant = {(i, phase) for i in range(len(stack.planes)) for phase in found}
+            places = [(i, phase) for i, phase in meant if _coincide(plane, stack.planes[i])]
+            if values.any() and not places:
+                raise astray
+            for i, phase in places:
+                lay_over(found[phase][i], values, file, is_fraction(seg))
+    except PlaneSSLError:
+        raise
+    except BaseException as error:  # decoders raise anything at all; those in Rust not even an Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise PlaneSSLError(f"{file} cannot be read as DICOM SEG: {error}.") from None
     return found
+
+
+def _read(file: Path, **how) -> Dataset:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that are not as they should be
+        seg = pydicom.dcmread(file, **how)
+        if "PixelData" in seg:
+            seg.pixel_array  # noqa: B018  (kept by the data set; decoders warn as well)
+        return seg
+
+
+def _values(seg: Dataset, anatomy: Anatomy) -> dict[int, int]:
+    """The label values of an object's segments by their numbers; ValueError if one is no structure of the anatomy."""
+    structures = [(s, anatomy.structure(*name_and_code(s))) for s in seg.SegmentSequence]
+    if unknown := [str(s.SegmentLabel) for s, structure in structures if structure is None]:
+        raise ValueError(f"outlines {', '.join(unknown)}, which the anatomy '{anatomy.name}' does not know, and is not "
+                         "taken for labels")
+    return {int(s.SegmentNumber): structure.value for s, structure in structures}
 
 
 def _images_of(stacks: Sequence[Stack]) -> dict[tuple, Where]:
@@ -172,17 +201,66 @@ def _images_of(stacks: Sequence[Stack]) -> dict[tuple, Where]:
             if frame.sop_instance_uid}
 
 
-def _named(groups: Dataset, where: dict[tuple, Where]) -> set[Where]:
-    """The images of `where` that a frame of an object was drawn on."""
-    return {at for derivation in groups.get("DerivationImageSequence", ())
-            for item in derivation.get("SourceImageSequence", ()) for at in _at(item, where)}
+def _frames(seg: Dataset, stacks: Sequence[Stack]) -> list[_Frame]:
+    where = _images_of(stacks)
+    found = []
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        items = [item for derivation in groups.get("DerivationImageSequence", ())
+                 for item in derivation.get("SourceImageSequence", ())]
+        named = {at for item in items for at in _at(item, where)}
+        segment = functional_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber
+        found.append(_Frame(_plane(seg, groups), int(segment), frozenset(named), bool(items) and not named))
+    return found
 
 
 def _at(item: Dataset, where: dict[tuple, Where]) -> set[Where]:
-    numbers = item.get("ReferencedFrameNumber")
-    numbers = [None] if numbers is None else [int(n) for n in np.atleast_1d(numbers)] + [None]
-    keys = [(str(item.get("ReferencedSOPInstanceUID", "")), number) for number in numbers]
+    """The images that an item of references means: of a multi-frame file without frame numbers, all of its frames."""
+    uid, numbers = str(item.get("ReferencedSOPInstanceUID", "")), item.get("ReferencedFrameNumber")
+    if numbers is None:
+        return {at for (one, _), at in where.items() if one == uid}
+    keys = [(uid, None), *((uid, int(number)) for number in np.atleast_1d(numbers))]
     return {where[key] for key in keys if key in where}
+
+
+def _places(seg: Dataset, stacks: Sequence[Stack]) -> Iterator[tuple[_Frame, Where]]:
+    """Every frame of an object that was drawn on images of these stacks, with its image; ValueError says why that
+    cannot be told, or why it cannot lie there.
+    """
+    frames = _frames(seg, stacks)
+    if not frames:
+        raise ValueError("outlines nothing")
+    if all(frame.elsewhere for frame in frames):
+        raise ValueError(f"outlines images that are not here; where it is of others, {IN_STUDY_JSON}")
+    listed = [item for series in seg.get("ReferencedSeriesSequence", ())
+              for item in series.get("ReferencedInstanceSequence", ())]
+    where = _images_of(stacks)
+    among = {at for item in listed for at in _at(item, where)} if listed else {
+        (stack.id, i, phase) for stack in stacks if stack.frame_of_reference == str(seg.get("FrameOfReferenceUID", ""))
+        for i in range(len(stack.planes)) for phase in stack.acquired(i)}
+    planes = {(stack.id, i): plane for stack in stacks for i, plane in enumerate(stack.planes)}
+    for frame in frames:
+        if frame.elsewhere:
+            continue
+        meant = frame.named or among
+        near = {place for place in {at[:2] for at in meant} if _coincide(frame.plane, planes[place])}
+        there = {at for at in meant if at[:2] in near}
+        if not there:
+            raise ValueError("is not on the pixels of the images that it names: draw it on these, without resampling"
+                             if frame.named else "outlines images that are not here" if not among else
+                             "lies on no image's pixels: draw it on these, without resampling")
+        if len(there) > 1:
+            raise ValueError(f"does not say which of {len(there)} images of one place it outlines, and is not taken "
+                             f"for labels; {IN_STUDY_JSON}")
+        yield frame, there.pop()
+
+
+def _listed(numbers: Collection[int]) -> str:
+    return " and ".join(map(str, sorted(numbers)))
+
+
+def _called(other: Path, file: Path) -> str:
+    """The name of another file; with its folder, where both have one name."""
+    return other.name if other.name != file.name else f"{other.parent.name}/{other.name}"
 
 
 def _plane(seg: Dataset, groups: Dataset) -> Plane:

@@ -12,6 +12,7 @@ from .. import PlaneSSLError
 from .dicom import HeaderReader
 from .images import Series
 from .filenames import LABEL_FOLDER, is_label
+from .labels import is_seg
 from .layouts import cases
 from .model import Problem, Study
 from .patients import one_each
@@ -32,6 +33,10 @@ class _Found:
     @property
     def subject(self) -> str:
         return next((series.subject for series in self.series if series.subject), "")
+
+    @property
+    def outlines_alone(self) -> bool:
+        return all(series.modality == "SEG" for series in self.series)
 
     @property
     def study_uid(self) -> str:
@@ -81,7 +86,10 @@ def find_studies(root: str | os.PathLike, damaged: bool = False) -> list[Path]:
                 studies += each or [folder]
         elif damaged and unreadable:
             unread.append(folder)
-    studies += [found.path for found in _merged(root, candidates)]
+    # What holds DICOM SEG alone belongs to the study of its images; by itself it is none, and reading it tells so.
+    merged = _merged(root, candidates)
+    studies += [found.path for found in merged if not found.outlines_alone]
+    unread += [found.path for found in merged if found.outlines_alone and damaged]
     if loose is not None:
         # A file that was left beside the folders of patients makes no study of them all. Further down, folders may be
         # those of a patient's series.
@@ -119,8 +127,10 @@ def read_studies(paths: list[Path], anatomy: str | None = None, workers: int = 1
 
 
 def _first_series(files: list[Path]) -> tuple[Series | None, int]:
-    """Of the first DICOM image that can be read; and how many before it could not."""
-    reader, unreadable = HeaderReader(), 0
+    """Of the first DICOM image that can be read, or of the first DICOM SEG where there is none; and how many files
+    before it could not be read.
+    """
+    reader, unreadable, outlined = HeaderReader(), 0, None
     for file in files:
         if file.name.lower().endswith(ENDINGS) or file.name.upper() == DISC_CONTENTS:
             continue
@@ -128,10 +138,11 @@ def _first_series(files: list[Path]) -> tuple[Series | None, int]:
             images = reader.images(file)
         except (OSError, ValueError):
             unreadable += 1
+            outlined = outlined or (file if is_seg(file) else None)
             continue
         if images:
             return images[0].series, unreadable
-    return None, unreadable
+    return reader.series_of(outlined) if outlined else None, unreadable
 
 
 def _merged(root: Path, candidates: list[_Found]) -> list[_Found]:

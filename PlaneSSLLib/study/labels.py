@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
-from .dicom_segmentations import lay_over, on_stack
+from .dicom_segmentations import is_segmentation, lay_over, on_stack
 from .meanings import label_values
 from .model import LabelFile, Stack
 from .volumes import ENDINGS, OFF_GRID, VolumeFile
@@ -40,6 +40,11 @@ def phases_of(file: Path) -> int | None:
         return None
 
 
+def is_seg(file: Path) -> bool:
+    """Is it a DICOM Segmentation object? A volume file is told by its name."""
+    return not file.name.lower().endswith(ENDINGS) and is_segmentation(file)
+
+
 def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) -> np.ndarray:
     """(slices, rows, columns): a label map in the order of the stack's planes and pixels, its values as `label_values`.
 
@@ -51,27 +56,31 @@ def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) 
 def read_all_labels(labels: Iterable[LabelFile], stack: Stack, anatomy: Anatomy | None = None) -> dict[int, np.ndarray]:
     """The same of several label maps of a stack, by phase; a file that holds those of many phases is read once.
 
-    Of DICOM Segmentation objects, several may outline one phase, each other structures. Without an anatomy nothing
-    says what their segments are: PlaneSSLError.
+    Of DICOM Segmentation objects, several may outline one phase, each other structures or slices, but none one of which
+    there is a map. Without an anatomy nothing says what their segments are: PlaneSSLError.
     """
     by_file: dict[Path, list[LabelFile]] = {}
     for label in labels:
         by_file.setdefault(label.file, []).append(label)
+    segmentations = [file for file in by_file if is_seg(file)]
+    outlined: dict[int, np.ndarray] = {}
+    for file in segmentations:
+        if anatomy is None:
+            raise PlaneSSLError(f"Of {file} can be read what an anatomy knows: name one.")
+        phases = {label.phase for label in by_file.pop(file)}
+        for phase, more in on_stack(file, stack, phases, anatomy).items():
+            lay_over(outlined.setdefault(phase, np.zeros_like(more)), more, file)
     found: dict[int, np.ndarray] = {}
     for file, of_file in by_file.items():
-        if not file.name.lower().endswith(ENDINGS):
-            if anatomy is None:
-                raise PlaneSSLError(f"Of {file} can be read what an anatomy knows: name one.")
-            for label in of_file:
-                outlined = on_stack(label, stack, anatomy)
-                lay_over(found.setdefault(label.phase, np.zeros_like(outlined)), outlined, file)
-            continue
         try:
             volume = VolumeFile(file)
         except ValueError as error:
             raise PlaneSSLError(f"The label map {file} {error}.") from None
         found |= {label.phase: _on_stack(volume, label, stack, anatomy) for label in of_file}
-    return found
+    if twice := found.keys() & outlined.keys():
+        raise PlaneSSLError(f"Phase {min(twice)} of {stack.id} has a label map and {segmentations[0]}: name one of "
+                            "them.")
+    return found | outlined
 
 
 def _on_stack(volume: VolumeFile, label: LabelFile, stack: Stack, anatomy: Anatomy | None) -> np.ndarray:

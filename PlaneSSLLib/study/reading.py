@@ -18,6 +18,7 @@ from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
+from .labels import is_seg
 from .layouts import Volumes, case_of, cases, loose_volumes, named_views, one_case
 from .localizers import are_localizers
 from .meanings import taken_by_value
@@ -75,7 +76,7 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     named, label_problems = label_files(folder, document, stacks)
     # Those that lie beside images are of the phases that study.json says, where it says any.
     labels = (*(label for label in volumes.labels if label.file not in {one.file for one in named}), *named)
-    outlined, problems, label_problems = _outlined(labels, problems, label_problems, stacks, chosen)
+    outlined, problems, label_problems = _outlined(folder, labels, problems, label_problems, stacks, chosen)
     labels = tuple(replace(label, names=document.label_values) for label in (*labels, *outlined))
     problems = {*problems, *strange, *wrong, *unknown, *label_problems, *_strange_classes(folder, document, chosen),
                 *taken_by_value(labels, chosen)}
@@ -143,13 +144,14 @@ def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Imag
 
 
 def _outlined(
-    labels: Sequence[LabelFile], problems: Sequence[Problem], label_problems: Sequence[Problem],
+    folder: Path, labels: Sequence[LabelFile], problems: Sequence[Problem], label_problems: Sequence[Problem],
     stacks: Sequence[Stack], anatomy: Anatomy,
 ) -> tuple[list[LabelFile], list[Problem], list[Problem]]:
-    """The DICOM Segmentation objects among what holds no image, for phases that have no other labels; and of both kinds
-    of problems what is left.
+    """The DICOM Segmentation objects among what holds no image, or beside label maps, for phases that have no other
+    labels; and of both kinds of problems what is left.
     """
-    segs = {problem.file for problem in problems if problem.reason == NO_IMAGE.format("SEG")}
+    segs = {problem.file for problem in problems if problem.reason == NO_IMAGE.format("SEG")} | {
+        file for file in (folder / "labels").glob("[!.]*") if is_seg(file)}
     named = {label.file for label in labels} & segs
     outlined, told = segmentation_labels(sorted(segs - named), stacks, anatomy) if anatomy.labels else ([], [])
     have = {(label.stack, label.phase) for label in labels}

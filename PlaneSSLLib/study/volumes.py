@@ -41,7 +41,7 @@ class VolumeFile:
             now = file.stat()
         except OSError as error:
             raise ValueError(f"cannot be read as a volume ({error.strerror})") from None
-        header = _read_header(file, now.st_size, now.st_mtime_ns)
+        header = _read_header(file, now.st_size, (now.st_mtime_ns, now.st_ctime_ns, now.st_ino))
         self.phases, self.origin = header.phases, header.origin
         self.axes = _slices_last(header.spacing, header.count)  # which of the file run along a row, down, across
         x, y, z = self.axes
@@ -101,7 +101,7 @@ class _Header:
 
 
 @lru_cache(maxsize=1000)
-def _read_header(file: Path, size_in_bytes: int, changed_ns: int) -> _Header:
+def _read_header(file: Path, size_in_bytes: int, as_of: tuple[int, ...]) -> _Header:
     """Once for a file, until it changes: who lays files out asks first, who reads their pixels asks again."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
