@@ -117,9 +117,7 @@ def segmentation_labels(
                                  "for labels")
             for frame, (stack, i, phase) in _places(seg, stacks):
                 found[stack, phase].setdefault(file, set()).add((i, values[frame.segment]))
-        except PlaneSSLError as error:
-            problems.append(Problem(file, str(error)))
-        except ValueError as error:
+        except (PlaneSSLError, ValueError) as error:
             problems.append(Problem(file, str(error)))
         except Exception as error:  # a damaged object can raise anything at all
             problems.append(Problem(file, f"cannot be read as a segmentation ({type(error).__name__})"))

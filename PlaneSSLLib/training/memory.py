@@ -34,8 +34,8 @@ def training_format(device: torch.device) -> torch.memory_format:
     """How a network that learns lies in memory: channels last, or as torch makes it.
 
     Convolutions are quicker with channels last on GPUs and on processors with AVX-512. Without AVX-512 their gradients
-    are not: a step of the paper's U-Net takes nearly half as long again (benchmarks/network.py). Where a network only
-    answers, channels last are quicker on all of these.
+    are not: a step of the paper's U-Net takes a third as long again, and more (benchmarks/network.py). Where a network
+    only answers, channels last are quicker on all of these.
     """
     quick = device.type == "cuda" or (device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX512")
     return torch.channels_last if quick else torch.contiguous_format
