@@ -174,6 +174,8 @@ def _several_studies(folder: Path, files: Sequence[Path]) -> str:
 def _nothing(folder: Path, problems: Sequence[Problem]) -> str:
     if not problems:
         return f"{folder} holds no image: no DICOM, NIfTI, NRRD or MetaImage file."
+    if all(problem.reason == NO_IMAGE.format("SEG") for problem in problems):
+        return f"{folder} holds DICOM SEG and no image: put it below the folder of the images that it outlines."
     first = problems[0]
     more = f" (and {len(problems) - 1} more files like it)" if len(problems) > 1 else ""
     return f"{folder} holds no image that can be read: {first.file.name} {first.reason}{more}."

@@ -252,6 +252,8 @@ def test_they_may_lie_beside_label_maps_or_in_a_folder_beside_the_images(phantom
     assert {label.phase for label in study.labels} == {0, 1}
     shutil.copytree(tmp_path / "root" / "patient" / "SEG", tmp_path / "alone")
     assert find_studies(tmp_path / "alone") == [] and find_studies(tmp_path / "alone", True) == [tmp_path / "alone"]
+    with pytest.raises(PlaneSSLError, match="holds DICOM SEG and no image: put it below the folder of the images"):
+        read_study(tmp_path / "alone")
 
 
 def test_one_object_of_all_phases_is_read_at_once(folder, drawn, monkeypatch):

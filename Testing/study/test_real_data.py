@@ -200,7 +200,7 @@ def test_the_knee_is_a_right_one_by_its_place(data):
 
 def test_the_document_of_the_command(study):
     document = describe(study("heart-multiview"))
-    assert list(document) == ["subject", "anatomy", "stacks", "problems", "notes"]
+    assert list(document) == ["subject", "anatomy", "stacks", "problems", "notes", "labels"]
     stack = document["stacks"][2]
     assert list(stack) == [
         "id", "series", "description", "view", "sequence", "side", "localizer", "confidence", "reasons", "slices",
