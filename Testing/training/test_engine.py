@@ -34,7 +34,7 @@ from .conftest import QUICK, rows_of, same_weights
 def test_both_tasks_are_learnt(pretrained):
     """Fails if a task stops learning, or a mask is dropped.
 
-    Of eight trainings by other seeds lines came to 0.27 to 0.36 of their first loss, and to 0.44 and 0.47 with masks
+    Of seven trainings, by other seeds, lines came to 0.27 to 0.36 of their first loss, and to 0.44 and 0.47 with masks
     dropped; locations to 0.17 to 0.35.
     """
     rows = rows_of(pretrained)
