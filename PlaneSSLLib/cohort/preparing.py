@@ -265,7 +265,7 @@ def _write(read: study.Study, chosen: anatomy.Anatomy, plan: Plan, folder: Path,
         try:
             maps = study.read_all_labels(of_stack, stack, chosen)
         except PlaneSSLError as error:
-            if not all(study.is_seg(label.file) for label in of_stack):
+            if not all(study.is_segmentation(label.file) for label in of_stack):
                 raise
             notes.append(f"study {about['pseudonym']}: {error} {stack.id} is prepared without labels.")
             maps = {}

@@ -190,7 +190,7 @@ def _with_empty_ones(places: dict[tuple, Plane]) -> dict[tuple, Plane]:
 def _slices(seg: pydicom.Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[tuple, tuple[Plane, np.ndarray]]]:
     """Place of a slice -> its plane and its labels."""
     found: dict[tuple, tuple[Plane, np.ndarray]] = {}
-    for _, plane, labels in outlines(seg, anatomy, source):
+    for plane, labels in outlines(seg, anatomy, source):
         key = tuple(round(float(x), 3) for x in plane.position)
         lay_over(found.setdefault(key, (plane, np.zeros_like(labels)))[1], labels, source, is_fraction(seg))
     yield from found.items()

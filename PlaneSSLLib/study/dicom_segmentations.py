@@ -16,7 +16,7 @@ from ..anatomy import Anatomy
 from ..geometry import Plane
 from .meanings import structure_of
 from .model import LabelFile, Problem, Stack
-from .volumes import OFF_GRID
+from .volumes import ENDINGS, OFF_GRID
 
 STORAGES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 Where = tuple[str, int, int]  # stack, slice, phase
@@ -24,6 +24,9 @@ IN_STUDY_JSON = 'study.json can name its images ("labels")'
 
 
 def is_segmentation(file: Path) -> bool:
+    """Is it a DICOM Segmentation object? A volume file is told by its name, and not opened."""
+    if file.name.lower().endswith(ENDINGS):
+        return False
     try:
         with open(file, "rb") as stream:  # of thousands of files few are asked for more than their beginning
             beginning = stream.read(4096)
@@ -51,8 +54,8 @@ def is_fraction(seg: Dataset) -> bool:
     return seg.get("SegmentationType") == "FRACTIONAL"
 
 
-def outlines(seg: Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[Dataset, Plane, np.ndarray]]:
-    """Every frame: its functional groups, its plane, and (rows, columns) uint8, the structure's label value or 0.
+def outlines(seg: Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[Plane, np.ndarray]]:
+    """Every frame: its plane, and (rows, columns) uint8, the structure's label value or 0.
 
     PlaneSSLError if a segment is no structure of the anatomy, or the object's type is another one.
     """
@@ -62,8 +65,8 @@ def outlines(seg: Dataset, anatomy: Anatomy, source: Path) -> Iterator[tuple[Dat
     least = int(seg.MaximumFractionalValue) / 2 if is_fraction(seg) else 1
     pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     for groups, mask in zip(seg.PerFrameFunctionalGroupsSequence, pixels, strict=True):
-        number = functional_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber
-        yield groups, _plane(seg, groups), np.where(mask >= least, np.uint8(meaning[int(number)]), np.uint8(0))
+        value = np.uint8(meaning[_segment(seg, groups)])
+        yield _plane(seg, groups), np.where(mask >= least, value, np.uint8(0))
 
 
 def _require_type(seg: Dataset, source: Path) -> None:
@@ -103,6 +106,7 @@ def segmentation_labels(
     """
     found: dict[tuple[str, int], dict[Path, set[tuple[int, int]]]] = defaultdict(dict)  # to slices and values
     seen: dict[str, Path] = {}
+    where = _images_of(stacks)
     problems = []
     for file in files:
         try:
@@ -115,7 +119,7 @@ def segmentation_labels(
             if any(segment.SegmentAlgorithmType == "AUTOMATIC" for segment in seg.SegmentSequence):
                 raise ValueError("holds what a program has outlined and nobody has seen, as it says, and is not taken "
                                  "for labels")
-            for frame, (stack, i, phase) in _places(seg, stacks):
+            for frame, (stack, i, phase) in _places(seg, stacks, where):
                 found[stack, phase].setdefault(file, set()).add((i, values[frame.segment]))
         except (PlaneSSLError, ValueError) as error:
             problems.append(Problem(file, str(error)))
@@ -147,12 +151,12 @@ def on_stack(file: Path, stack: Stack, phases: Collection[int], anatomy: Anatomy
                            "resampling.")
     try:
         seg = _read(file)
-        frames = _frames(seg, [stack])
+        frames = _frames(seg, _images_of([stack]))
         by_name = {phase for frame in frames for _, _, phase in frame.named}
         if by_name and not by_name & found.keys():
             raise PlaneSSLError(f"The segmentation {file} names images of phase {_listed(by_name)} of {stack.id}, and "
                                 f"is said to be of phase {_listed(found)}.")
-        for frame, (_, plane, values) in zip(frames, outlines(seg, anatomy, file), strict=True):
+        for frame, (plane, values) in zip(frames, outlines(seg, anatomy, file), strict=True):
             if frame.elsewhere and by_name:
                 continue  # of another stack
             meant = {(i, phase) for _, i, phase in frame.named if phase in found}
@@ -199,15 +203,13 @@ def _images_of(stacks: Sequence[Stack]) -> dict[tuple, Where]:
             if frame.sop_instance_uid}
 
 
-def _frames(seg: Dataset, stacks: Sequence[Stack]) -> list[_Frame]:
-    where = _images_of(stacks)
+def _frames(seg: Dataset, where: dict[tuple, Where]) -> list[_Frame]:
     found = []
     for groups in seg.PerFrameFunctionalGroupsSequence:
         items = [item for derivation in groups.get("DerivationImageSequence", ())
                  for item in derivation.get("SourceImageSequence", ())]
         named = {at for item in items for at in _at(item, where)}
-        segment = functional_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber
-        found.append(_Frame(_plane(seg, groups), int(segment), frozenset(named), bool(items) and not named))
+        found.append(_Frame(_plane(seg, groups), _segment(seg, groups), frozenset(named), bool(items) and not named))
     return found
 
 
@@ -220,18 +222,17 @@ def _at(item: Dataset, where: dict[tuple, Where]) -> set[Where]:
     return {where[key] for key in keys if key in where}
 
 
-def _places(seg: Dataset, stacks: Sequence[Stack]) -> Iterator[tuple[_Frame, Where]]:
+def _places(seg: Dataset, stacks: Sequence[Stack], where: dict[tuple, Where]) -> Iterator[tuple[_Frame, Where]]:
     """Every frame of an object that was drawn on images of these stacks, with its image; ValueError says why that
-    cannot be told, or why it cannot lie there.
+    cannot be told, or why it cannot lie there. where: the stacks' `_images_of`.
     """
-    frames = _frames(seg, stacks)
+    frames = _frames(seg, where)
     if not frames:
         raise ValueError("outlines nothing")
     if all(frame.elsewhere for frame in frames):
         raise ValueError(f"outlines images that are not here; where it is of others, {IN_STUDY_JSON}")
     listed = [item for series in seg.get("ReferencedSeriesSequence", ())
               for item in series.get("ReferencedInstanceSequence", ())]
-    where = _images_of(stacks)
     among = {at for item in listed for at in _at(item, where)} if listed else {
         (stack.id, i, phase) for stack in stacks if stack.frame_of_reference == str(seg.get("FrameOfReferenceUID", ""))
         for i in range(len(stack.planes)) for phase in stack.acquired(i)}
@@ -259,6 +260,11 @@ def _listed(numbers: Collection[int]) -> str:
 def _called(other: Path, file: Path) -> str:
     """The name of another file; with its folder, where both have one name."""
     return other.name if other.name != file.name else f"{other.parent.name}/{other.name}"
+
+
+def _segment(seg: Dataset, groups: Dataset) -> int:
+    """The number of the segment that a frame is of."""
+    return int(functional_group(seg, groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
 
 
 def _plane(seg: Dataset, groups: Dataset) -> Plane:

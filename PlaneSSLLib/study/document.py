@@ -9,7 +9,8 @@ from pathlib import Path, PureWindowsPath
 from .. import PlaneSSLError
 from ..files import read_json
 from ..kinds import TABLE, WORD, Kind, shortly
-from .labels import is_seg, label_phases, phases_of
+from .dicom_segmentations import is_segmentation
+from .labels import label_phases, phases_of
 from .model import LabelFile, Problem, Stack
 from .volumes import ENDINGS
 
@@ -138,7 +139,7 @@ def label_files(folder: Path, document: Document, stacks: Sequence[Stack]) -> tu
 
 def _of_phases(file: Path, stack: Stack, phase: int | None) -> list[LabelFile]:
     """A label map of one phase of a stack, or of all that it outlines; ValueError if it has another number of them."""
-    if is_seg(file):
+    if is_segmentation(file):
         if phase is None and stack.phases > 1:
             raise ValueError(f'is of one phase of {stack.phases}, and "phase" does not say of which')
         return [LabelFile(file, stack.id, phase or 0)]

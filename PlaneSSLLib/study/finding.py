@@ -10,9 +10,9 @@ from pathlib import Path
 
 from .. import PlaneSSLError
 from .dicom import HeaderReader
+from .dicom_segmentations import is_segmentation
 from .images import Series
 from .filenames import LABEL_FOLDER, is_label
-from .labels import is_seg
 from .layouts import cases
 from .model import Problem, Study
 from .patients import one_each
@@ -138,7 +138,7 @@ def _first_series(files: list[Path]) -> tuple[Series | None, int]:
             images = reader.images(file)
         except (OSError, ValueError):
             unreadable += 1
-            outlined = outlined or (file if is_seg(file) else None)
+            outlined = outlined or (file if is_segmentation(file) else None)
             continue
         if images:
             return images[0].series, unreadable

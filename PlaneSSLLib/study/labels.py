@@ -12,7 +12,7 @@ from ..anatomy import Anatomy
 from .dicom_segmentations import is_segmentation, lay_over, on_stack
 from .meanings import label_values
 from .model import LabelFile, Stack
-from .volumes import ENDINGS, OFF_GRID, VolumeFile
+from .volumes import OFF_GRID, VolumeFile
 
 
 def label_phases(file: Path, phases: int) -> list[int]:
@@ -40,11 +40,6 @@ def phases_of(file: Path) -> int | None:
         return None
 
 
-def is_seg(file: Path) -> bool:
-    """Is it a DICOM Segmentation object? A volume file is told by its name."""
-    return not file.name.lower().endswith(ENDINGS) and is_segmentation(file)
-
-
 def read_labels(label: LabelFile, stack: Stack, anatomy: Anatomy | None = None) -> np.ndarray:
     """(slices, rows, columns): a label map in the order of the stack's planes and pixels, its values as `label_values`.
 
@@ -62,7 +57,7 @@ def read_all_labels(labels: Iterable[LabelFile], stack: Stack, anatomy: Anatomy 
     by_file: dict[Path, list[LabelFile]] = {}
     for label in labels:
         by_file.setdefault(label.file, []).append(label)
-    segmentations = [file for file in by_file if is_seg(file)]
+    segmentations = [file for file in by_file if is_segmentation(file)]
     outlined: dict[int, np.ndarray] = {}
     for file in segmentations:
         if anatomy is None:

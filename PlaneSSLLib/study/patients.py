@@ -56,8 +56,10 @@ def of_how_many(alike: Sequence[VolumeFile]) -> tuple[str, str]:
     grids, places = _spread(alike)
     if len(grids) < 3:
         tilted = _tilted(alike)
+        if len(tilted) <= MOST_SEQUENCES:
+            return "", ""
         return (f"several patients, as it seems ({tilted[0].file.name} and files named like it are single slices of "
-                "other tilts)" if len(tilted) > MOST_SEQUENCES else ""), ""
+                "other tilts)"), ""
     if len(places) < 2 and len(grids) <= MOST_SEQUENCES:
         if any(map(SERIES.search, numbers)):
             return "", "their names number series"

@@ -4,21 +4,20 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from .. import PlaneSSLError
 from ..anatomy import Anatomy
 from .dicom import NO_IMAGE
-from .dicom_segmentations import segmentation_labels
+from .dicom_segmentations import is_segmentation, segmentation_labels
 from .document import NAME, Document, label_files, read_document, unclaimed
 from .filenames import IMAGE_FOLDERS, is_label, patient_of, stem
 from .grouping import group, without_copies
 from .identity import with_ids
 from .images import Image, Series
 from .irregularities import irregularities
-from .labels import is_seg
 from .layouts import Volumes, case_of, cases, loose_volumes, named_views, one_case
 from .localizers import are_localizers
 from .meanings import taken_by_value
@@ -76,10 +75,13 @@ def read_study(folder: str | os.PathLike, anatomy: str | Anatomy | None = None, 
     named, label_problems = label_files(folder, document, stacks)
     # Those that lie beside images are of the phases that study.json says, where it says any.
     labels = (*(label for label in volumes.labels if label.file not in {one.file for one in named}), *named)
-    outlined, problems, label_problems = _outlined(folder, labels, problems, label_problems, stacks, chosen)
+    no_images = {problem for problem in problems if problem.reason == NO_IMAGE.format("SEG")}
+    outlined, untaken = _outlined(folder, {problem.file for problem in no_images}, labels, stacks, chosen)
     labels = tuple(replace(label, names=document.label_values) for label in (*labels, *outlined))
-    problems = {*problems, *strange, *wrong, *unknown, *label_problems, *_strange_classes(folder, document, chosen),
-                *taken_by_value(labels, chosen)}
+    settled = {label.file for label in labels} | {problem.file for problem in untaken}
+    problems = {*problems} - {problem for problem in no_images if problem.file in settled}
+    problems |= {*strange, *wrong, *unknown, *label_problems, *untaken, *_strange_classes(folder, document, chosen),
+                 *taken_by_value(labels, chosen)}
     problems |= set(unclaimed(folder, labels, problems))
     subjects = len({series.subject for series in headers} - {""})
     if subjects > 1 and not document.subject:  # a study.json may say that several identifiers are one subject's
@@ -144,22 +146,18 @@ def _contents(folder: Path, document: Document, workers: int) -> tuple[list[Imag
 
 
 def _outlined(
-    folder: Path, labels: Sequence[LabelFile], problems: Sequence[Problem], label_problems: Sequence[Problem],
-    stacks: Sequence[Stack], anatomy: Anatomy,
-) -> tuple[list[LabelFile], list[Problem], list[Problem]]:
-    """The DICOM Segmentation objects among what holds no image, or beside label maps, for phases that have no other
-    labels; and of both kinds of problems what is left.
+    folder: Path, no_images: Collection[Path], labels: Sequence[LabelFile], stacks: Sequence[Stack], anatomy: Anatomy,
+) -> tuple[list[LabelFile], list[Problem]]:
+    """What DICOM Segmentation objects, among what is no image or beside label maps, outline in phases that have no
+    labels yet; and why the others are not taken.
     """
-    segs = {problem.file for problem in problems if problem.reason == NO_IMAGE.format("SEG")} | {
-        file for file in (folder / "labels").glob("[!.]*") if is_seg(file)}
-    named = {label.file for label in labels} & segs
-    outlined, told = segmentation_labels(sorted(segs - named), stacks, anatomy) if anatomy.labels else ([], [])
+    segs = {*no_images, *(file for file in (folder / "labels").glob("[!.]*") if is_segmentation(file))}
+    segs -= {label.file for label in labels}
+    outlined, untaken = segmentation_labels(sorted(segs), stacks, anatomy) if anatomy.labels else ([], [])
     have = {(label.stack, label.phase) for label in labels}
     spare = [label for label in outlined if (label.stack, label.phase) in have]
-    told += [Problem(label.file, f"outlines in {label.stack} what has a label map, which is taken") for label in spare]
-    used = {*named, *(label.file for label in outlined), *(problem.file for problem in told)}
-    return ([label for label in outlined if label not in spare],
-            [problem for problem in problems if problem.file not in used], [*label_problems, *told])
+    return [label for label in outlined if label not in spare], [*untaken, *(
+        Problem(label.file, f"outlines in {label.stack} what has a label map, which is taken") for label in spare)]
 
 
 def _several_studies(folder: Path, files: Sequence[Path]) -> str:

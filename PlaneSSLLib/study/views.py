@@ -48,7 +48,7 @@ def name_views(stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool = False
     """Name every stack's view. mirrored: the organ is the right one of a pair, so typical normals have x reversed."""
     model = _Constellation(stacks, anatomy, mirrored)
     bare, full = model.probabilities()
-    namings: list[Naming] = []
+    namings = []
     for i, stack in enumerate(stacks):
         name = max(full.of, key=lambda name, i=i: full.of[name][i])
         confidence = (full.of[name][i] + bare.of[name][i]) / 2  # half of it has to be earned by geometry alone
@@ -57,12 +57,11 @@ def name_views(stacks: Sequence[Stack], anatomy: Anatomy, mirrored: bool = False
         if lonely:
             confidence = min(confidence, LONELY_CONFIDENCE)
         reasons = _direction_reasons(stack, name, anatomy, full.turn, mirrored) + _word_reasons(
-            name, [view.name for view, told in zip(anatomy.views, model.said[i], strict=True) if told],
-            max(bare.of, key=lambda name, i=i: bare.of[name][i]))
+            name, model.told[i], max(bare.of, key=lambda name, i=i: bare.of[name][i]))
         if lonely:
             reasons.append("no stack of another direction confirms it")
         namings.append(Naming(name, round(float(confidence), 3), tuple(reasons)))
-    called = model.called()
+    called = [told[0] if len(told) == 1 else "" for told in model.told]
     if not any(stack.series_uid or stack.series for stack in stacks) and _are_made_up(called, namings, model.normals):
         namings = [Naming(view, LONELY_CONFIDENCE, (MADE_UP,)) if view else naming
                    for view, naming in zip(called, namings, strict=True)]
@@ -118,16 +117,13 @@ class _Constellation:
         self.parts = [slice(start, start + PART) for start in range(0, len(stacks), PART)]
         self._last_density: dict[int, np.ndarray] = {}
         # (stacks, views): what a stack's words say, and what it may show at all.
-        self.said = np.array([[says(view.words, stack.description) for view in anatomy.views] for stack in stacks])
+        said = np.array([[says(view.words, stack.description) for view in anatomy.views] for stack in stacks])
+        self.told = [[view.name for view, told in zip(anatomy.views, of_stack, strict=True) if told]
+                     for of_stack in said]  # the same as names
         allowed = [[_may_show(view, stack) for view in anatomy.views] for stack in stacks]
         rest = np.ones((len(stacks), len(PATIENT_PLANES) + 1))
         self.allowed = np.hstack([np.array(allowed, dtype=float), rest])
-        self.ratio = np.hstack([np.where(self.said, WORD_RATIO, 1.0), rest])
-
-    def called(self) -> list[str]:
-        """The one view that each stack's words name, of those that it may show; empty where they name none, or more."""
-        names = [[view.name for view, told in zip(self.anatomy.views, said, strict=True) if told] for said in self.said]
-        return [told[0] if len(told) == 1 else "" for told in names]
+        self.ratio = np.hstack([np.where(said, WORD_RATIO, 1.0), rest])
 
     def density(self, part: slice) -> np.ndarray:
         """(views, turns, stacks) likelihood of the directions of some of the stacks; the last one is kept."""

@@ -241,7 +241,7 @@ def test_an_object_for_each_slice_and_one_that_was_exported_twice(folder, drawn)
 
 
 def test_they_may_lie_beside_label_maps_or_in_a_folder_beside_the_images(phantom, drawn, tmp_path):
-    """As archives lay them: a patient's one series, and its segmentation; here two patients of such."""
+    """As archives lay them: a patient's one series, and its segmentation."""
     stack, maps = drawn
     series = stack.frames[0][0].source.file.parent
     shutil.copytree(series, tmp_path / "root" / "patient" / "sax")
